@@ -1,0 +1,40 @@
+//! Why an item gave no value.
+
+use std::time::Duration;
+
+/// Why an item gave no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ItemError<E> {
+    /// The call returned this error.
+    #[error("call failed: {0}")]
+    Failed(E),
+    /// The call did not end in time; it may still be running, its result will be dropped.
+    #[error("call did not end within {after:?}")]
+    TimedOut {
+        /// How long it had run.
+        after: Duration,
+    },
+    /// The call panicked.
+    #[error("call panicked")]
+    Panicked,
+    /// The deadline of the run passed before the item was started.
+    #[error("not started before the deadline of the batch")]
+    NotStarted,
+    /// All workers are stuck in calls past their time-out.
+    #[error("not started: {abandoned} worker(s) stuck, none left")]
+    Saturated {
+        /// Stuck workers.
+        abandoned: usize,
+    },
+    /// The processor was shut down.
+    #[error("not started: shutting down")]
+    ShuttingDown,
+}
+
+impl<E> ItemError<E> {
+    /// Whether the call was made.
+    pub const fn reached_source(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::TimedOut { .. } | Self::Panicked)
+    }
+}

@@ -1,0 +1,51 @@
+//! States and transitions, as listeners see them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::OpenReason;
+
+/// State of a breaker; the number is the value of the gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum BreakerState {
+    /// Calls pass.
+    Closed = 0,
+    /// Calls are refused.
+    Open = 1,
+    /// A few probes pass.
+    HalfOpen = 2,
+}
+
+impl BreakerState {
+    /// The state in lower case, as in logs and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A transition of a breaker, told to listeners after it has happened and outside every lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakerEvent {
+    /// Name of the breaker.
+    pub name: Arc<str>,
+    /// Number of the transition, from 1; listeners of concurrent transitions may run out of order.
+    pub sequence: u64,
+    /// State before.
+    pub from: BreakerState,
+    /// State after.
+    pub to: BreakerState,
+    /// Why it opened, if it did.
+    pub reason: Option<OpenReason>,
+}

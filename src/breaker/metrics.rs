@@ -1,0 +1,28 @@
+//! Handles of one breaker.
+
+use crate::metrics::{Counter, Gauge, Metrics};
+
+use super::BreakerState;
+
+#[derive(Clone, Default)]
+pub(super) struct BreakerMetrics {
+    state: Gauge,
+    to: [Counter; 3],
+    pub(super) rejected: Counter,
+}
+
+impl BreakerMetrics {
+    pub(super) fn new(metrics: &Metrics, name: &str) -> Self {
+        let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
+        Self {
+            state: metrics.breaker_state(name),
+            to: states.map(|to| metrics.breaker_transitions(name, to.as_str())),
+            rejected: metrics.rejected(name, "breaker_open"),
+        }
+    }
+
+    pub(super) fn entered(&self, to: BreakerState) {
+        self.state.set(f64::from(to as u8));
+        self.to[to as usize].inc();
+    }
+}

@@ -1,0 +1,131 @@
+//! Collects what a cache works with.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Weak};
+
+use super::core::{Core, KeySize, Shards, Weigher};
+use super::metrics::CacheMetrics;
+use super::shard::Shard;
+use super::store::TinyLfu;
+use super::{CacheConfig, CacheMode, Eviction, SmartCache};
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::metrics::{Metrics, Scrape};
+use crate::pool::WorkerPool;
+
+/// Shards of a large cache: enough that two threads on the machines of today rarely meet.
+const MAX_SHARDS: u64 = 64;
+/// Fewer entries than this a shard make exact LRU a poor one.
+const MIN_PER_SHARD: u64 = 256;
+
+/// Collects what a [`SmartCache`] works with.
+#[must_use]
+pub struct CacheBuilder<K, V, E> {
+    name: Arc<str>,
+    config: CacheConfig,
+    clock: Clock,
+    metrics: Metrics,
+    weigher: Option<Weigher<K, V>>,
+    key_size: Option<KeySize<K>>,
+    error: std::marker::PhantomData<fn() -> E>,
+}
+
+impl<K, V, E> CacheBuilder<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            config: CacheConfig::default(),
+            clock: Clock::system(),
+            metrics: Metrics::unregistered(),
+            weigher: None,
+            key_size: None,
+            error: std::marker::PhantomData,
+        }
+    }
+
+    /// Sets the settings.
+    pub fn config(mut self, config: CacheConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the clock; the system clock otherwise.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Counts into these metrics; otherwise into none.
+    pub fn metrics(mut self, metrics: &Metrics) -> Self {
+        self.metrics = metrics.clone();
+        self
+    }
+
+    /// Sets the weight of an entry; 1 otherwise. `max_capacity` bounds the sum.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Box::new(weigher));
+        self
+    }
+
+    /// Says how long a key is in bytes, so that `max_key_bytes` can be enforced.
+    pub fn key_size(mut self, size: impl Fn(&K) -> usize + Send + Sync + 'static) -> Self {
+        self.key_size = Some(Box::new(size));
+        self
+    }
+
+    /// Makes the cache; no thread starts before the first refresh.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of the settings.
+    pub fn build(self) -> Result<SmartCache<K, V, E>, ConfigError> {
+        let Self { name, config, clock, metrics, weigher, key_size, error: _ } = self;
+        config.validate()?;
+        let uses_lru = config.mode == CacheMode::PlainLru || config.eviction == Eviction::Lru;
+        let count = shard_count(config.max_capacity);
+        let holds = config.max_holds.div_ceil(count);
+        let shards = (0..count).map(|_| Shard::new(uses_lru, !uses_lru, holds)).collect();
+        let shards = Arc::new(Shards::new(shards));
+        let hasher = ahash::RandomState::new();
+        let policy = (!uses_lru).then(|| {
+            let (shards, keys) = (Arc::clone(&shards), hasher.clone());
+            let evict = move |key: &K, ticket: super::store::Ticket| shards.evict(keys.hash_one(key), key, ticket.id);
+            TinyLfu::new(&name, config.max_capacity, count, hasher.clone(), evict)
+        });
+        let pool = WorkerPool::new(Arc::clone(&name), clock.clone(), config.refresh_workers, config.refresh_queue);
+        let core = Arc::new(Core {
+            metrics: CacheMetrics::new(&metrics, &name),
+            name,
+            config,
+            clock,
+            hasher,
+            shards,
+            policy,
+            pool,
+            weigher,
+            key_size,
+            waiters: AtomicUsize::new(0),
+            next_id: AtomicU64::new(0),
+        });
+        let scrape: Weak<dyn Scrape> = Arc::downgrade(&(Arc::clone(&core) as Arc<dyn Scrape>));
+        metrics.on_scrape(scrape);
+        Ok(SmartCache::from_core(core))
+    }
+}
+
+fn shard_count(capacity: u64) -> usize {
+    let count = (capacity / MIN_PER_SHARD).clamp(1, MAX_SHARDS);
+    1 << count.ilog2()
+}
+
+impl<K, V, E> fmt::Debug for CacheBuilder<K, V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder").field("name", &self.name).field("config", &self.config).finish_non_exhaustive()
+    }
+}

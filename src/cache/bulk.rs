@@ -1,0 +1,122 @@
+//! Many keys at once: one call of the bulk loader for all that nobody else is loading.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::fill::Fill;
+use super::flight::{Boarding, Flight, Outcome};
+use super::shard::{Ask, Step, answer};
+use super::{Cached, LoadError, Loaded, SmartCache};
+use crate::clock::Deadline;
+
+impl<K, V, E> SmartCache<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+{
+    /// The values of many keys, in their order. The loader is called at most once, on this thread,
+    /// with the keys that are not there and that nobody else is loading; a key it leaves out counts
+    /// as missing. Due and stale values are returned as they are, without a refresh.
+    ///
+    /// `E` is cloned when the bulk load fails: each of its keys gets the error.
+    ///
+    /// # Panics
+    /// A panic of the loader goes on.
+    pub fn get_many<L: Into<Loaded<V>>>(
+        &self,
+        keys: &[K],
+        deadline: Deadline,
+        loader: impl FnOnce(&[K]) -> Result<HashMap<K, L>, E>,
+    ) -> Vec<Result<Cached<V>, LoadError<E>>> {
+        let mut results: Vec<Option<Result<Cached<V>, LoadError<E>>>> = Vec::with_capacity(keys.len());
+        let mut own: Vec<(usize, Fill<K, V, E>)> = Vec::new();
+        let mut others: Vec<(usize, Arc<Flight<V, E>>)> = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            let hash = self.core().hash(key);
+            let result = match self.core().check_key(key) {
+                Err(error) => Some(Err(error.into())),
+                Ok(()) => match self.core().step(hash, key, Ask { max_age: None, can_load: true }) {
+                    Step::Hit(cached) => Some(Ok(cached)),
+                    Step::Refresh(cached, flight) => {
+                        flight.start();
+                        own.push((index, Fill::new(self.core(), hash, key, Some(flight), false)));
+                        Some(Ok(cached))
+                    }
+                    Step::Refused(error) => Some(Err(error)),
+                    Step::Absent => Some(Err(LoadError::WaitTimeout)),
+                    Step::Lead(flight) => {
+                        own.push((index, Fill::new(self.core(), hash, key, flight, false)));
+                        None
+                    }
+                    // A refresh nobody has started: this call does it.
+                    Step::Join(flight) if flight.start() => {
+                        own.push((index, Fill::new(self.core(), hash, key, Some(flight), false)));
+                        None
+                    }
+                    Step::Join(flight) => {
+                        others.push((index, flight));
+                        None
+                    }
+                },
+            };
+            results.push(result);
+        }
+        // Own loads end before others are waited for: two callers can never wait for each other.
+        for (index, outcome) in load_all(own, loader) {
+            let result = self.answer_for(&keys[index], outcome);
+            results[index].get_or_insert(result);
+        }
+        for (index, flight) in others {
+            let outcome = match self.wait(&flight, deadline) {
+                Ok(Boarding::Done(outcome)) => Ok(outcome),
+                // Called by the loader of that very key.
+                Ok(Boarding::Reentrant) => Err(LoadError::Reentrant),
+                Ok(Boarding::TimedOut | Boarding::TakenOver) => Err(LoadError::WaitTimeout),
+                Err(error) => Err(error),
+            };
+            let result = outcome.and_then(|outcome| self.answer_for(&keys[index], outcome));
+            results[index].get_or_insert(result);
+        }
+        results.into_iter().map(|result| result.unwrap_or(Err(LoadError::WaitTimeout))).collect()
+    }
+
+    fn answer_for(&self, key: &K, outcome: Outcome<V, E>) -> Result<Cached<V>, LoadError<E>> {
+        let hash = self.core().hash(key);
+        let retry_after = self.core().hold_remaining(hash, key);
+        let answered = answer(outcome, self.core().clock.now(), retry_after).unwrap_or(Err(LoadError::WaitTimeout));
+        match answered {
+            Err(error @ (LoadError::Failed { .. } | LoadError::LoaderPanicked)) => {
+                self.core().stale_on_error(hash, key, None).ok_or(error)
+            }
+            other => other,
+        }
+    }
+}
+
+fn load_all<K, V, E, L>(
+    own: Vec<(usize, Fill<K, V, E>)>,
+    loader: impl FnOnce(&[K]) -> Result<HashMap<K, L>, E>,
+) -> Vec<(usize, Outcome<V, E>)>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+    L: Into<Loaded<V>>,
+{
+    if own.is_empty() {
+        return Vec::new();
+    }
+    let wanted: Vec<K> = own.iter().map(|(_, fill)| fill.key().clone()).collect();
+    let mut loaded = loader(&wanted);
+    own.into_iter()
+        .map(|(index, fill)| {
+            let result = match &mut loaded {
+                Ok(values) => Ok(values.remove(fill.key()).map_or(Loaded::Missing, Into::into)),
+                Err(error) => Err(error.clone()),
+            };
+            (index, fill.finish(result))
+        })
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! A stored value with its deadlines, and the handle a caller gets.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::freshness::Times;
+
+pub(super) struct Entry<V> {
+    /// Tells this entry from others of its key.
+    pub(super) id: u64,
+    pub(super) weight: u32,
+    pub(super) times: Times,
+    /// When a read was last told to the eviction policy.
+    pub(super) touched: AtomicU64,
+    /// Whether its staleness has been logged.
+    pub(super) warned: AtomicBool,
+    pub(super) value: V,
+}
+
+/// How a lookup was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CacheStatus {
+    /// From the cache, within its time.
+    Fresh,
+    /// From the cache, within its time, with a refresh on its way.
+    Refreshing,
+    /// From the cache, past its time to live, with a refresh on its way.
+    Stale,
+    /// From the cache, because the source cannot be reached.
+    StaleOnError,
+    /// Loaded for this lookup or for one that ran at the same time.
+    Loaded,
+}
+
+impl CacheStatus {
+    /// Whether the value is past its time to live.
+    pub const fn is_stale(self) -> bool {
+        matches!(self, Self::Stale | Self::StaleOnError)
+    }
+}
+
+/// A value from the cache, shared with it; dereferences to the value.
+pub struct Cached<V> {
+    entry: Arc<Entry<V>>,
+    status: CacheStatus,
+    age: Duration,
+}
+
+impl<V> Cached<V> {
+    pub(super) fn new(entry: Arc<Entry<V>>, status: CacheStatus, age: Duration) -> Self {
+        Self { entry, status, age }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &V {
+        &self.entry.value
+    }
+
+    /// How the lookup was answered.
+    pub const fn status(&self) -> CacheStatus {
+        self.status
+    }
+
+    /// Time since the load of the value began.
+    pub const fn age(&self) -> Duration {
+        self.age
+    }
+
+    pub(super) fn touched(&self) -> &AtomicU64 {
+        &self.entry.touched
+    }
+
+    /// `true` for the first caller that asks about this entry.
+    pub(super) fn first_warning(&self) -> bool {
+        !self.entry.warned.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the two are the same stored value.
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entry, &other.entry)
+    }
+}
+
+impl<V> Deref for Cached<V> {
+    type Target = V;
+
+    fn deref(&self) -> &V {
+        &self.entry.value
+    }
+}
+
+impl<V> Clone for Cached<V> {
+    fn clone(&self) -> Self {
+        Self { entry: Arc::clone(&self.entry), ..*self }
+    }
+}
+
+impl<V> fmt::Debug for Cached<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").field("status", &self.status).field("age", &self.age).finish_non_exhaustive()
+    }
+}

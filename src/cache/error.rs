@@ -1,0 +1,124 @@
+//! Why a lookup gave no value.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a lookup gave no value.
+///
+/// `E` is the loader's own error, shared by all callers that waited for the load.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The load ran just now and failed.
+    #[error("load failed: {error}; held for {retry_after:?}")]
+    Failed {
+        /// The loader's error.
+        error: Arc<E>,
+        /// How long the key is held before the next load.
+        retry_after: Duration,
+    },
+    /// An earlier load failed and its hold is not over; the loader was not called.
+    #[error("load failed before: {error}; next attempt in {retry_after:?}")]
+    Held {
+        /// The loader's error of that time.
+        error: Arc<E>,
+        /// Rest of the hold.
+        retry_after: Duration,
+    },
+    /// The source has said that there is no such thing.
+    #[error("no such entry, said the source {age:?} ago")]
+    Missing {
+        /// How long ago.
+        age: Duration,
+        /// When the source will be asked again.
+        retry_after: Duration,
+    },
+    /// The load of another caller did not end before this caller's deadline; it goes on.
+    #[error("the load did not end before the deadline")]
+    WaitTimeout,
+    /// Too many callers wait for loads already.
+    #[error("too many callers wait for loads (limit {limit})")]
+    TooManyWaiters {
+        /// The configured limit.
+        limit: usize,
+    },
+    /// The load of another caller panicked.
+    #[error("the loader panicked")]
+    LoaderPanicked,
+    /// The loader asked for the key it is loading, on its own thread.
+    #[error("the loader asked for the key it is loading")]
+    Reentrant,
+    /// The key is longer than `max_key_bytes`.
+    #[error(transparent)]
+    KeyTooLong(#[from] KeyTooLong),
+}
+
+/// A key longer than `max_key_bytes`; nothing was stored or loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("key of {bytes} bytes, at most {max} are allowed")]
+#[non_exhaustive]
+pub struct KeyTooLong {
+    /// Length of the key.
+    pub bytes: usize,
+    /// The configured limit.
+    pub max: usize,
+}
+
+impl<E> LoadError<E> {
+    /// When to come back; `None` if waiting does not help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed { retry_after, .. } | Self::Held { retry_after, .. } | Self::Missing { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            Self::WaitTimeout | Self::TooManyWaiters { .. } => Some(Duration::ZERO),
+            Self::LoaderPanicked | Self::Reentrant | Self::KeyTooLong(_) => None,
+        }
+    }
+
+    /// Whether this lookup, or the one it waited for, called the loader.
+    pub fn reached_source(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::LoaderPanicked | Self::WaitTimeout)
+    }
+
+    /// The loader's own error, if that is the reason.
+    pub fn source_error(&self) -> Option<&Arc<E>> {
+        match self {
+            Self::Failed { error, .. } | Self::Held { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+// By hand: `E` is only shared, so it need not be `Clone`, and it may hide what it holds.
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Failed { error, retry_after } => Self::Failed { error: Arc::clone(error), retry_after: *retry_after },
+            Self::Held { error, retry_after } => Self::Held { error: Arc::clone(error), retry_after: *retry_after },
+            Self::Missing { age, retry_after } => Self::Missing { age: *age, retry_after: *retry_after },
+            Self::WaitTimeout => Self::WaitTimeout,
+            Self::TooManyWaiters { limit } => Self::TooManyWaiters { limit: *limit },
+            Self::LoaderPanicked => Self::LoaderPanicked,
+            Self::Reentrant => Self::Reentrant,
+            Self::KeyTooLong(error) => Self::KeyTooLong(*error),
+        }
+    }
+}
+
+impl<E> fmt::Debug for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Failed { .. } => "Failed",
+            Self::Held { .. } => "Held",
+            Self::Missing { .. } => "Missing",
+            Self::WaitTimeout => "WaitTimeout",
+            Self::TooManyWaiters { .. } => "TooManyWaiters",
+            Self::LoaderPanicked => "LoaderPanicked",
+            Self::Reentrant => "Reentrant",
+            Self::KeyTooLong(_) => "KeyTooLong",
+        };
+        f.debug_struct(name).field("retry_after", &self.retry_after()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! The duty to end a flight: whoever runs a load holds a `Fill`, and every way out of it, return,
+//! `?` or panic, books the load and wakes who waits.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::Loaded;
+use super::core::{Answer, Core};
+use super::flight::{Flight, Outcome};
+use crate::clock::Tick;
+
+pub(super) struct Fill<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    core: Arc<Core<K, V, E>>,
+    key: K,
+    hash: u64,
+    /// `None` in the old modes: nobody waits, and nothing fences.
+    flight: Option<Arc<Flight<V, E>>>,
+    started: Tick,
+    background: bool,
+    settled: bool,
+}
+
+impl<K, V, E> Fill<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    /// For a flight that the calling thread has started.
+    pub(super) fn new(core: &Arc<Core<K, V, E>>, hash: u64, key: &K, flight: Option<Arc<Flight<V, E>>>, background: bool) -> Self {
+        let started = core.clock.now();
+        Self { core: Arc::clone(core), key: key.clone(), hash, flight, started, background, settled: false }
+    }
+
+    pub(super) fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Books the loader's answer.
+    pub(super) fn finish<L: Into<Loaded<V>>>(self, result: Result<L, E>) -> Outcome<V, E> {
+        let answer = match result {
+            Ok(loaded) => Answer::Loaded(loaded.into()),
+            Err(error) => Answer::Failed(error),
+        };
+        self.settle(answer)
+    }
+
+    /// Books that the loader panicked.
+    pub(super) fn panicked(self) {
+        drop(self.settle(Answer::Panicked));
+    }
+
+    fn settle(mut self, answer: Answer<V, E>) -> Outcome<V, E> {
+        let has_failed = !matches!(answer, Answer::Loaded(_));
+        // Not before it returns: a weigher that panics inside must still end the flight.
+        let outcome = self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, answer);
+        self.settled = true;
+        self.end(has_failed, outcome.clone());
+        outcome
+    }
+
+    fn end(&self, has_failed: bool, outcome: Outcome<V, E>) {
+        let mut shard = self.core.shard(self.hash).lock();
+        let stats = &mut shard.stats;
+        let (runs, failures) = if self.background {
+            (&mut stats.refreshes, &mut stats.refresh_failures)
+        } else {
+            (&mut stats.loads, &mut stats.load_failures)
+        };
+        *runs += 1;
+        *failures += u64::from(has_failed);
+        drop(shard);
+        if let Some(flight) = &self.flight {
+            flight.finish(outcome);
+        }
+    }
+}
+
+impl<K, V, E> Drop for Fill<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if !self.settled {
+            let answer = if std::thread::panicking() { Answer::Panicked } else { Answer::Dropped };
+            let outcome = self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, answer);
+            self.end(true, outcome);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A flight: one load of one key, and all who wait for it.
+//!
+//! ```text
+//! Queued --- pool worker or foreground caller starts it ---> Running ---> Done(outcome)
+//!    \------ pool refuses or drops it ------------------------------------> Done(Dropped)
+//! ```
+//! A flight in the shard's table owns the right to publish; out of it, it only has waiters.
+
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+
+use super::entry::Entry;
+use crate::clock::{Clock, Deadline};
+use crate::sync::{Condvar, Mutex};
+
+pub(super) struct Flight<V, E> {
+    state: Mutex<State<V, E>>,
+    done: Condvar,
+}
+
+enum State<V, E> {
+    Queued,
+    Running(ThreadId),
+    Done(Outcome<V, E>),
+}
+
+/// How a flight ended.
+pub(super) enum Outcome<V, E> {
+    Value(Arc<Entry<V>>),
+    Failed(Arc<E>),
+    Missing,
+    Panicked,
+    /// It never ran; whoever waits asks anew.
+    Dropped,
+}
+
+impl<V, E> Clone for Outcome<V, E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Value(entry) => Self::Value(Arc::clone(entry)),
+            Self::Failed(error) => Self::Failed(Arc::clone(error)),
+            Self::Missing => Self::Missing,
+            Self::Panicked => Self::Panicked,
+            Self::Dropped => Self::Dropped,
+        }
+    }
+}
+
+/// What a foreground caller finds when it comes to a flight.
+pub(super) enum Boarding<V, E> {
+    /// It was queued and not started: the caller runs it now.
+    TakenOver,
+    /// It ended.
+    Done(Outcome<V, E>),
+    /// The caller's own thread is running it.
+    Reentrant,
+    TimedOut,
+}
+
+impl<V, E> Flight<V, E> {
+    /// A flight that the calling thread runs.
+    pub(super) fn running() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Running(thread::current().id())), done: Condvar::new() })
+    }
+
+    /// A flight that waits for a refresh worker.
+    pub(super) fn queued() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Queued), done: Condvar::new() })
+    }
+
+    /// Starts a queued flight on the calling thread; `false` if somebody else has.
+    pub(super) fn start(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_queued = matches!(*state, State::Queued);
+        if is_queued {
+            *state = State::Running(thread::current().id());
+        }
+        is_queued
+    }
+
+    /// Takes a queued flight over, or waits for its end.
+    pub(super) fn board(&self, clock: &Clock, deadline: Deadline) -> Boarding<V, E> {
+        let me = thread::current().id();
+        let mut state = self.state.lock();
+        loop {
+            match &*state {
+                State::Queued => {
+                    *state = State::Running(me);
+                    return Boarding::TakenOver;
+                }
+                State::Running(leader) if *leader == me => return Boarding::Reentrant,
+                State::Running(_) => {}
+                State::Done(outcome) => return Boarding::Done(outcome.clone()),
+            }
+            let in_time = clock.wait(&self.done, &mut state, deadline);
+            if !in_time && !matches!(*state, State::Done(_)) {
+                return Boarding::TimedOut;
+            }
+        }
+    }
+
+    /// Ends the flight and wakes all who wait; the first outcome stays.
+    pub(super) fn finish(&self, outcome: Outcome<V, E>) {
+        let mut state = self.state.lock();
+        let unused = if matches!(*state, State::Done(_)) {
+            Some(outcome)
+        } else {
+            *state = State::Done(outcome);
+            None
+        };
+        drop(state);
+        self.done.notify_all();
+        drop(unused);
+    }
+}

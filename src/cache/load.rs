@@ -1,0 +1,33 @@
+//! What a loader may answer.
+
+use std::time::Duration;
+
+/// The error type of a cache whose loaders fail in more than one way.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A loader's answer. A plain value converts into [`Loaded::Value`].
+///
+/// # Examples
+/// ```
+/// use feedguard::{Loaded, SmartCache};
+/// use std::time::Duration;
+/// let cache: SmartCache<u32, String> = SmartCache::new(Default::default())?;
+/// let quote = cache.get_or_load(&1, |_| Ok(Loaded::ValueFor("9.81".to_owned(), Duration::from_secs(5))))?;
+/// assert_eq!(*quote, "9.81");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded<V> {
+    /// A value, fresh for the configured time to live.
+    Value(V),
+    /// A value, fresh for this long; zero means that it is not stored.
+    ValueFor(V, Duration),
+    /// The source says that there is no such thing; believed for `negative_ttl`.
+    Missing,
+}
+
+impl<V> From<V> for Loaded<V> {
+    fn from(value: V) -> Self {
+        Self::Value(value)
+    }
+}

@@ -1,0 +1,45 @@
+//! Smart cache: answers from memory while it may, refreshes ahead of time, and loads each key once.
+//!
+//! ```text
+//! age:   0 ------ refresh_at ------ soft_until ------ stale_until ------ error_until ->
+//!        |  Fresh     |  Refreshing     |     Stale        |  only after a      |  gone
+//!        |            |  (one refresh)  |  (soft expiry)   |  failed load       |
+//! ```
+//! Owns: entries, flights (one load a key), holds (failed and missing keys). Locks: one a shard,
+//! held for map access only; one a flight, for its outcome; one a policy lane, for the order of
+//! events (see `docs/LOCKS.md`). Must not know: sources, breakers, limiters.
+//!
+//! **Fencing.** A load publishes only if its flight still stands in the table, and leaves the table
+//! in the same critical section. Insert, invalidate and clear take the flight out of the table in
+//! the critical section that changes the entries. So an older load never overwrites a newer write
+//! and never brings an invalidated value back.
+
+mod builder;
+mod bulk;
+mod config;
+mod core;
+mod entry;
+mod error;
+mod fill;
+mod flight;
+mod freshness;
+mod hold;
+mod load;
+mod metrics;
+mod refresh;
+mod shard;
+mod smart_cache;
+mod stats;
+mod store;
+#[cfg(test)]
+mod tests;
+mod warm_up;
+
+pub use builder::CacheBuilder;
+pub use config::{CacheConfig, CacheMode, Eviction, ExpiryMode};
+pub use entry::{CacheStatus, Cached};
+pub use error::{KeyTooLong, LoadError};
+pub use load::{BoxError, Loaded};
+pub use smart_cache::SmartCache;
+pub use stats::CacheSnapshot;
+pub use warm_up::WarmUpReport;

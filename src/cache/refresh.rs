@@ -1,0 +1,103 @@
+//! Background refreshes: a flight that waits in the pool's queue until a worker, or a foreground
+//! caller in need of the value, starts it.
+
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::core::{Answer, Core};
+use super::entry::Cached;
+use super::fill::Fill;
+use super::flight::Flight;
+use super::{CacheStatus, Loaded};
+
+/// A queued refresh. Dropped unrun (queue full, shutdown) it takes its flight off the table.
+struct Refresh<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    core: Arc<Core<K, V, E>>,
+    hash: u64,
+    key: K,
+    flight: Arc<Flight<V, E>>,
+}
+
+impl<K, V, E> Drop for Refresh<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        // `start` decides against a foreground caller that takes the flight over at this moment.
+        if self.flight.start() {
+            let now = self.core.clock.now();
+            self.flight.finish(self.core.settle(self.hash, &self.key, Some(&self.flight), now, Answer::Dropped));
+        }
+    }
+}
+
+impl<K, V, E> Core<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    /// Hands a queued flight to the pool, and logs a stale value once.
+    #[cold]
+    pub(super) fn refresh_later<L: Into<Loaded<V>>>(
+        self: &Arc<Self>,
+        hash: u64,
+        key: &K,
+        cached: &Cached<V>,
+        flight: Arc<Flight<V, E>>,
+        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+    ) {
+        if cached.status() == CacheStatus::Stale && cached.first_warning() {
+            let (age, key_hash) = (cached.age(), format_args!("{hash:016x}"));
+            tracing::warn!(cache = %self.name, %key_hash, ?age, "serving a stale value while it is refreshed");
+        }
+        let refresh = Refresh { core: Arc::clone(self), hash, key: key.clone(), flight };
+        let job = Box::new(move || {
+            if refresh.flight.start() {
+                refresh.run(&loader);
+            }
+        });
+        if let Err((refusal, job)) = self.pool.submit(job) {
+            self.shard(hash).lock().stats.refreshes_dropped += 1;
+            tracing::debug!(cache = %self.name, ?refusal, "refresh dropped");
+            drop(job);
+        }
+    }
+}
+
+impl<K, V, E> Refresh<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn run<L: Into<Loaded<V>>>(&self, loader: &impl Fn(&K) -> Result<L, E>) {
+        let fill = Fill::new(&self.core, self.hash, &self.key, Some(Arc::clone(&self.flight)), true);
+        let loaded = catch_unwind(AssertUnwindSafe(|| loader(fill.key())));
+        let key_hash = format_args!("{:016x}", self.hash);
+        match loaded {
+            Ok(result) => {
+                let has_failed = result.is_err();
+                // The weigher may panic too; `fill` settles on its way out then.
+                let finished = catch_unwind(AssertUnwindSafe(|| drop(fill.finish(result))));
+                if has_failed {
+                    tracing::info!(cache = %self.core.name, %key_hash, "background refresh failed");
+                } else if finished.is_err() {
+                    tracing::error!(cache = %self.core.name, %key_hash, "the weigher panicked");
+                }
+            }
+            Err(_panic) => {
+                fill.panicked();
+                tracing::error!(cache = %self.core.name, %key_hash, "a refresh panicked");
+            }
+        }
+    }
+}

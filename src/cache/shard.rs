@@ -1,0 +1,288 @@
+//! One shard: entries, flights and holds under one lock, and the decision what a lookup gets.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashTable;
+
+use super::entry::{CacheStatus, Cached, Entry};
+use super::flight::{Flight, Outcome};
+use super::freshness::Class;
+use super::hold::{Hold, HoldKind};
+use super::stats::ShardStats;
+use super::store::{Entries, PolicyEvent, Ticket};
+use super::{CacheConfig, LoadError};
+use crate::clock::Tick;
+
+pub(super) struct Shard<K, V, E> {
+    pub(super) entries: Entries<K, V>,
+    flights: HashTable<(u64, K, Arc<Flight<V, E>>)>,
+    holds: HashTable<(u64, K, Hold<E>)>,
+    /// What the eviction policy has not been told yet; stays empty without one.
+    pub(super) events: Vec<PolicyEvent<K>>,
+    pub(super) stats: ShardStats,
+    pub(super) next_sweep: Tick,
+    tells_policy: bool,
+    max_holds: usize,
+}
+
+/// What a lookup wants.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    pub(super) max_age: Option<Duration>,
+    /// The caller brought a loader.
+    pub(super) can_load: bool,
+}
+
+/// What a lookup gets.
+pub(super) enum Step<V, E> {
+    Hit(Cached<V>),
+    /// A hit whose refresh the caller must hand to the pool.
+    Refresh(Cached<V>, Arc<Flight<V, E>>),
+    /// The caller loads.
+    Lead(Option<Arc<Flight<V, E>>>),
+    /// The caller waits for another's load.
+    Join(Arc<Flight<V, E>>),
+    Refused(LoadError<E>),
+    Absent,
+}
+
+/// What left the shard; dropped by the caller after the lock, since it is the host's.
+pub(super) struct Leftovers<V, E> {
+    pub(super) entries: Vec<Arc<Entry<V>>>,
+    flight: Option<Arc<Flight<V, E>>>,
+    hold: Option<Hold<E>>,
+}
+
+impl<V, E> Default for Leftovers<V, E> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), flight: None, hold: None }
+    }
+}
+
+impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
+    pub(super) fn new(ordered: bool, tells_policy: bool, max_holds: usize) -> Self {
+        Self {
+            entries: Entries::new(ordered),
+            flights: HashTable::new(),
+            holds: HashTable::new(),
+            events: Vec::new(),
+            stats: ShardStats::default(),
+            next_sweep: Tick::default(),
+            tells_policy,
+            max_holds,
+        }
+    }
+
+    /// Decides a lookup: store, holds and flights are read, and a new flight is put up, in one
+    /// critical section.
+    #[inline]
+    pub(super) fn step(&mut self, config: &CacheConfig, hash: u64, key: &K, now: Tick, ask: Ask) -> Step<V, E> {
+        let Some(entry) = self.entries.get(hash, key) else {
+            return self.step_without_value(config, hash, key, now, ask, None);
+        };
+        let age = now.since(entry.times.started);
+        let class = entry.times.classify(now, ask.max_age, ask.can_load);
+        let entry = Arc::clone(entry);
+        if class == Class::Fresh {
+            self.stats.fresh += 1;
+            return Step::Hit(Cached::new(entry, CacheStatus::Fresh, age));
+        }
+        match class {
+            Class::Fresh | Class::RefreshDue | Class::Stale => self.step_due(hash, key, now, entry, class, age),
+            Class::OnError | Class::Dead => self.step_without_value(config, hash, key, now, ask, Some(entry)),
+        }
+    }
+
+    #[cold]
+    fn step_due(&mut self, hash: u64, key: &K, now: Tick, entry: Arc<Entry<V>>, class: Class, age: Duration) -> Step<V, E> {
+        let under_way = self.flight(hash, key).is_some();
+        let held = !under_way && self.hold(hash, key).is_some_and(|hold| hold.is_active(now));
+        let status = match class {
+            Class::Stale => CacheStatus::Stale,
+            _ if held => CacheStatus::Fresh,
+            _ => CacheStatus::Refreshing,
+        };
+        match status {
+            CacheStatus::Stale => self.stats.stale += 1,
+            CacheStatus::Refreshing => self.stats.refreshing += 1,
+            _ => self.stats.fresh += 1,
+        }
+        let cached = Cached::new(entry, status, age);
+        if under_way || held {
+            return Step::Hit(cached);
+        }
+        let flight = Flight::queued();
+        self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
+        Step::Refresh(cached, flight)
+    }
+
+    #[cold]
+    fn step_without_value(
+        &mut self,
+        config: &CacheConfig,
+        hash: u64,
+        key: &K,
+        now: Tick,
+        ask: Ask,
+        entry: Option<Arc<Entry<V>>>,
+    ) -> Step<V, E> {
+        if let Some(hold) = self.hold(hash, key).filter(|hold| hold.is_active(now)) {
+            let retry_after = hold.remaining(now);
+            let refusal = match &hold.kind {
+                HoldKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after },
+                HoldKind::Failed(error) => LoadError::Held { error: Arc::clone(error), retry_after },
+            };
+            if let Some(entry) = entry.filter(|entry| entry.times.serves_on_error(config, now, ask.max_age)) {
+                self.stats.stale_on_error += 1;
+                let age = now.since(entry.times.started);
+                return Step::Hit(Cached::new(entry, CacheStatus::StaleOnError, age));
+            }
+            match &refusal {
+                LoadError::Missing { .. } => self.stats.negative += 1,
+                _ => self.stats.held += 1,
+            }
+            return Step::Refused(refusal);
+        }
+        self.stats.miss += 1;
+        if !ask.can_load {
+            return Step::Absent;
+        }
+        if !config.is_smart() {
+            return Step::Lead(None);
+        }
+        if let Some(flight) = self.flight(hash, key) {
+            return Step::Join(Arc::clone(flight));
+        }
+        let flight = Flight::running();
+        self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
+        Step::Lead(Some(flight))
+    }
+
+    /// Takes the flight out of the table if it still stands there: only then may it publish.
+    pub(super) fn land(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) -> bool {
+        self.flights
+            .find_entry(hash, |slot| slot.1 == *key && Arc::ptr_eq(&slot.2, flight))
+            .map(hashbrown::hash_table::OccupiedEntry::remove)
+            .is_ok()
+    }
+
+    /// Stores an entry and forgets flight and hold of its key.
+    pub(super) fn store(&mut self, hash: u64, key: &K, entry: Arc<Entry<V>>) -> Leftovers<V, E> {
+        let mut left = self.detach(hash, key);
+        if self.tells_policy {
+            let ticket = Ticket { id: entry.id, weight: entry.weight };
+            self.events.push(PolicyEvent::Stored(key.clone(), ticket));
+        }
+        left.entries.extend(self.entries.insert(hash, key, entry));
+        left
+    }
+
+    /// Removes entry, flight and hold of a key.
+    pub(super) fn remove(&mut self, hash: u64, key: &K) -> Leftovers<V, E> {
+        let mut left = self.detach(hash, key);
+        if let Some(entry) = self.entries.remove(hash, key) {
+            left.entries.push(entry);
+            self.tell_removed(key);
+        }
+        left
+    }
+
+    /// Removes everything; the tables are the caller's to drop.
+    pub(super) fn clear(&mut self) -> (Leftovers<V, E>, impl Sized + use<K, V, E>) {
+        let mut left = Leftovers::default();
+        for (key, entry) in self.entries.extract(|_| true) {
+            self.tell_removed(&key);
+            left.entries.push(entry);
+        }
+        (left, (std::mem::take(&mut self.flights), std::mem::take(&mut self.holds)))
+    }
+
+    /// Takes a flight off the table, so that it cannot publish, and forgets the hold.
+    fn detach(&mut self, hash: u64, key: &K) -> Leftovers<V, E> {
+        let flight = self.flights.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2);
+        let hold = self.holds.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2);
+        Leftovers { entries: Vec::new(), flight, hold }
+    }
+
+    /// Removes the entry of a key if it is the one of this id; for evictions.
+    pub(super) fn evict(&mut self, hash: u64, key: &K, id: u64) -> Option<Arc<Entry<V>>> {
+        if self.entries.peek(hash, key)?.id != id {
+            return None;
+        }
+        self.stats.evicted += 1;
+        self.entries.remove(hash, key)
+    }
+
+    /// Removes the oldest entries until the weight is within `capacity`.
+    pub(super) fn shrink(&mut self, capacity: u64, hash: impl Fn(&K) -> u64, left: &mut Leftovers<V, E>) {
+        while self.entries.weight() > capacity {
+            let Some(entry) = self.entries.pop_oldest(&hash) else { return };
+            self.stats.evicted += 1;
+            left.entries.push(entry);
+        }
+    }
+
+    /// Removes entries of no use to anybody, and forgotten holds.
+    pub(super) fn sweep(&mut self, config: &CacheConfig, now: Tick) -> (Leftovers<V, E>, Vec<Hold<E>>) {
+        let mut left = Leftovers::default();
+        for (key, entry) in self.entries.extract(|entry| now >= entry.times.dead_at) {
+            self.stats.expired += 1;
+            self.tell_removed(&key);
+            left.entries.push(entry);
+        }
+        let holds = self.holds.extract_if(|slot| slot.2.is_forgotten(config, now)).map(|slot| slot.2).collect();
+        (left, holds)
+    }
+
+    /// Puts a hold up; returns the one it replaces, or itself if there is no room.
+    pub(super) fn put_hold(&mut self, hash: u64, key: &K, hold: Hold<E>) -> Option<Hold<E>> {
+        if let Some(slot) = self.holds.find_mut(hash, |slot| slot.1 == *key) {
+            return Some(std::mem::replace(&mut slot.2, hold));
+        }
+        if self.holds.len() >= self.max_holds {
+            self.stats.holds_refused += 1;
+            return Some(hold);
+        }
+        self.holds.insert_unique(hash, (hash, key.clone(), hold), |slot| slot.0);
+        None
+    }
+
+    pub(super) fn hold(&self, hash: u64, key: &K) -> Option<&Hold<E>> {
+        self.holds.find(hash, |slot| slot.1 == *key).map(|slot| &slot.2)
+    }
+
+    fn flight(&self, hash: u64, key: &K) -> Option<&Arc<Flight<V, E>>> {
+        self.flights.find(hash, |slot| slot.1 == *key).map(|slot| &slot.2)
+    }
+
+    fn tell_removed(&mut self, key: &K) {
+        if self.tells_policy {
+            self.events.push(PolicyEvent::Removed(key.clone()));
+        }
+    }
+}
+
+impl<V, E> Leftovers<V, E> {
+    /// Wakes nobody: a detached flight still ends by its own load. Only the references go.
+    pub(super) fn discard(self) -> bool {
+        let removed = !self.entries.is_empty();
+        drop((self.entries, self.flight, self.hold));
+        removed
+    }
+}
+
+/// The answer that a flight's outcome is to its waiters; `None` asks anew.
+pub(super) fn answer<V, E>(outcome: Outcome<V, E>, now: Tick, retry_after: Duration) -> Option<Result<Cached<V>, LoadError<E>>> {
+    Some(match outcome {
+        Outcome::Value(entry) => {
+            let age = now.since(entry.times.started);
+            Ok(Cached::new(entry, CacheStatus::Loaded, age))
+        }
+        Outcome::Failed(error) => Err(LoadError::Failed { error, retry_after }),
+        Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after }),
+        Outcome::Panicked => Err(LoadError::LoaderPanicked),
+        Outcome::Dropped => return None,
+    })
+}

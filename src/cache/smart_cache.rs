@@ -1,0 +1,356 @@
+//! The face of the cache: lookups, writes, shutdown.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::core::Core;
+use super::fill::Fill;
+use super::flight::{Boarding, Flight, Outcome};
+use super::load::BoxError;
+use super::shard::{Ask, Leftovers, Step, answer};
+use super::{CacheBuilder, CacheConfig, CacheMode, CacheSnapshot, Cached, KeyTooLong, LoadError, Loaded};
+use crate::clock::Deadline;
+use crate::error::ConfigError;
+use crate::pool::ShutdownReport;
+
+/// A cache of shared values that loads each key once, refreshes ahead of time, and serves what it
+/// has when the source cannot be reached.
+///
+/// `K` is the key, `V` the value, `E` the error of the loaders. Clones share the cache; when the
+/// last one is dropped, the cache waits for running refreshes for at most `drain`.
+///
+/// # Concurrency
+/// Thread-safe. A write is visible to every later lookup. A load publishes only if no insert,
+/// invalidation or clear of its key came after it began. Loaders, weighers and drops of values run
+/// without any lock held; `Hash`, `Eq`, `Clone` and `Drop` of keys run under a shard's lock and must
+/// not use the cache.
+///
+/// # Examples
+/// ```
+/// use feedguard::{CacheConfig, CacheStatus, SmartCache};
+/// let cache: SmartCache<String, Vec<f64>, std::io::Error> = SmartCache::new(CacheConfig::daily())?;
+/// let key = "600519.SH".to_owned();
+/// let bars = cache.get_or_load(&key, |_key| Ok(vec![1700.0, 1712.5]))?;
+/// assert_eq!(bars.status(), CacheStatus::Loaded);
+/// assert_eq!(cache.get(&key).unwrap().status(), CacheStatus::Fresh);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SmartCache<K, V, E = BoxError>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    core: Arc<Core<K, V, E>>,
+    /// Refreshes hold the core, so the end of the cache is the end of its last handle.
+    _handle: Arc<Handle<K, V, E>>,
+}
+
+struct Handle<K, V, E>(Arc<Core<K, V, E>>)
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static;
+
+impl<K, V, E> Drop for Handle<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        self.0.pool.shutdown(self.0.config.drain);
+    }
+}
+
+impl<K, V, E> Clone for SmartCache<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core), _handle: Arc::clone(&self._handle) }
+    }
+}
+
+/// What a lookup may add to the key.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    deadline: Deadline,
+    max_age: Option<Duration>,
+}
+
+impl<K, V, E> SmartCache<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    /// A cache with the given settings, without name, metrics and weigher.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of the settings.
+    pub fn new(config: CacheConfig) -> Result<Self, ConfigError> {
+        Self::builder("cache").config(config).build()
+    }
+
+    /// Starts a cache; `name` stands in logs, labels and thread names.
+    pub fn builder(name: impl Into<Arc<str>>) -> CacheBuilder<K, V, E> {
+        CacheBuilder::new(name.into())
+    }
+
+    pub(super) fn from_core(core: Arc<Core<K, V, E>>) -> Self {
+        let handle = Arc::new(Handle(Arc::clone(&core)));
+        Self { core, _handle: handle }
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core<K, V, E>> {
+        &self.core
+    }
+
+    /// The value of a key if it is within its time. Nobody can refresh it here, so a value past its
+    /// time to live is not served.
+    pub fn get(&self, key: &K) -> Option<Cached<V>> {
+        match self.core.step(self.core.hash(key), key, Ask { max_age: None, can_load: false }) {
+            Step::Hit(cached) => Some(cached),
+            _ => None,
+        }
+    }
+
+    /// The value of a key; loads it on this thread if it is not there, or waits for the thread that
+    /// does. A value that is due or stale is returned at once and refreshed in the background by
+    /// the same loader.
+    ///
+    /// # Errors
+    /// [`LoadError`]; a value within `stale_if_error` is served instead.
+    ///
+    /// # Panics
+    /// A panic of the loader on this thread goes on; callers that wait get
+    /// [`LoadError::LoaderPanicked`].
+    pub fn get_or_load<L: Into<Loaded<V>>>(
+        &self,
+        key: &K,
+        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+    ) -> Result<Cached<V>, LoadError<E>> {
+        self.lookup(key, Patience { deadline: Deadline::never(), max_age: None }, loader)
+    }
+
+    /// As [`get_or_load`](Self::get_or_load), but waits for the load of another caller no longer
+    /// than until `deadline`, and takes no value older than `max_age`. A load on this thread is not
+    /// cut short: its deadline is the loader's business.
+    ///
+    /// # Errors
+    /// [`LoadError`], with [`LoadError::WaitTimeout`] past the deadline.
+    ///
+    /// # Panics
+    /// As [`get_or_load`](Self::get_or_load).
+    pub fn get_or_load_by<L: Into<Loaded<V>>>(
+        &self,
+        key: &K,
+        deadline: Deadline,
+        max_age: Option<Duration>,
+        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+    ) -> Result<Cached<V>, LoadError<E>> {
+        self.lookup(key, Patience { deadline, max_age }, loader)
+    }
+
+    #[inline]
+    fn lookup<L: Into<Loaded<V>>>(
+        &self,
+        key: &K,
+        patience: Patience,
+        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+    ) -> Result<Cached<V>, LoadError<E>> {
+        self.core.check_key(key)?;
+        let hash = self.core.hash(key);
+        let ask = Ask { max_age: patience.max_age, can_load: true };
+        match self.core.step(hash, key, ask) {
+            Step::Hit(cached) => Ok(cached),
+            Step::Refresh(cached, flight) => {
+                self.core.refresh_later(hash, key, &cached, flight, loader);
+                Ok(cached)
+            }
+            step => self.load(hash, key, ask, patience, step, &loader),
+        }
+    }
+
+    #[cold]
+    fn load<L: Into<Loaded<V>>>(
+        &self,
+        hash: u64,
+        key: &K,
+        ask: Ask,
+        patience: Patience,
+        mut step: Step<V, E>,
+        loader: &impl Fn(&K) -> Result<L, E>,
+    ) -> Result<Cached<V>, LoadError<E>> {
+        loop {
+            let outcome = match step {
+                Step::Lead(flight) => Ok(self.lead(hash, key, flight, loader)),
+                Step::Join(flight) => self.board(hash, key, &flight, patience.deadline, loader),
+                // A second look may find what another thread has just published.
+                Step::Hit(cached) | Step::Refresh(cached, _) => return Ok(cached),
+                Step::Refused(error) => return Err(error),
+                Step::Absent => Err(LoadError::WaitTimeout),
+            };
+            let answered = match outcome {
+                Ok(outcome) => {
+                    let now = self.core.clock.now();
+                    answer(outcome, now, self.core.hold_remaining(hash, key))
+                }
+                Err(error) => Some(Err(error)),
+            };
+            match answered {
+                Some(Ok(cached)) => return Ok(cached),
+                Some(Err(error @ (LoadError::Missing { .. } | LoadError::Reentrant))) => return Err(error),
+                Some(Err(error)) => return self.core.stale_on_error(hash, key, ask.max_age).ok_or(error),
+                None => step = self.ask_again(hash, key, ask),
+            }
+        }
+    }
+
+    /// Looks once more after a flight that never ran; it is the same lookup, so it is not counted
+    /// again.
+    fn ask_again(&self, hash: u64, key: &K, ask: Ask) -> Step<V, E> {
+        self.core.shard(hash).lock().stats.miss -= 1;
+        self.core.step(hash, key, ask)
+    }
+
+    fn lead<L: Into<Loaded<V>>>(
+        &self,
+        hash: u64,
+        key: &K,
+        flight: Option<Arc<Flight<V, E>>>,
+        loader: &impl Fn(&K) -> Result<L, E>,
+    ) -> Outcome<V, E> {
+        let fill = Fill::new(&self.core, hash, key, flight, false);
+        let result = loader(key);
+        fill.finish(result)
+    }
+
+    fn board<L: Into<Loaded<V>>>(
+        &self,
+        hash: u64,
+        key: &K,
+        flight: &Arc<Flight<V, E>>,
+        deadline: Deadline,
+        loader: &impl Fn(&K) -> Result<L, E>,
+    ) -> Result<Outcome<V, E>, LoadError<E>> {
+        match self.wait(flight, deadline)? {
+            Boarding::Done(outcome) => Ok(outcome),
+            Boarding::TakenOver => Ok(self.lead(hash, key, Some(Arc::clone(flight)), loader)),
+            Boarding::Reentrant => Err(LoadError::Reentrant),
+            Boarding::TimedOut => Err(LoadError::WaitTimeout),
+        }
+    }
+
+    pub(super) fn wait(&self, flight: &Flight<V, E>, deadline: Deadline) -> Result<Boarding<V, E>, LoadError<E>> {
+        let limit = self.core.config.max_waiters;
+        let waiting = &self.core.waiters;
+        if waiting.fetch_add(1, Ordering::Relaxed) >= limit {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(LoadError::TooManyWaiters { limit });
+        }
+        let boarding = flight.board(&self.core.clock, deadline);
+        waiting.fetch_sub(1, Ordering::Relaxed);
+        Ok(boarding)
+    }
+
+    /// Stores a value for the configured time to live. A load of the key that is under way will not
+    /// overwrite it.
+    ///
+    /// # Errors
+    /// [`KeyTooLong`]; only where the builder was told how to measure keys.
+    pub fn insert(&self, key: &K, value: V) -> Result<(), KeyTooLong> {
+        self.insert_for(key, value, self.core.config.time_to_live)
+    }
+
+    /// Stores a value that is fresh for `ttl`; zero removes the key.
+    ///
+    /// # Errors
+    /// [`KeyTooLong`]; only where the builder was told how to measure keys.
+    pub fn insert_for(&self, key: &K, value: V, ttl: Duration) -> Result<(), KeyTooLong> {
+        self.core.check_key(key)?;
+        let hash = self.core.hash(key);
+        if ttl.is_zero() || self.core.config.mode == CacheMode::Off {
+            self.core.remove(hash, key);
+        } else {
+            let entry = self.core.entry(hash, key, value, ttl, self.core.clock.now());
+            self.core.store(hash, key, &entry);
+        }
+        Ok(())
+    }
+
+    /// Removes a key, its hold, and the right of a load under way to publish; `true` if there was a
+    /// value.
+    pub fn invalidate(&self, key: &K) -> bool {
+        self.core.remove(self.core.hash(key), key)
+    }
+
+    /// Removes the values that `condition` names; returns how many. It sees the values of one
+    /// moment a shard; those written later are not asked about.
+    pub fn invalidate_if(&self, condition: impl Fn(&K, &V) -> bool) -> usize {
+        let mut removed = 0;
+        for (index, lock) in self.core.shards.locks.iter().enumerate() {
+            let seen: Vec<_> = lock.lock().entries.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect();
+            for (key, entry) in seen {
+                if condition(&key, &entry.value) {
+                    let hash = self.core.hash(&key);
+                    let mut shard = lock.lock();
+                    let is_same = shard.entries.peek(hash, &key).is_some_and(|now| now.id == entry.id);
+                    let left = if is_same { shard.remove(hash, &key) } else { Leftovers::default() };
+                    drop(shard);
+                    removed += usize::from(self.core.after_change_of(index, left));
+                }
+            }
+        }
+        removed
+    }
+
+    /// Removes everything; loads under way will not publish.
+    pub fn clear(&self) {
+        for (index, lock) in self.core.shards.locks.iter().enumerate() {
+            let mut shard = lock.lock();
+            let (left, tables) = shard.clear();
+            drop(shard);
+            self.core.after_change_of(index, left);
+            drop(tables);
+        }
+    }
+
+    /// Removes values of no use to anybody now; returns how many. Writes do this by and by.
+    pub fn purge_expired(&self) -> usize {
+        self.core.purge()
+    }
+
+    /// Counts at this moment.
+    pub fn snapshot(&self) -> CacheSnapshot {
+        self.core.snapshot()
+    }
+
+    /// The name given at the start.
+    pub fn name(&self) -> &Arc<str> {
+        &self.core.name
+    }
+
+    /// Ends background refreshes: queued ones are dropped at the end of `within`, running ones are
+    /// waited for until then. Lookups and writes go on working, without refreshes.
+    pub fn shutdown(&self, within: Duration) -> ShutdownReport {
+        self.core.pool.shutdown(within)
+    }
+}
+
+impl<K, V, E> fmt::Debug for SmartCache<K, V, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmartCache").field("name", &self.core.name).finish_non_exhaustive()
+    }
+}

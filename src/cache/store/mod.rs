@@ -1,0 +1,13 @@
+//! The store: entries of one shard, and the two policies that say which of them leaves.
+//!
+//! `Entries` is exact and single-threaded: what it holds is in the cache, what it does not hold is
+//! not. The policy only names victims: `Order` inside the shard (exact LRU), or `TinyLfu` beside it
+//! (moka, told of every change in the order in which the shard made it). Neither knows time or
+//! flights.
+
+mod entries;
+mod order;
+mod tiny_lfu;
+
+pub(super) use entries::Entries;
+pub(super) use tiny_lfu::{PolicyEvent, Ticket, TinyLfu};

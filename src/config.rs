@@ -1,0 +1,114 @@
+//! What every `*Config` is made with: human durations, range checks that collect all faults, and
+//! the chain setters.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::error::{ConfigError, ConfigFault};
+
+/// The longest duration a configuration may hold: ten years.
+pub(crate) const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Collects the faults of one configuration, so that an operator sees all of them at once.
+pub(crate) struct Faults(Vec<ConfigFault>);
+
+impl Faults {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn range<T: PartialOrd + Display>(&mut self, path: &str, value: T, allowed: RangeInclusive<T>) {
+        if !allowed.contains(&value) {
+            self.add(path, value, format!("{} to {}", allowed.start(), allowed.end()));
+        }
+    }
+
+    pub(crate) fn duration(&mut self, path: &str, value: Duration, allowed: RangeInclusive<Duration>) {
+        if !allowed.contains(&value) {
+            let text = |d: Duration| humantime::format_duration(d).to_string();
+            self.add(path, text(value), format!("{} to {}", text(*allowed.start()), text(*allowed.end())));
+        }
+    }
+
+    pub(crate) fn require(&mut self, holds: bool, path: &str, value: impl Display, expected: impl Into<String>) {
+        if !holds {
+            self.add(path, value, expected.into());
+        }
+    }
+
+    pub(crate) fn nested(&mut self, prefix: &str, result: Result<(), ConfigError>) {
+        if let Err(error) = result {
+            self.0.extend(
+                error
+                    .faults()
+                    .iter()
+                    .map(|fault| ConfigFault { path: format!("{prefix}.{}", fault.path), ..fault.clone() }),
+            );
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<(), ConfigError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ConfigError::new(self.0)) }
+    }
+
+    fn add(&mut self, path: &str, value: impl Display, expected: String) {
+        self.0.push(ConfigFault { path: path.to_owned(), value: value.to_string(), expected });
+    }
+}
+
+/// Durations written as `"5m"`, `"1h 30m"`, `"250ms"`.
+pub(crate) mod human {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*value))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text)
+            .map_err(|error| de::Error::custom(format!("{text:?} is not a duration such as \"5m\" or \"250ms\": {error}")))
+    }
+}
+
+/// Optional durations: absent or `null` is `None`.
+pub(crate) mod human_opt {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    struct Human(#[serde(with = "super::human")] Duration);
+
+    #[expect(clippy::ref_option, reason = "the signature is serde's")]
+    pub(crate) fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(duration) => super::human::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Human>::deserialize(deserializer)?.map(|human| human.0))
+    }
+}
+
+/// Writes a chain setter of the same name for each listed public field.
+macro_rules! setters {
+    ($config:ident { $($field:ident : $kind:ty),* $(,)? }) => {
+        impl $config {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+                #[must_use]
+                pub fn $field(mut self, value: $kind) -> Self {
+                    self.$field = value;
+                    self
+                }
+            )*
+        }
+    };
+}
+pub(crate) use setters;

@@ -1,0 +1,23 @@
+//! tmp
+mod breaker;
+mod cache;
+mod clock;
+mod config;
+mod error;
+mod limiter;
+mod metrics;
+mod pool;
+mod router;
+mod sync;
+pub use breaker::*;
+pub use cache::*;
+pub use clock::*;
+pub use error::*;
+pub use limiter::*;
+pub use metrics::*;
+pub use pool::*;
+pub use router::*;
+mod batch;
+mod quality;
+pub use batch::*;
+pub use quality::*;

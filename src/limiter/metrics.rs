@@ -1,0 +1,20 @@
+//! Handles of one limiter.
+
+use crate::metrics::{Counter, Gauge, Metrics};
+
+#[derive(Clone, Default)]
+pub(super) struct LimiterMetrics {
+    pub(super) rate: Gauge,
+    pub(super) limited: Counter,
+    pub(super) rejected: Counter,
+}
+
+impl LimiterMetrics {
+    pub(super) fn new(metrics: &Metrics, name: &str) -> Self {
+        Self {
+            rate: metrics.limiter_rate(name),
+            limited: metrics.limiter_limited(name),
+            rejected: metrics.rejected(name, "rate_limited"),
+        }
+    }
+}

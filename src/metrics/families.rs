@@ -1,0 +1,136 @@
+//! The families themselves: name, help, labels, buckets. Listed in `docs/METRICS.md`, which a test
+//! compares with what a scrape shows. Renaming one is a breaking change.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+
+use prometheus::core::Collector;
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts};
+
+use super::Scrape;
+use crate::sync::Mutex;
+
+/// Distinct values an open label may take; later ones count as [`OTHER`].
+const MAX_LABEL_VALUES: usize = 200;
+const OTHER: &str = "_other";
+/// Labels whose values are closed sets of this crate.
+const CLOSED: [&str; 8] = ["status", "check_type", "currency", "result", "cause", "to", "reason", "severity"];
+
+/// Latency buckets in seconds: 1 ms to 30 s, dense around the 100 ms and 500 ms goals.
+const LATENCY_BUCKETS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+pub(crate) struct Families {
+    pub(super) api_latency: HistogramVec,
+    pub(super) api_calls: IntCounterVec,
+    pub(super) data_quality: GaugeVec,
+    pub(super) cost: GaugeVec,
+    pub(super) cost_total: CounterVec,
+    pub(super) cache_hits: IntCounterVec,
+    pub(super) cache_misses: IntCounterVec,
+    pub(super) cache_stale: IntCounterVec,
+    pub(super) cache_refreshes: IntCounterVec,
+    pub(super) cache_evictions: IntCounterVec,
+    pub(super) cache_entries: GaugeVec,
+    pub(super) breaker_state: GaugeVec,
+    pub(super) breaker_transitions: IntCounterVec,
+    pub(super) rejected: IntCounterVec,
+    pub(super) limiter_rate: GaugeVec,
+    pub(super) limiter_limited: IntCounterVec,
+    pub(super) router_picks: IntCounterVec,
+    pub(super) batch_busy: GaugeVec,
+    pub(super) batch_abandoned: GaugeVec,
+    pub(super) findings: IntCounterVec,
+    seen: Mutex<HashSet<(&'static str, String)>>,
+    scraped: Mutex<Vec<Weak<dyn Scrape>>>,
+}
+
+impl Families {
+    pub(super) fn new() -> prometheus::Result<Self> {
+        let counter = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let gauge = |name, help, labels: &[&str]| GaugeVec::new(Opts::new(name, help), labels);
+        let latency = HistogramOpts::new("datasource_api_latency_seconds", "Latency of source calls in seconds")
+            .buckets(LATENCY_BUCKETS.to_vec());
+        Ok(Self {
+            api_latency: HistogramVec::new(latency, &["source", "endpoint", "status"])?,
+            api_calls: counter("datasource_api_calls_total", "Source calls by outcome", &["source", "endpoint", "status"])?,
+            data_quality: gauge("datasource_data_quality", "Latest quality score, 0 to 100", &["source", "check_type"])?,
+            cost: gauge("datasource_api_cost_estimated", "Estimated cost of source calls since start", &["source"])?,
+            cost_total: CounterVec::new(Opts::new("datasource_api_cost_total", "Cost of source calls"), &["currency"])?,
+            cache_hits: counter("datasource_cache_hits_total", "Lookups answered from the cache", &["cache"])?,
+            cache_misses: counter("datasource_cache_misses_total", "Lookups not answered from the cache", &["cache"])?,
+            cache_stale: counter("datasource_cache_stale_served_total", "Stale values served", &["cache"])?,
+            cache_refreshes: counter("datasource_cache_refreshes_total", "Background refreshes by result", &["cache", "result"])?,
+            cache_evictions: counter("datasource_cache_evictions_total", "Entries that left the cache by cause", &["cache", "cause"])?,
+            cache_entries: gauge("datasource_cache_entries", "Entries in the cache", &["cache"])?,
+            breaker_state: gauge("datasource_circuit_breaker_state", "0 closed, 1 open, 2 half-open", &["source"])?,
+            breaker_transitions: counter("datasource_circuit_breaker_transitions_total", "Breaker transitions by target state", &["source", "to"])?,
+            rejected: counter("datasource_rejected_total", "Calls refused before the source was reached", &["source", "reason"])?,
+            limiter_rate: gauge("datasource_limiter_rate", "Permits per second the limiter grants now", &["source"])?,
+            limiter_limited: counter("datasource_limiter_limited_total", "Answers of the source that said 'too many requests'", &["source"])?,
+            router_picks: counter("datasource_router_picks_total", "Calls sent to an endpoint", &["endpoint"])?,
+            batch_busy: gauge("datasource_batch_busy_workers", "Batch workers that run an item", &["pool"])?,
+            batch_abandoned: gauge("datasource_batch_abandoned_workers", "Batch workers stuck in a call past its time-out", &["pool"])?,
+            findings: counter("datasource_quality_findings_total", "Data-quality findings", &["rule", "severity"])?,
+            seen: Mutex::new(HashSet::new()),
+            scraped: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(super) fn collectors(&self) -> [&dyn Collector; 20] {
+        [
+            &self.api_latency,
+            &self.api_calls,
+            &self.data_quality,
+            &self.cost,
+            &self.cost_total,
+            &self.cache_hits,
+            &self.cache_misses,
+            &self.cache_stale,
+            &self.cache_refreshes,
+            &self.cache_evictions,
+            &self.cache_entries,
+            &self.breaker_state,
+            &self.breaker_transitions,
+            &self.rejected,
+            &self.limiter_rate,
+            &self.limiter_limited,
+            &self.router_picks,
+            &self.batch_busy,
+            &self.batch_abandoned,
+            &self.findings,
+        ]
+    }
+
+    pub(super) fn on_scrape(&self, source: Weak<dyn Scrape>) {
+        let mut scraped = self.scraped.lock();
+        scraped.retain(|known| known.strong_count() > 0);
+        scraped.push(source);
+    }
+
+    /// Lets all sources pass their counts on; they run outside the lock.
+    pub(super) fn scrape(&self) {
+        let sources: Vec<Arc<dyn Scrape>> = self.scraped.lock().iter().filter_map(Weak::upgrade).collect();
+        for source in sources {
+            source.scrape();
+        }
+    }
+
+    /// The value itself, or `_other` once the label has taken [`MAX_LABEL_VALUES`] values.
+    pub(super) fn cap<'a>(&self, label: &'static str, value: &'a str) -> Cow<'a, str> {
+        if CLOSED.contains(&label) {
+            return Cow::Borrowed(value);
+        }
+        let mut seen = self.seen.lock();
+        let known = (label, value.to_owned());
+        if seen.contains(&known) {
+            return Cow::Borrowed(value);
+        }
+        if seen.iter().filter(|(of, _)| *of == label).count() >= MAX_LABEL_VALUES {
+            return Cow::Borrowed(OTHER);
+        }
+        seen.insert(known);
+        Cow::Borrowed(value)
+    }
+}

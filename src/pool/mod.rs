@@ -1,0 +1,214 @@
+//! Threads: a bounded pool of named workers, started lazily, that outlives hung jobs.
+//!
+//! ```text
+//! submit -> queue (bounded) -> worker -> job.run()
+//!                                 |  hangs past its time-out
+//!                                 +--> abandoned: no longer counted, replaced, leaves by itself
+//! ```
+//! Locks: `state`, one for the pool; no job runs under it and no job is dropped under it.
+
+mod worker;
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use crate::clock::{Clock, Deadline};
+use crate::sync::{Condvar, Mutex};
+
+/// A unit of work. Dropping it unrun must settle whatever waits for it.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Why a job was not taken; the job comes back with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The queue is full.
+    Full,
+    /// The pool is shut down.
+    Closed,
+    /// No worker runs and none could be started.
+    NoThread,
+}
+
+/// What a shutdown left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Queued jobs that were dropped unrun.
+    pub cancelled: usize,
+    /// Workers still inside a call of the host when the time was up; they end with that call.
+    pub abandoned: usize,
+}
+
+/// Counts of a pool at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PoolSnapshot {
+    /// Workers that run a job.
+    pub busy: usize,
+    /// Workers that wait for one.
+    pub idle: usize,
+    /// Workers stuck in a job past its time-out, already replaced.
+    pub abandoned: usize,
+    /// Jobs waiting.
+    pub queued: usize,
+}
+
+pub(crate) struct WorkerPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: Arc<str>,
+    clock: Clock,
+    max_workers: usize,
+    max_queue: usize,
+    state: Mutex<State>,
+    work: Condvar,
+    quiet: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    closed: bool,
+    idle: usize,
+    busy: HashSet<ThreadId>,
+    abandoned: HashSet<ThreadId>,
+    started: u64,
+    /// Threads spawned that have not yet reported in.
+    starting: usize,
+}
+
+impl State {
+    fn workers(&self) -> usize {
+        self.idle + self.busy.len() + self.starting
+    }
+
+    fn alive(&self) -> usize {
+        self.workers() + self.abandoned.len()
+    }
+}
+
+impl WorkerPool {
+    pub(crate) fn new(name: impl Into<Arc<str>>, clock: Clock, max_workers: usize, max_queue: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                name: name.into(),
+                clock,
+                max_workers,
+                max_queue,
+                state: Mutex::new(State::default()),
+                work: Condvar::new(),
+                quiet: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Queues a job and makes sure that a worker will come for it.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), (Refusal, Job)> {
+        let mut state = self.shared.state.lock();
+        if state.closed {
+            return Err((Refusal::Closed, job));
+        }
+        let waiting_workers = state.idle + state.starting;
+        if state.queue.len() >= self.shared.max_queue.saturating_add(waiting_workers) {
+            return Err((Refusal::Full, job));
+        }
+        state.queue.push_back(job);
+        let short = state.queue.len() > waiting_workers && state.workers() < self.shared.max_workers;
+        if short && !Shared::start(&self.shared, &mut state) && state.workers() == 0 {
+            let job = state.queue.pop_back();
+            drop(state);
+            return match job {
+                Some(job) => Err((Refusal::NoThread, job)),
+                None => Ok(()),
+            };
+        }
+        drop(state);
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// Gives up on the worker that runs on `thread`: it is counted abandoned and its place is
+    /// free. `false` if it is not busy, or if `max_abandoned` are stuck already.
+    pub(crate) fn abandon(&self, thread: ThreadId, max_abandoned: usize) -> bool {
+        let mut state = self.shared.state.lock();
+        if state.abandoned.len() >= max_abandoned || !state.busy.remove(&thread) {
+            return false;
+        }
+        state.abandoned.insert(thread);
+        if !state.queue.is_empty() && !state.closed {
+            // A failed start is made good by the next submit or the next free worker.
+            Shared::start(&self.shared, &mut state);
+        }
+        true
+    }
+
+    /// Whether the calling thread is a worker of this pool.
+    pub(crate) fn is_worker(&self) -> bool {
+        let me = thread::current().id();
+        let state = self.shared.state.lock();
+        state.busy.contains(&me) || state.abandoned.contains(&me)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.state.lock().closed
+    }
+
+    pub(crate) fn snapshot(&self) -> PoolSnapshot {
+        let state = self.shared.state.lock();
+        PoolSnapshot {
+            busy: state.busy.len(),
+            idle: state.idle,
+            abandoned: state.abandoned.len(),
+            queued: state.queue.len(),
+        }
+    }
+
+    /// Refuses new jobs, lets workers finish what is queued until `within` is over, then drops the
+    /// rest. Never waits for the calling thread itself, nor for an abandoned worker.
+    pub(crate) fn shutdown(&self, within: Duration) -> ShutdownReport {
+        let deadline = Deadline::after(&self.shared.clock, within);
+        let me = thread::current().id();
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        self.shared.work.notify_all();
+        loop {
+            let own = usize::from(state.busy.contains(&me));
+            if state.workers() <= own || (state.workers() == 0 && state.queue.is_empty()) {
+                break;
+            }
+            if !self.shared.clock.wait(&self.shared.quiet, &mut state, deadline) {
+                break;
+            }
+        }
+        let rest = std::mem::take(&mut state.queue);
+        let own = usize::from(state.busy.contains(&me));
+        let report =
+            ShutdownReport { cancelled: rest.len(), abandoned: state.busy.len() - own + state.abandoned.len() };
+        drop(state);
+        drop(rest);
+        report
+    }
+}
+
+impl Drop for WorkerPool {
+    /// Drops what is queued and tells the workers to leave; waits for none of them.
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        let rest = std::mem::take(&mut state.queue);
+        drop(state);
+        self.shared.work.notify_all();
+        drop(rest);
+    }
+}
+
+impl fmt::Debug for WorkerPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerPool").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! The scores, pure: facts of an endpoint -> terms.
+
+use super::stats::EndpointStats;
+use super::{Availability, EndpointSpec, RouterConfig, Terms};
+
+/// Latency assumed before the first call, in seconds.
+const UNKNOWN_LATENCY: f64 = 0.1;
+
+/// Everything in seconds; lower is better.
+pub(super) fn adaptive(
+    spec: &EndpointSpec,
+    stats: &EndpointStats,
+    availability: Availability,
+    config: &RouterConfig,
+) -> Terms {
+    let tail = if stats.successes == 0 { UNKNOWN_LATENCY } else { stats.mean + stats.variance.max(0.0).sqrt() };
+    let load = f64::from(stats.in_flight) / f64::from(spec.concurrency);
+    // Below half load nothing queues; above it the wait grows like that of an M/M/c queue.
+    let congestion = 1.0 + load.powi(4) * 2.0 + (load - 1.0).max(0.0);
+    let latency = tail * congestion;
+    let failure = stats.failure_rate * config.failure_penalty.as_secs_f64();
+    let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
+    let load = availability.permit_in.as_secs_f64();
+    let location = if spec.local { 0.0 } else { config.remote_penalty.as_secs_f64() };
+    Terms { latency, failure, price, load, location, total: latency + failure + price + load + location }
+}
+
+/// The literal score: performance (p50 20 %, p95 30 %, p99 30 %, success 20 %) at 40 %, cost 30 %,
+/// load 20 %, location 10 %, each with the design's bonus; higher is better.
+pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats) -> Terms {
+    let points = |seconds: f64| (100.0 - seconds * 100.0).max(0.0);
+    let performance = stats.percentiles().map_or(50.0, |[p50, p95, p99]| {
+        0.2 * points(p50) + 0.3 * points(p95) + 0.3 * points(p99) + 0.2 * 100.0 * stats.success_rate()
+    });
+    let cost = if spec.price <= 0.0 {
+        1.5
+    } else if stats.is_charged(spec.free_quota) {
+        1.0
+    } else {
+        1.2
+    };
+    let busy = f64::from(stats.in_flight) >= 0.9 * f64::from(spec.concurrency);
+    let load = if busy { 0.7 } else { 1.0 };
+    let location = if spec.local { 1.1 } else { 1.0 };
+    let total = performance * (0.4 + 0.3 * cost + 0.2 * load + 0.1 * location);
+    Terms { latency: performance, failure: 0.0, price: cost, load, location, total }
+}

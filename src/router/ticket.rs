@@ -1,0 +1,66 @@
+//! A call on its way, and the duty to say how it ended.
+
+use std::time::Duration;
+
+use super::{EndpointIndex, SmartRouter};
+use crate::clock::Tick;
+
+/// How a routed call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallOutcome {
+    /// It gave a usable answer.
+    Success,
+    /// It failed through the endpoint's fault.
+    Failure,
+    /// It says nothing about the endpoint.
+    Ignore,
+}
+
+/// What a finished call took and cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Settlement {
+    /// Time from `begin` to `finish`.
+    pub latency: Duration,
+    /// Price of the call, zero while the free quota lasts and for calls that gave nothing.
+    pub charged: f64,
+}
+
+/// A call on its way to an endpoint; counted as load until it is finished or dropped.
+///
+/// Dropped without an outcome it counts as nothing; dropped while its thread panics, as a failure.
+#[must_use = "a ticket that is dropped at once is no load"]
+#[derive(Debug)]
+pub struct InFlight<'a> {
+    router: &'a SmartRouter,
+    endpoint: EndpointIndex,
+    generation: u64,
+    started: Tick,
+    settled: bool,
+}
+
+impl<'a> InFlight<'a> {
+    pub(super) fn new(router: &'a SmartRouter, endpoint: EndpointIndex, generation: u64, started: Tick) -> Self {
+        Self { router, endpoint, generation, started, settled: false }
+    }
+
+    /// Says how the call ended; returns how long it took and what it cost.
+    pub fn finish(mut self, outcome: CallOutcome) -> Settlement {
+        self.settle(outcome)
+    }
+
+    fn settle(&mut self, outcome: CallOutcome) -> Settlement {
+        self.settled = true;
+        self.router.settle(self.endpoint, self.generation, self.started, outcome)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            let failed = std::thread::panicking();
+            self.settle(if failed { CallOutcome::Failure } else { CallOutcome::Ignore });
+        }
+    }
+}
