@@ -48,6 +48,13 @@ impl Faults {
         }
     }
 
+    /// Takes over faults whose paths are complete.
+    pub(crate) fn add_all(&mut self, result: Result<(), ConfigError>) {
+        if let Err(error) = result {
+            self.0.extend_from_slice(error.faults());
+        }
+    }
+
     pub(crate) fn finish(self) -> Result<(), ConfigError> {
         if self.0.is_empty() { Ok(()) } else { Err(ConfigError::new(self.0)) }
     }
@@ -69,8 +76,9 @@ pub(crate) mod human {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|error| de::Error::custom(format!("{text:?} is not a duration such as \"5m\" or \"250ms\": {error}")))
+        humantime::parse_duration(&text).map_err(|error| {
+            de::Error::custom(format!("{text:?} is not a duration such as \"5m\" or \"250ms\": {error}"))
+        })
     }
 }
 

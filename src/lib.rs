@@ -1,23 +1,46 @@
-//! tmp
+#![doc = include_str!("../README.md")]
+
+mod batch;
 mod breaker;
 mod cache;
 mod clock;
 mod config;
 mod error;
 mod limiter;
+mod manager;
 mod metrics;
 mod pool;
+mod quality;
 mod router;
 mod sync;
-pub use breaker::*;
-pub use cache::*;
-pub use clock::*;
-pub use error::*;
-pub use limiter::*;
-pub use metrics::*;
-pub use pool::*;
-pub use router::*;
-mod batch;
-mod quality;
-pub use batch::*;
-pub use quality::*;
+
+pub use batch::{BatchBuilder, BatchConfig, BatchMode, BatchProcessor, BatchReport, ItemError};
+pub use breaker::{
+    BreakerBuilder, BreakerConfig, BreakerEvent, BreakerSnapshot, BreakerState, CallPermit, CircuitBreaker, Open,
+    OpenReason, Settled,
+};
+pub use cache::{
+    BoxError, CacheBuilder, CacheConfig, CacheMode, CacheSnapshot, CacheStatus, Cached, Eviction, ExpiryMode,
+    KeyTooLong, LoadError, Loaded, SmartCache, WarmUpReport,
+};
+pub use clock::{Clock, Deadline, ManualClock, Tick};
+pub use error::{CallError, ConfigError, ConfigFault};
+pub use limiter::{
+    AdaptiveRateLimiter, LimitReason, Limited, LimiterBuilder, LimiterConfig, LimiterSnapshot, RateOutcome, RatePermit,
+};
+pub use manager::{
+    CachesConfig, Category, DataSourceManager, EndpointConfig, EndpointHealth, FetchError, FetchErrorKind, FetchReport,
+    Fetched, ManagerBuilder, ManagerConfig, ManagerSnapshot, Refusal, RefusalReason, Source, Verdict,
+};
+pub use metrics::Metrics;
+#[cfg(feature = "prometheus")]
+pub use metrics::MetricsError;
+pub use pool::{PoolSnapshot, ShutdownReport};
+pub use quality::{
+    Bars, DataQualityValidator, Finding, QualityConfig, QualityReport, Rule, RuleTotal, Series, SeriesError, Severity,
+    ValidatorBuilder,
+};
+pub use router::{
+    Availability, CallOutcome, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight,
+    NoEndpoint, RouterBuilder, RouterConfig, RouterPolicy, RouterSnapshot, Settlement, SmartRouter, Terms, WhyNot,
+};

@@ -46,12 +46,7 @@ impl Default for BatchConfig {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = (4 * cores).min(32);
-        Self {
-            mode: BatchMode::Concurrent,
-            workers,
-            item_timeout: Duration::from_secs(30),
-            max_abandoned: workers,
-        }
+        Self { mode: BatchMode::Concurrent, workers, item_timeout: Duration::from_secs(30), max_abandoned: workers }
     }
 }
 

@@ -210,13 +210,18 @@ impl<T, E> Progress<T, E> {
     }
 
     fn next_expiry(&self, item_timeout: Duration) -> Deadline {
-        self.running.values().map(|(_, started)| started.after(item_timeout)).min().map_or(Deadline::never(), Deadline::at)
+        self.running
+            .values()
+            .map(|(_, started)| started.after(item_timeout))
+            .min()
+            .map_or(Deadline::never(), Deadline::at)
     }
 
     /// Times out what has run too long; returns the workers it ran on.
     fn expire(&mut self, now: Tick, item_timeout: Duration, deadline: Deadline) -> Vec<ThreadId> {
         let is_late = |started: Tick| now >= started.after(item_timeout) || deadline.has_passed(now);
-        let late: Vec<usize> = self.running.iter().filter(|(_, (_, started))| is_late(*started)).map(|(i, _)| *i).collect();
+        let late: Vec<usize> =
+            self.running.iter().filter(|(_, (_, started))| is_late(*started)).map(|(i, _)| *i).collect();
         late.into_iter()
             .filter_map(|index| {
                 let (thread, started) = self.running.remove(&index)?;

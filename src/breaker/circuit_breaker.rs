@@ -113,13 +113,18 @@ impl CircuitBreaker {
         self.core.lock().state
     }
 
-    /// The refusal a call would get now, without asking for a permit.
-    pub fn peek(&self) -> Option<Duration> {
-        if self.word.load(Ordering::Acquire) & 0b11 != BreakerState::Open as u64 {
+    /// The refusal a call would get from an open breaker now, without asking for a permit or
+    /// counting a rejection.
+    pub fn peek(&self) -> Option<Open> {
+        if !self.config.enabled || self.word.load(Ordering::Acquire) & 0b11 != BreakerState::Open as u64 {
             return None;
         }
         let now = self.clock.now();
-        self.core.lock().retry_after(now).filter(|left| !left.is_zero())
+        let core = self.core.lock();
+        let retry_after = core.retry_after(now).filter(|left| !left.is_zero())?;
+        let (state, reason, times_opened) = (core.state, core.reason, core.times_opened);
+        drop(core);
+        Some(Open { name: Arc::clone(&self.name), state, retry_after, reason, times_opened })
     }
 
     /// Opens the breaker until [`reset`](Self::reset).

@@ -232,7 +232,8 @@ where
     pub(super) fn stale_on_error(&self, hash: u64, key: &K, max_age: Option<Duration>) -> Option<Cached<V>> {
         let now = self.clock.now();
         let mut shard = self.shard(hash).lock();
-        let entry = shard.entries.peek(hash, key).filter(|entry| entry.times.serves_on_error(&self.config, now, max_age));
+        let entry =
+            shard.entries.peek(hash, key).filter(|entry| entry.times.serves_on_error(&self.config, now, max_age));
         let entry = Arc::clone(entry?);
         // The lookup was counted as a miss when it went to load.
         shard.stats.miss -= 1;

@@ -32,7 +32,13 @@ where
     E: Send + Sync + 'static,
 {
     /// For a flight that the calling thread has started.
-    pub(super) fn new(core: &Arc<Core<K, V, E>>, hash: u64, key: &K, flight: Option<Arc<Flight<V, E>>>, background: bool) -> Self {
+    pub(super) fn new(
+        core: &Arc<Core<K, V, E>>,
+        hash: u64,
+        key: &K,
+        flight: Option<Arc<Flight<V, E>>>,
+        background: bool,
+    ) -> Self {
         let started = core.clock.now();
         Self { core: Arc::clone(core), key: key.clone(), hash, flight, started, background, settled: false }
     }

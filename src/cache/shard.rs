@@ -96,7 +96,15 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     #[cold]
-    fn step_due(&mut self, hash: u64, key: &K, now: Tick, entry: Arc<Entry<V>>, class: Class, age: Duration) -> Step<V, E> {
+    fn step_due(
+        &mut self,
+        hash: u64,
+        key: &K,
+        now: Tick,
+        entry: Arc<Entry<V>>,
+        class: Class,
+        age: Duration,
+    ) -> Step<V, E> {
         let under_way = self.flight(hash, key).is_some();
         let held = !under_way && self.hold(hash, key).is_some_and(|hold| hold.is_active(now));
         let status = match class {
@@ -274,7 +282,11 @@ impl<V, E> Leftovers<V, E> {
 }
 
 /// The answer that a flight's outcome is to its waiters; `None` asks anew.
-pub(super) fn answer<V, E>(outcome: Outcome<V, E>, now: Tick, retry_after: Duration) -> Option<Result<Cached<V>, LoadError<E>>> {
+pub(super) fn answer<V, E>(
+    outcome: Outcome<V, E>,
+    now: Tick,
+    retry_after: Duration,
+) -> Option<Result<Cached<V>, LoadError<E>>> {
     Some(match outcome {
         Outcome::Value(entry) => {
             let age = now.since(entry.times.started);

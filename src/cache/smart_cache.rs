@@ -296,7 +296,8 @@ where
     pub fn invalidate_if(&self, condition: impl Fn(&K, &V) -> bool) -> usize {
         let mut removed = 0;
         for (index, lock) in self.core.shards.locks.iter().enumerate() {
-            let seen: Vec<_> = lock.lock().entries.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect();
+            let seen: Vec<_> =
+                lock.lock().entries.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect();
             for (key, entry) in seen {
                 if condition(&key, &entry.value) {
                     let hash = self.core.hash(&key);

@@ -36,7 +36,8 @@ fn soft_expiry_follows_its_table() {
 #[test]
 fn hard_expiry_is_never_stale() {
     let config = CacheConfig::default().time_to_live(S(100)).expiry(ExpiryMode::Hard).stale_if_error(S(10));
-    let table = [(79, Class::Fresh), (80, Class::RefreshDue), (100, Class::OnError), (109, Class::OnError), (110, Class::Dead)];
+    let table =
+        [(79, Class::Fresh), (80, Class::RefreshDue), (100, Class::OnError), (109, Class::OnError), (110, Class::Dead)];
     for (at, expected) in table {
         assert_eq!(class(&config, at, true), expected, "at {at} s");
     }

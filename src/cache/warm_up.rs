@@ -27,6 +27,12 @@ impl WarmUpReport {
     }
 }
 
+impl WarmUpReport {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { ok: self.ok + other.ok, failed: self.failed + other.failed, panicked: self.panicked + other.panicked }
+    }
+}
+
 enum Loading {
     Ok,
     Failed,

@@ -64,7 +64,8 @@ impl Bucket {
         let ahead = self.arrival.saturating_sub(fixed(now));
         if ahead > 0 {
             let (whole, rest) = (ahead / self.interval, ahead % self.interval);
-            self.arrival = fixed(now).saturating_add(whole.saturating_mul(new)).saturating_add(share(rest, self.interval, new));
+            self.arrival =
+                fixed(now).saturating_add(whole.saturating_mul(new)).saturating_add(share(rest, self.interval, new));
         }
         self.interval = new;
     }

@@ -81,6 +81,14 @@ impl Gauge {
     }
 }
 
+impl Gauge {
+    pub(crate) fn add(&self, by: f64) {
+        if by.is_finite() {
+            with!(self, by; |inner| inner.add(by));
+        }
+    }
+}
+
 impl Histogram {
     #[inline]
     pub(crate) fn observe(&self, value: Duration) {

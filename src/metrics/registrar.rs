@@ -19,7 +19,9 @@ use super::families::Families;
 #[non_exhaustive]
 pub enum MetricsError {
     /// A metric that is not ours has one of our names on this registry; nothing was registered.
-    #[error("a foreign metric has one of feedguard's names (datasource_*) on this registry, nothing was registered: {0}")]
+    #[error(
+        "a foreign metric has one of feedguard's names (datasource_*) on this registry, nothing was registered: {0}"
+    )]
     NameTaken(String),
     /// The metrics library refused a family.
     #[error("the metrics library refused a family: {0}")]

@@ -42,6 +42,12 @@ pub struct ShutdownReport {
     pub abandoned: usize,
 }
 
+impl ShutdownReport {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { cancelled: self.cancelled + other.cancelled, abandoned: self.abandoned + other.abandoned }
+    }
+}
+
 /// Counts of a pool at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

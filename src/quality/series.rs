@@ -41,12 +41,15 @@ impl<'a> Series<'a> {
     /// # Errors
     /// [`SeriesError`] if a column has another length than the timestamps.
     pub fn new(timestamps: &'a [i64], bars: Bars<'a>) -> Result<Self, SeriesError> {
-        let columns =
-            [("open", bars.open), ("high", bars.high), ("low", bars.low), ("close", bars.close), ("volume", bars.volume)];
+        let columns = [
+            ("open", bars.open),
+            ("high", bars.high),
+            ("low", bars.low),
+            ("close", bars.close),
+            ("volume", bars.volume),
+        ];
         match columns.iter().find(|(_, column)| column.len() != timestamps.len()) {
-            Some((column, values)) => {
-                Err(SeriesError { column, found: values.len(), expected: timestamps.len() })
-            }
+            Some((column, values)) => Err(SeriesError { column, found: values.len(), expected: timestamps.len() }),
             None => Ok(Self { timestamps, bars }),
         }
     }

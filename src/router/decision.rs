@@ -96,7 +96,9 @@ impl Decision {
     /// # Errors
     /// [`NoEndpoint`] with the earliest retry if none is callable.
     pub fn best(&self) -> Result<EndpointIndex, NoEndpoint> {
-        self.candidates().next().ok_or_else(|| NoEndpoint { endpoints: self.ranked.len(), retry_after: self.retry_after() })
+        self.candidates()
+            .next()
+            .ok_or_else(|| NoEndpoint { endpoints: self.ranked.len(), retry_after: self.retry_after() })
     }
 
     /// The earliest time an endpoint that is set aside may be callable, from now.

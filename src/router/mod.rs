@@ -16,13 +16,14 @@ mod metrics;
 mod score;
 mod smart_router;
 mod stats;
-mod ticket;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 pub use config::{RouterConfig, RouterPolicy};
 pub use decision::{Candidate, Decision, Terms, WhyNot};
 pub use endpoint::{Availability, EndpointIndex, EndpointSpec};
 pub use error::NoEndpoint;
+pub(crate) use smart_router::validate_endpoints;
 pub use smart_router::{EndpointSnapshot, RouterBuilder, RouterSnapshot, SmartRouter};
 pub use ticket::{CallOutcome, InFlight, Settlement};

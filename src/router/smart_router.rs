@@ -164,7 +164,13 @@ impl SmartRouter {
         }
     }
 
-    pub(super) fn settle(&self, endpoint: EndpointIndex, generation: u64, started: Tick, outcome: CallOutcome) -> Settlement {
+    pub(super) fn settle(
+        &self,
+        endpoint: EndpointIndex,
+        generation: u64,
+        started: Tick,
+        outcome: CallOutcome,
+    ) -> Settlement {
         let now = self.clock.now();
         let latency = now.since(started);
         let mut charged = 0.0;

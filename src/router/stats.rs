@@ -34,7 +34,8 @@ impl EndpointStats {
     pub(super) fn record(&mut self, latency: Duration, success: bool, config: &RouterConfig, now: Tick) {
         // The first sample of a rest weighs more than one of a burst; none weighs less than 2 %.
         let gap = now.since(self.last_sample).as_secs_f64();
-        let weight = if self.calls == 0 { 1.0 } else { (1.0 - (-gap / config.decay.as_secs_f64()).exp()).clamp(0.02, 0.5) };
+        let weight =
+            if self.calls == 0 { 1.0 } else { (1.0 - (-gap / config.decay.as_secs_f64()).exp()).clamp(0.02, 0.5) };
         self.last_sample = now;
         self.calls += 1;
         let failed = if success { 0.0 } else { 1.0 };

@@ -11,7 +11,12 @@ fn stats(latency_ms: u64, calls: u64, failures: u64) -> EndpointStats {
     let mut stats = EndpointStats::default();
     for i in 0..calls {
         let now = Tick(1 << 50).after(Duration::from_millis(i * 100));
-        stats.record(Duration::from_millis(latency_ms), i % calls.div_ceil(failures.max(1)) != 0 || failures == 0, &config, now);
+        stats.record(
+            Duration::from_millis(latency_ms),
+            i % calls.div_ceil(failures.max(1)) != 0 || failures == 0,
+            &config,
+            now,
+        );
     }
     stats
 }
@@ -30,7 +35,8 @@ fn the_seed_score_follows_its_table() {
     for (name, spec, expected) in cases {
         assert!((total(spec, &fast) - expected).abs() < 1e-9, "{name}");
     }
-    let busy = EndpointStats { in_flight: 15, ..fast };
+    let mut busy = fast;
+    busy.in_flight = 15;
     assert!((total(EndpointSpec::named("x").price(1.0), &busy) - 92.0 * (0.4 + 0.3 + 0.14 + 0.1)).abs() < 1e-9);
 }
 
@@ -52,7 +58,9 @@ fn each_term_of_the_adaptive_score_moves_it_the_right_way() {
     };
     let spec = EndpointSpec::named("x").local(true);
     let reference = total(&spec, &base, 0);
-    assert!(total(&spec, &EndpointStats { in_flight: 40, ..base.clone() }, 0) > reference);
+    let mut busy = base.clone();
+    busy.in_flight = 40;
+    assert!(total(&spec, &busy, 0) > reference);
     assert!(total(&spec.clone().price(1.0), &base, 0) > reference);
     assert!((total(&spec.clone().price(1.0).free_quota(99), &base, 0) - reference).abs() < 1e-12);
     assert!(total(&spec.clone().local(false), &base, 0) > reference);

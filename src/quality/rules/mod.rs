@@ -19,7 +19,14 @@ pub(super) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub(super) fn new(series: Series<'a>, keep: usize) -> Self {
-        Self { series, keep, findings: Vec::new(), totals: Vec::new(), broken: vec![false; series.len()], has_error: false }
+        Self {
+            series,
+            keep,
+            findings: Vec::new(),
+            totals: Vec::new(),
+            broken: vec![false; series.len()],
+            has_error: false,
+        }
     }
 
     /// Books that `row` broke `rule`.

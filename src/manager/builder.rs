@@ -1,0 +1,140 @@
+//! Collects what a manager works with.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::config::EndpointConfig;
+use super::fetch::{Caller, Guarded, SourceCache};
+use super::metrics::CallMetrics;
+use super::source::{Category, Source};
+use super::{DataSourceManager, ManagerConfig};
+use crate::batch::BatchProcessor;
+use crate::breaker::CircuitBreaker;
+use crate::cache::{CacheConfig, SmartCache};
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::limiter::AdaptiveRateLimiter;
+use crate::metrics::Metrics;
+use crate::quality::DataQualityValidator;
+use crate::router::SmartRouter;
+
+/// Collects what a [`DataSourceManager`] works with.
+#[must_use]
+pub struct ManagerBuilder<S: Source> {
+    source: S,
+    name: Arc<str>,
+    config: ManagerConfig,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl<S: Source> ManagerBuilder<S> {
+    pub(super) fn new(source: S) -> Self {
+        Self {
+            source,
+            name: "feed".into(),
+            config: ManagerConfig::default(),
+            clock: Clock::system(),
+            metrics: Metrics::unregistered(),
+        }
+    }
+
+    /// Sets the name that stands in logs, labels and thread names; `feed` otherwise.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the settings; they must name at least one endpoint.
+    pub fn config(mut self, config: ManagerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the clock of all rooms; the system clock otherwise.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Counts into these metrics; otherwise into none.
+    pub fn metrics(mut self, metrics: &Metrics) -> Self {
+        self.metrics = metrics.clone();
+        self
+    }
+
+    /// Makes the manager; no thread starts yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of all rooms.
+    pub fn build(self) -> Result<DataSourceManager<S>, ConfigError> {
+        self.config.validate()?;
+        let specs = self.config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
+        let router = SmartRouter::builder().config(self.config.router.clone()).endpoints(specs);
+        let endpoints = self.config.endpoints.iter().map(|endpoint| self.guard(endpoint)).collect::<Result<_, _>>()?;
+        let caller = Arc::new(Caller {
+            router: router.clock(self.clock.clone()).metrics(&self.metrics).build()?,
+            endpoints,
+            validator: DataQualityValidator::builder(Arc::clone(&self.name))
+                .config(self.config.quality.clone())
+                .metrics(&self.metrics)
+                .build()?,
+            is_closed: AtomicBool::new(false),
+            source: self.source,
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+        });
+        let caches = Category::ALL.into_iter().map(|category| {
+            let settings = cache_settings(&self.config, category);
+            let measure = Arc::clone(&caller);
+            let cache: SourceCache<S> = SmartCache::builder(format!("{}_{}", self.name, category.as_str()))
+                .config(settings.clone())
+                .clock(self.clock.clone())
+                .metrics(&self.metrics)
+                .key_size(move |request| measure.source.request_bytes(request))
+                .build()?;
+            Ok(cache)
+        });
+        let caches = caches.collect::<Result<_, ConfigError>>()?;
+        let batch = BatchProcessor::builder(Arc::clone(&self.name))
+            .config(self.config.batch.clone())
+            .clock(self.clock)
+            .metrics(&self.metrics)
+            .build()?;
+        Ok(DataSourceManager { caches, caller, batch })
+    }
+
+    fn guard(&self, endpoint: &EndpointConfig) -> Result<Guarded, ConfigError> {
+        let name = Arc::clone(&endpoint.spec.name);
+        Ok(Guarded {
+            breaker: CircuitBreaker::builder(Arc::clone(&name))
+                .config(endpoint.breaker.clone())
+                .clock(self.clock.clone())
+                .metrics(&self.metrics)
+                .build()?,
+            limiter: AdaptiveRateLimiter::builder(Arc::clone(&name))
+                .config(endpoint.limiter.clone())
+                .clock(self.clock.clone())
+                .metrics(&self.metrics)
+                .build()?,
+            metrics: CallMetrics::new(&self.metrics, &name, &endpoint.spec.currency),
+            spec: endpoint.spec.clone(),
+        })
+    }
+}
+
+fn cache_settings(config: &ManagerConfig, category: Category) -> &CacheConfig {
+    match category {
+        Category::Daily => &config.caches.daily,
+        Category::Minute => &config.caches.minute,
+        Category::Realtime => &config.caches.realtime,
+        Category::Other => &config.caches.other,
+    }
+}
+
+impl<S: Source> fmt::Debug for ManagerBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagerBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! Settings of a manager: one field a room.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::BatchConfig;
+use crate::breaker::BreakerConfig;
+use crate::cache::CacheConfig;
+use crate::config::{Faults, MAX_DURATION, setters};
+use crate::error::ConfigError;
+use crate::limiter::LimiterConfig;
+use crate::quality::QualityConfig;
+use crate::router::{EndpointSpec, RouterConfig, validate_endpoints};
+
+/// An endpoint with its guards.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BreakerConfig, EndpointConfig, EndpointSpec};
+/// let endpoint = EndpointConfig::new(EndpointSpec::named("sina")).breaker(BreakerConfig::free());
+/// assert_eq!(endpoint.breaker.failure_threshold, 3);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// Its facts.
+    #[serde(flatten)]
+    pub spec: EndpointSpec,
+    /// Its breaker. Default as [`BreakerConfig::default`].
+    #[serde(default)]
+    pub breaker: BreakerConfig,
+    /// Its limiter. Default as [`LimiterConfig::default`].
+    #[serde(default)]
+    pub limiter: LimiterConfig,
+}
+
+impl EndpointConfig {
+    /// An endpoint with default guards.
+    pub fn new(spec: EndpointSpec) -> Self {
+        Self { spec, breaker: BreakerConfig::default(), limiter: LimiterConfig::default() }
+    }
+}
+
+setters!(EndpointConfig { breaker: BreakerConfig, limiter: LimiterConfig });
+
+/// One cache a category.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CachesConfig {
+    /// Daily bars. Default [`CacheConfig::daily`].
+    pub daily: CacheConfig,
+    /// Minute bars. Default [`CacheConfig::minute`].
+    pub minute: CacheConfig,
+    /// Quotes. Default [`CacheConfig::realtime`].
+    pub realtime: CacheConfig,
+    /// Anything else. Default [`CacheConfig::default`].
+    pub other: CacheConfig,
+}
+
+impl Default for CachesConfig {
+    fn default() -> Self {
+        Self {
+            daily: CacheConfig::daily(),
+            minute: CacheConfig::minute(),
+            realtime: CacheConfig::realtime(),
+            other: CacheConfig::default(),
+        }
+    }
+}
+
+setters!(CachesConfig { daily: CacheConfig, minute: CacheConfig, realtime: CacheConfig, other: CacheConfig });
+
+impl CachesConfig {
+    /// The same change to all four.
+    #[must_use]
+    pub fn all(self, change: impl Fn(CacheConfig) -> CacheConfig) -> Self {
+        Self {
+            daily: change(self.daily),
+            minute: change(self.minute),
+            realtime: change(self.realtime),
+            other: change(self.other),
+        }
+    }
+}
+
+/// Settings of a [`DataSourceManager`](super::DataSourceManager).
+///
+/// # Examples
+/// ```
+/// use feedguard::{EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig};
+/// let config = ManagerConfig::default()
+///     .endpoints(vec![EndpointConfig::new(EndpointSpec::named("a")).limiter(LimiterConfig::default().burst(0))]);
+/// let error = config.validate().unwrap_err();
+/// assert_eq!(error.faults()[0].path, "endpoints[0].limiter.burst");
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ManagerConfig {
+    /// The endpoints; at least one.
+    pub endpoints: Vec<EndpointConfig>,
+    /// The caches.
+    pub caches: CachesConfig,
+    /// The router.
+    pub router: RouterConfig,
+    /// The batch processor.
+    pub batch: BatchConfig,
+    /// The validator.
+    pub quality: QualityConfig,
+    /// How long a fetch without a deadline may take. Default 30 s.
+    #[serde(with = "crate::config::human")]
+    pub fetch_timeout: Duration,
+    /// How long one call may take, inside that. Default 10 s.
+    #[serde(with = "crate::config::human")]
+    pub call_timeout: Duration,
+    /// How long a fetch waits for one endpoint's limiter before it tries the next. Default 2 s.
+    #[serde(with = "crate::config::human")]
+    pub permit_timeout: Duration,
+}
+
+impl Default for ManagerConfig {
+    fn default() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            caches: CachesConfig::default(),
+            router: RouterConfig::default(),
+            batch: BatchConfig::default(),
+            quality: QualityConfig::default(),
+            fetch_timeout: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(10),
+            permit_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+setters!(ManagerConfig {
+    endpoints: Vec<EndpointConfig>,
+    caches: CachesConfig,
+    router: RouterConfig,
+    batch: BatchConfig,
+    quality: QualityConfig,
+    fetch_timeout: Duration,
+    call_timeout: Duration,
+    permit_timeout: Duration,
+});
+
+impl ManagerConfig {
+    /// Checks every field of every room.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut faults = Faults::new();
+        let specs: Vec<EndpointSpec> = self.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
+        faults.add_all(validate_endpoints(&specs));
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            faults.nested(&format!("endpoints[{index}].breaker"), endpoint.breaker.validate());
+            faults.nested(&format!("endpoints[{index}].limiter"), endpoint.limiter.validate());
+        }
+        faults.nested("caches.daily", self.caches.daily.validate());
+        faults.nested("caches.minute", self.caches.minute.validate());
+        faults.nested("caches.realtime", self.caches.realtime.validate());
+        faults.nested("caches.other", self.caches.other.validate());
+        faults.nested("router", self.router.validate());
+        faults.nested("batch", self.batch.validate());
+        faults.nested("quality", self.quality.validate());
+        let millisecond = Duration::from_millis(1);
+        faults.duration("fetch_timeout", self.fetch_timeout, millisecond..=MAX_DURATION);
+        faults.duration("call_timeout", self.call_timeout, millisecond..=MAX_DURATION);
+        faults.duration("permit_timeout", self.permit_timeout, Duration::ZERO..=MAX_DURATION);
+        faults.finish()
+    }
+}

@@ -1,0 +1,207 @@
+//! THE HOT PATH: a fetch, and the call of a source, nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::ManagerConfig;
+use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
+use super::fetched::{Fetched, Stored};
+use super::metrics::{CallMetrics, CallStatus};
+use super::source::{Category, Source, Verdict};
+use crate::breaker::CircuitBreaker;
+use crate::cache::{Loaded, SmartCache};
+use crate::clock::{Clock, Deadline};
+use crate::limiter::{AdaptiveRateLimiter, RateOutcome};
+use crate::quality::{DataQualityValidator, QualityReport};
+use crate::router::{Availability, CallOutcome, Decision, EndpointIndex, EndpointSpec, SmartRouter};
+
+pub(super) type SourceCache<S> =
+    SmartCache<<S as Source>::Request, Stored<<S as Source>::Response>, FetchError<<S as Source>::Error>>;
+
+/// An endpoint with its guards.
+pub(super) struct Guarded {
+    pub(super) spec: EndpointSpec,
+    pub(super) breaker: CircuitBreaker,
+    pub(super) limiter: AdaptiveRateLimiter,
+    pub(super) metrics: CallMetrics,
+}
+
+/// All rooms but the caches: what a source call needs. Background refreshes hold it.
+pub(super) struct Caller<S: Source> {
+    pub(super) source: S,
+    pub(super) config: ManagerConfig,
+    pub(super) clock: Clock,
+    pub(super) router: SmartRouter,
+    pub(super) endpoints: Vec<Guarded>,
+    pub(super) validator: DataQualityValidator,
+    pub(super) is_closed: AtomicBool,
+}
+
+/// What one endpoint's turn gave.
+enum Turn<S: Source> {
+    Answer(Loaded<Stored<S::Response>>),
+    Refused(RefusalReason),
+    /// It failed; the next endpoint may do better.
+    Failed(FetchErrorKind<S::Error>),
+    /// It failed, and so would every other endpoint.
+    Final(FetchErrorKind<S::Error>),
+}
+
+type Answer<S> = Result<Loaded<Stored<<S as Source>::Response>>, FetchError<<S as Source>::Error>>;
+
+pub(super) fn fetch<S: Source>(
+    cache: &SourceCache<S>,
+    caller: &Arc<Caller<S>>,
+    request: &S::Request,
+    deadline: Deadline,
+) -> Result<Fetched<S::Response>, FetchError<S::Error>> {
+    if caller.is_closed.load(Ordering::Acquire) {
+        return Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None));
+    }
+    let (loader, me) = (Arc::clone(caller), thread::current().id());
+    let load = move |request: &S::Request| {
+        // A refresh runs on another thread, when this caller may be gone: it has its own time.
+        let is_foreground = thread::current().id() == me;
+        let deadline = if is_foreground { deadline } else { loader.default_deadline() };
+        loader.call_source(request, deadline)
+    };
+    let cached = cache.get_or_load_by(request, deadline, None, load);
+    cached.map(Fetched).map_err(|error| FetchError::from_load(&error))
+}
+
+impl<S: Source> Caller<S> {
+    pub(super) fn default_deadline(&self) -> Deadline {
+        Deadline::after(&self.clock, self.config.fetch_timeout)
+    }
+
+    /// Tries the endpoints in the router's order until one answers or the deadline passes.
+    pub(super) fn call_source(&self, request: &S::Request, deadline: Deadline) -> Answer<S> {
+        let decision = self.route();
+        let mut refusals = refusals_of(&decision, &self.endpoints);
+        let mut last = None;
+        for index in decision.candidates() {
+            if deadline.has_passed(self.clock.now()) {
+                last.get_or_insert(FetchErrorKind::TimedOut);
+                break;
+            }
+            let endpoint = &self.endpoints[index.0];
+            match self.turn(index, endpoint, request, deadline) {
+                Turn::Answer(loaded) => return Ok(loaded),
+                Turn::Refused(reason) => refusals.push(Refusal { endpoint: Arc::clone(&endpoint.spec.name), reason }),
+                Turn::Failed(error) => last = Some(error),
+                Turn::Final(error) => return Err(FetchError::new(error, true, None)),
+            }
+        }
+        let retry_after = refusals.iter().filter_map(|refusal| refusal.reason.retry_after()).min();
+        let reached_source = last.as_ref().is_some_and(|kind| !matches!(kind, FetchErrorKind::TimedOut));
+        let kind = last.unwrap_or_else(|| FetchErrorKind::NoEndpoint { refusals: refusals.into() });
+        Err(FetchError::new(kind, reached_source, retry_after))
+    }
+
+    /// One endpoint's turn: breaker, limiter, call, judgement, booking.
+    fn turn(&self, index: EndpointIndex, endpoint: &Guarded, request: &S::Request, deadline: Deadline) -> Turn<S> {
+        let permit = match endpoint.breaker.try_acquire() {
+            Ok(permit) => permit,
+            Err(open) => return Turn::Refused(open.into()),
+        };
+        let patience = Deadline::after(&self.clock, self.config.permit_timeout).earlier(deadline);
+        let token = match endpoint.limiter.acquire(1, patience) {
+            Ok(token) => token,
+            Err(limited) => return Turn::Refused(limited.into()),
+        };
+        let in_flight = self.router.begin(index);
+        let call_deadline = Deadline::after(&self.clock, self.config.call_timeout).earlier(deadline);
+        let result = self.source.call(&endpoint.spec, request, call_deadline);
+        let (verdict, report) = self.judge(request, &result);
+        let (status, outcome, rate) = meaning(verdict, report.is_some());
+        let settled = in_flight.finish(outcome);
+        token.finish(rate);
+        match outcome {
+            CallOutcome::Success => permit.succeed(),
+            CallOutcome::Failure => permit.fail(),
+            CallOutcome::Ignore => permit.ignore(),
+        };
+        endpoint.metrics.record(self.source.category(request), status, settled.latency, settled.charged);
+        answer(endpoint, verdict, result, report)
+    }
+
+    /// The host's judgement, then the validator's: data with errors is a failure of the endpoint.
+    fn judge(&self, request: &S::Request, result: &Result<S::Response, S::Error>) -> (Verdict, Option<QualityReport>) {
+        let verdict = self.source.judge(request, result.as_ref());
+        if let (Verdict::Good | Verdict::GoodFor(_), Ok(response)) = (verdict, result) {
+            let series = self.source.series(response);
+            let report = series.map(|series| self.validator.validate(&series)).filter(|report| !report.valid);
+            if report.is_some() {
+                return (Verdict::Bad, report);
+            }
+        }
+        (verdict, None)
+    }
+
+    pub(super) fn route(&self) -> Decision {
+        let availability: Vec<Availability> = self
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                Availability::new(endpoint.breaker.peek().map(|open| open.retry_after), endpoint.limiter.peek())
+            })
+            .collect();
+        self.router.route(&availability)
+    }
+}
+
+/// What a verdict means to metrics, router and breaker, and limiter.
+fn meaning(verdict: Verdict, is_bad_data: bool) -> (CallStatus, CallOutcome, RateOutcome) {
+    match verdict {
+        Verdict::Good | Verdict::GoodFor(_) => (CallStatus::Ok, CallOutcome::Success, RateOutcome::Accepted),
+        Verdict::Missing => (CallStatus::Missing, CallOutcome::Success, RateOutcome::Accepted),
+        Verdict::Bad if is_bad_data => (CallStatus::BadData, CallOutcome::Failure, RateOutcome::Accepted),
+        Verdict::Bad => (CallStatus::Failed, CallOutcome::Failure, RateOutcome::Failed),
+        // The limiter deals with limits; an endpoint that says so is not ill.
+        Verdict::Limited { retry_after } => {
+            (CallStatus::Limited, CallOutcome::Ignore, RateOutcome::Limited { retry_after })
+        }
+        Verdict::Ignore => (CallStatus::Ignored, CallOutcome::Ignore, RateOutcome::Failed),
+    }
+}
+
+fn answer<S: Source>(
+    endpoint: &Guarded,
+    verdict: Verdict,
+    result: Result<S::Response, S::Error>,
+    report: Option<QualityReport>,
+) -> Turn<S> {
+    let name = Arc::clone(&endpoint.spec.name);
+    if let Some(report) = report {
+        return Turn::Failed(FetchErrorKind::BadData { endpoint: name, report: Arc::new(report) });
+    }
+    match (verdict, result) {
+        (Verdict::Missing, _) => Turn::Answer(Loaded::Missing),
+        (Verdict::GoodFor(ttl), Ok(response)) => {
+            Turn::Answer(Loaded::ValueFor(Stored { response, endpoint: name }, ttl))
+        }
+        (Verdict::Good, Ok(response)) => Turn::Answer(Loaded::Value(Stored { response, endpoint: name })),
+        (Verdict::Ignore, Err(error)) => Turn::Final(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) }),
+        (_, Err(error)) => Turn::Failed(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) }),
+        // The host calls its own answer unusable.
+        (_, Ok(_response)) => Turn::Failed(FetchErrorKind::Unusable { endpoint: name }),
+    }
+}
+
+fn refusals_of(decision: &Decision, endpoints: &[Guarded]) -> Vec<Refusal> {
+    let set_aside = decision.explain().iter().filter_map(|candidate| Some((candidate.endpoint, candidate.why_not?)));
+    set_aside
+        .map(|(index, why_not)| {
+            let endpoint = &endpoints[index.0];
+            let ejected = RefusalReason::Ejected { retry_after: why_not.retry_after() };
+            let reason = endpoint.breaker.peek().map_or(ejected, RefusalReason::Breaker);
+            Refusal { endpoint: Arc::clone(&endpoint.spec.name), reason }
+        })
+        .collect()
+}
+
+/// Which cache a category has.
+pub(super) fn cache_of<S: Source>(caches: &[SourceCache<S>], category: Category) -> &SourceCache<S> {
+    &caches[category as usize]
+}
