@@ -76,17 +76,17 @@ where
     /// Puts one more drainer into the queue.
     pub(super) fn add_drainer(self: &Arc<Self>, pool: &Arc<WorkerPool>) -> Result<(), Refusal> {
         self.progress.lock().drainers += 1;
-        self.enqueue(pool, Drainer(Some(Arc::clone(self))))
+        Self::enqueue(pool, Drainer(Some(Arc::clone(self))))
     }
 
-    fn enqueue(self: &Arc<Self>, pool: &Arc<WorkerPool>, mut drainer: Drainer<K, T, E, F>) -> Result<(), Refusal> {
+    fn enqueue(pool: &Arc<WorkerPool>, mut drainer: Drainer<K, T, E, F>) -> Result<(), Refusal> {
         // Weak: a queued job must not keep alive the pool that would have to drop it.
         let weak = Arc::downgrade(pool);
         let job = Box::new(move || {
             let Some(run) = drainer.0.take() else { return };
             match (run.turn(), weak.upgrade()) {
                 // At the back of the queue, so that other runs get their turn.
-                (Turn::Again, Some(pool)) => drop(run.enqueue(&pool, Drainer(Some(Arc::clone(&run))))),
+                (Turn::Again, Some(pool)) => drop(Self::enqueue(&pool, Drainer(Some(run)))),
                 (Turn::Again, None) => drop(Drainer(Some(run))),
                 (Turn::Over, _) => {}
             }

@@ -191,11 +191,7 @@ impl CircuitBreaker {
     #[cold]
     fn settle_slow(&self, grant: Grant, verdict: Verdict) -> Settled {
         let now = self.clock.now();
-        let recorded = self.transition(|core| {
-            let settled = core.settle(&self.config, grant, verdict, now);
-            (settled.is_some(), settled.flatten())
-        });
-        if recorded { Settled::Recorded } else { Settled::Stale }
+        self.transition(|core| core.settle(&self.config, grant, verdict, now))
     }
 
     /// Changes the core, mirrors it into the word, and tells the world after the lock.
@@ -215,9 +211,10 @@ impl CircuitBreaker {
     fn announce(&self, Transition { sequence, from, to, reason }: Transition) {
         self.metrics.entered(to);
         let event = BreakerEvent { name: Arc::clone(&self.name), sequence, from, to, reason };
-        match reason {
-            Some(reason) => tracing::warn!(breaker = %self.name, %from, %to, %reason, "circuit breaker transition"),
-            None => tracing::info!(breaker = %self.name, %from, %to, "circuit breaker transition"),
+        if let Some(reason) = reason {
+            tracing::warn!(breaker = %self.name, %from, %to, %reason, "circuit breaker transition");
+        } else {
+            tracing::info!(breaker = %self.name, %from, %to, "circuit breaker transition");
         }
         for listener in &self.listeners {
             if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {

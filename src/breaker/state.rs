@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BreakerConfig, BreakerState, OpenReason};
+use super::{BreakerConfig, BreakerState, OpenReason, Settled};
 use crate::clock::Tick;
 
 /// How a call ended, as far as the breaker cares.
@@ -90,19 +90,19 @@ impl Core {
         }
     }
 
-    /// Books the result of a granted call; `None` if the grant belongs to an older generation.
+    /// Books the result of a granted call; stale if the grant belongs to an older generation.
     pub(super) fn settle(
         &mut self,
         config: &BreakerConfig,
         grant: Grant,
         verdict: Verdict,
         now: Tick,
-    ) -> Option<Option<Transition>> {
+    ) -> (Settled, Option<Transition>) {
         if grant.generation != self.generation || !self.give_back(grant) {
             self.stale += u64::from(verdict != Verdict::Ignore);
-            return None;
+            return (Settled::Stale, None);
         }
-        Some(match (self.state, verdict) {
+        let transition = match (self.state, verdict) {
             (_, Verdict::Ignore) | (BreakerState::Open, _) => None,
             (BreakerState::Closed, Verdict::Success) => {
                 self.failures = 0;
@@ -120,7 +120,8 @@ impl Core {
             (BreakerState::HalfOpen, Verdict::Failure) => {
                 Some(self.open(OpenReason::ProbeFailed, now.after(config.open_for)))
             }
-        })
+        };
+        (Settled::Recorded, transition)
     }
 
     /// Opens until told otherwise.

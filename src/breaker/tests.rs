@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::state::{Core, Verdict};
-use super::{BreakerConfig, BreakerState};
+use super::{BreakerConfig, BreakerState, Settled};
 use crate::clock::Tick;
 
 const NOW: Tick = Tick(1_000_000_000_000);
@@ -39,7 +39,7 @@ fn results_of_an_older_generation_change_nothing() {
         let grant = core.admit(&config, NOW).0.unwrap();
         core.settle(&config, grant, Verdict::Failure, NOW);
     }
-    assert_eq!(core.settle(&config, late, Verdict::Success, NOW), None);
+    assert_eq!(core.settle(&config, late, Verdict::Success, NOW), (Settled::Stale, None));
     assert_eq!((core.state, core.stale), (BreakerState::Open, 1));
 }
 
@@ -53,8 +53,8 @@ fn a_hung_probe_frees_its_place_after_the_lease_and_is_stale_then() {
     assert_eq!(refused.retry_after, config.lease());
     let after_lease = later.after(config.lease());
     let probe = core.admit(&config, after_lease).0.unwrap();
-    assert_eq!(core.settle(&config, hung, Verdict::Failure, after_lease), None);
-    assert!(core.settle(&config, probe, Verdict::Success, after_lease).is_some());
+    assert_eq!(core.settle(&config, hung, Verdict::Failure, after_lease), (Settled::Stale, None));
+    assert_eq!(core.settle(&config, probe, Verdict::Success, after_lease).0, Settled::Recorded);
     assert_eq!(core.state, BreakerState::Closed);
 }
 

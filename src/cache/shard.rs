@@ -15,9 +15,12 @@ use super::store::{Entries, PolicyEvent, Ticket};
 use super::{CacheConfig, LoadError};
 use crate::clock::Tick;
 
+/// Hash, key, flight.
+type Flights<K, V, E> = HashTable<(u64, K, Arc<Flight<V, E>>)>;
+
 pub(super) struct Shard<K, V, E> {
     pub(super) entries: Entries<K, V>,
-    flights: HashTable<(u64, K, Arc<Flight<V, E>>)>,
+    flights: Flights<K, V, E>,
     holds: HashTable<(u64, K, Hold<E>)>,
     /// What the eviction policy has not been told yet; stays empty without one.
     pub(super) events: Vec<PolicyEvent<K>>,

@@ -46,7 +46,7 @@ where
 {
     core: Arc<Core<K, V, E>>,
     /// Refreshes hold the core, so the end of the cache is the end of its last handle.
-    _handle: Arc<Handle<K, V, E>>,
+    handle: Arc<Handle<K, V, E>>,
 }
 
 struct Handle<K, V, E>(Arc<Core<K, V, E>>)
@@ -73,7 +73,7 @@ where
     E: Send + Sync + 'static,
 {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), _handle: Arc::clone(&self._handle) }
+        Self { core: Arc::clone(&self.core), handle: Arc::clone(&self.handle) }
     }
 }
 
@@ -105,7 +105,7 @@ where
 
     pub(super) fn from_core(core: Arc<Core<K, V, E>>) -> Self {
         let handle = Arc::new(Handle(Arc::clone(&core)));
-        Self { core, _handle: handle }
+        Self { core, handle }
     }
 
     pub(super) fn core(&self) -> &Arc<Core<K, V, E>> {

@@ -107,7 +107,7 @@ impl<S: Source> DataSourceManager<S> {
 
     /// Loads what will be asked for first, a cache's worth at once; `progress` is called on this
     /// thread after each request.
-    pub fn warm_up(&self, requests: Vec<S::Request>, mut progress: impl FnMut(&WarmUpReport)) -> WarmUpReport {
+    pub fn warm_up(&self, requests: &[S::Request], mut progress: impl FnMut(&WarmUpReport)) -> WarmUpReport {
         let mut total = WarmUpReport::default();
         for category in Category::ALL {
             let of_category = |request: &&S::Request| self.caller.source.category(request) == category;

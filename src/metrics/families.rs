@@ -154,15 +154,14 @@ impl Families {
         if CLOSED.contains(&label) {
             return Cow::Borrowed(value);
         }
-        let mut seen = self.seen.lock();
         let known = (label, value.to_owned());
-        if seen.contains(&known) {
-            return Cow::Borrowed(value);
-        }
-        if seen.iter().filter(|(of, _)| *of == label).count() >= MAX_LABEL_VALUES {
+        let mut seen = self.seen.lock();
+        let is_full = || seen.iter().filter(|(of, _)| *of == label).count() >= MAX_LABEL_VALUES;
+        if !seen.contains(&known) && is_full() {
             return Cow::Borrowed(OTHER);
         }
         seen.insert(known);
+        drop(seen);
         Cow::Borrowed(value)
     }
 }

@@ -150,6 +150,7 @@ impl WorkerPool {
             // A failed start is made good by the next submit or the next free worker.
             Shared::start(&self.shared, &mut state);
         }
+        drop(state);
         true
     }
 

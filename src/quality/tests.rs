@@ -17,7 +17,8 @@ fn rules(rows: &[Row]) -> Vec<(Rule, usize)> {
 
 #[test]
 fn each_rule_finds_its_row_and_nothing_else() {
-    let cases: Vec<(&str, Vec<Row>, Vec<(Rule, usize)>)> = vec![
+    type Case = (&'static str, Vec<Row>, Vec<(Rule, usize)>);
+    let cases: Vec<Case> = vec![
         ("good", vec![GOOD; 5], vec![]),
         ("empty", vec![], vec![]),
         ("one row", vec![GOOD], vec![]),

@@ -62,8 +62,8 @@ impl SmartRouter {
     /// Ranks all endpoints; `availability` is by position, missing ones count as available.
     pub fn route(&self, availability: &[Availability]) -> Decision {
         let now = self.clock.now();
-        let mut state = self.state.lock();
-        let state = &mut *state;
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
         let count = state.stats.len();
         let mut ranked: Vec<(f64, Candidate)> = (0..count)
             .map(|index| {
@@ -82,11 +82,12 @@ impl SmartRouter {
                 (rank, Candidate { endpoint: EndpointIndex(index), terms, why_not })
             })
             .collect();
-        readmit_if_all_ejected(&mut ranked);
-        ranked.sort_by(|(a, x), (b, y)| x.why_not.is_some().cmp(&y.why_not.is_some()).then(a.total_cmp(b)));
         if self.config.policy == RouterPolicy::RoundRobin && count > 0 {
             state.turn = (state.turn + 1) % count;
         }
+        drop(guard);
+        readmit_if_all_ejected(&mut ranked);
+        ranked.sort_by(|(a, x), (b, y)| x.why_not.is_some().cmp(&y.why_not.is_some()).then(a.total_cmp(b)));
         Decision::new(ranked.into_iter().map(|(_, candidate)| candidate).collect())
     }
 
@@ -154,7 +155,9 @@ impl SmartRouter {
                 free_quota_left: spec.free_quota.saturating_sub(stats.successes),
             }
         });
-        RouterSnapshot { endpoints: endpoints.collect() }
+        let endpoints = endpoints.collect();
+        drop(state);
+        RouterSnapshot { endpoints }
     }
 
     fn terms(&self, spec: &EndpointSpec, stats: &EndpointStats, availability: Availability) -> Terms {
