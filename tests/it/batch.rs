@@ -1,0 +1,243 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use feedguard::{BatchConfig, BatchProcessor, Clock, Deadline, ItemError, ManualClock};
+
+use crate::support::{Count, Gate, eventually};
+
+const S: fn(u64) -> Duration = Duration::from_secs;
+
+fn batch(config: BatchConfig) -> (Arc<BatchProcessor>, ManualClock) {
+    let (clock, time) = Clock::manual();
+    (Arc::new(BatchProcessor::builder("test").config(config).clock(clock).build().unwrap()), time)
+}
+
+fn workers(count: usize) -> BatchConfig {
+    BatchConfig::default().workers(count).max_abandoned(count)
+}
+
+#[test]
+fn results_keep_the_order_of_the_items_and_errors_stay_with_theirs() {
+    let (batch, _time) = batch(workers(8));
+    let report = batch.run((0..1000).collect(), Deadline::never(), |n, _| match n % 3 {
+        0 => Err(format!("no {n}")),
+        1 if n % 100 == 1 => panic!("item {n}"),
+        _ => Ok(n * 2),
+    });
+    for (n, result) in (0..1000).zip(&report.results) {
+        match n % 3 {
+            0 => assert_eq!(*result, Err(ItemError::Failed(format!("no {n}")))),
+            1 if n % 100 == 1 => assert_eq!(*result, Err(ItemError::Panicked)),
+            _ => assert_eq!(*result, Ok(n * 2)),
+        }
+    }
+    assert_eq!(report.succeeded() + report.failed(), 1000);
+}
+
+#[test]
+fn an_empty_batch_is_done_and_a_large_one_is_bounded() {
+    let (batch, _time) = batch(workers(4));
+    assert!(batch.run(Vec::<u8>::new(), Deadline::never(), |_, _| Ok::<_, ()>(())).results.is_empty());
+    let report = batch.run((0..100_000).collect(), Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n));
+    assert_eq!(report.succeeded(), 100_000);
+}
+
+#[test]
+fn items_run_at_once_up_to_the_number_of_workers() {
+    let (batch, _time) = batch(workers(5));
+    let gate = Gate::default();
+    let (inside, running, most) = (gate.clone(), AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            batch.run((0..20).collect(), Deadline::never(), move |_: &u32, _| {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                seen.fetch_max(now, Ordering::SeqCst);
+                inside.pass();
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, ()>(())
+            })
+        });
+        gate.await_arrivals(5);
+        gate.open();
+    });
+    assert_eq!(most.load(Ordering::SeqCst), 5);
+}
+
+/// Starts a run of `hung` items that stand at a gate, and times them out.
+fn hang<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    batch: &'scope BatchProcessor,
+    time: &ManualClock,
+    hung: usize,
+) -> (Gate, Vec<Result<(), ItemError<()>>>) {
+    let gate = Gate::default();
+    let inside = gate.clone();
+    let run = scope.spawn(move || {
+        batch.run((0..hung).collect(), Deadline::never(), move |_, _| {
+            inside.pass();
+            Ok(())
+        })
+    });
+    gate.await_arrivals(hung);
+    time.advance(S(30));
+    (gate, run.join().unwrap().results)
+}
+
+#[test]
+fn hung_items_time_out_their_workers_are_replaced_and_counted_until_they_come_back() {
+    let (batch, time) = batch(workers(4));
+    thread::scope(|scope| {
+        let (gate, results) = hang(scope, &batch, &time, 4);
+        assert!(results.iter().all(|result| *result == Err(ItemError::TimedOut { after: S(30) })));
+        assert_eq!(batch.snapshot().abandoned, 4);
+        let report = batch.run((0..100).collect(), Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n));
+        assert_eq!(report.succeeded(), 100);
+        gate.open();
+        eventually("they come back", || batch.snapshot().abandoned == 0);
+    });
+}
+
+#[test]
+fn at_the_cap_items_fail_fast_instead_of_waiting() {
+    let (batch, time) = batch(workers(2).max_abandoned(0));
+    thread::scope(|scope| {
+        let gate = Gate::default();
+        let inside = gate.clone();
+        let run = scope.spawn(|| {
+            batch.run((0..10).collect(), Deadline::never(), move |_: &u32, _| {
+                inside.pass();
+                Ok::<_, ()>(())
+            })
+        });
+        gate.await_arrivals(2);
+        time.advance(S(30));
+        let results = run.join().unwrap().results;
+        assert_eq!(results.iter().filter(|r| matches!(r, Err(ItemError::TimedOut { .. }))).count(), 2);
+        assert_eq!(results.iter().filter(|r| matches!(r, Err(ItemError::Saturated { .. }))).count(), 8);
+        gate.open();
+    });
+}
+
+#[test]
+fn the_deadline_of_the_run_ends_it_and_what_was_not_started_says_so() {
+    let (clock, time) = Clock::manual();
+    let batch = BatchProcessor::builder("test").config(workers(2)).clock(clock.clone()).build().unwrap();
+    let gate = Gate::default();
+    let (inside, calls) = (gate.clone(), Count::default());
+    let counted = calls.clone();
+    let report = thread::scope(|scope| {
+        let deadline = Deadline::after(&clock, S(10));
+        let run = scope.spawn(move || {
+            batch.run((0..5).collect(), deadline, move |_: &u32, given| {
+                counted.up();
+                assert_eq!(given, deadline, "the earlier one is handed to the call");
+                inside.pass();
+                Ok::<_, ()>(())
+            })
+        });
+        gate.await_arrivals(2);
+        time.advance(S(10));
+        let report = run.join().unwrap();
+        gate.open();
+        report
+    });
+    assert_eq!(calls.get(), 2);
+    assert!(matches!(report.results[0], Err(ItemError::TimedOut { .. })));
+    assert_eq!(report.results[4], Err(ItemError::NotStarted));
+}
+
+#[test]
+fn nested_runs_do_not_deadlock() {
+    let (batch, _time) = batch(workers(2));
+    let inner = Arc::clone(&batch);
+    let report = batch.run((0..8).collect(), Deadline::never(), move |n: &u32, _| {
+        let nested = inner.run((0..4).collect(), Deadline::never(), |m: &u32, _| Ok::<_, ()>(*m));
+        Ok::<_, ()>(n + nested.succeeded() as u32)
+    });
+    assert_eq!(report.results, (0..8).map(|n| Ok(n + 4)).collect::<Vec<_>>());
+}
+
+#[test]
+fn two_runs_share_the_workers_in_turn() {
+    let (batch, _time) = batch(workers(1));
+    let gate = Gate::default();
+    let order = Arc::new(std::sync::Mutex::new(String::new()));
+    thread::scope(|scope| {
+        for (at, name) in ['a', 'b'].into_iter().enumerate() {
+            let (batch, inside, order) = (&batch, gate.clone(), Arc::clone(&order));
+            scope.spawn(move || {
+                batch.run((0..4).collect(), Deadline::never(), move |_: &u32, _| {
+                    inside.pass();
+                    order.lock().unwrap().push(name);
+                    Ok::<_, ()>(())
+                })
+            });
+            if at == 0 {
+                gate.await_arrivals(1);
+            }
+        }
+        eventually("the second run queues", || batch.snapshot().queued == 1);
+        gate.open();
+    });
+    assert_eq!(*order.lock().unwrap(), "abababab");
+}
+
+#[test]
+fn progress_runs_on_the_callers_thread_and_reaches_the_total() {
+    let (batch, _time) = batch(workers(4));
+    let me = thread::current().id();
+    let mut last = 0;
+    batch.run_with_progress(
+        (0..50).collect(),
+        Deadline::never(),
+        |done, total| {
+            assert_eq!((thread::current().id(), total), (me, 50));
+            assert!(done > last);
+            last = done;
+        },
+        |n: &u32, _| Ok::<_, ()>(*n),
+    );
+    assert_eq!(last, 50);
+}
+
+#[test]
+fn shutdown_in_the_middle_ends_what_runs_and_fails_the_rest() {
+    let (batch, time) = batch(workers(2));
+    let gate = Gate::default();
+    let inside = gate.clone();
+    let results = thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            batch.run((0..10).collect(), Deadline::never(), move |_: &u32, _| {
+                inside.pass();
+                Ok::<_, ()>(())
+            })
+        });
+        gate.await_arrivals(2);
+        let closing = scope.spawn(|| batch.shutdown(S(1)));
+        eventually("it ends at its deadline", || {
+            time.advance(S(1));
+            closing.is_finished()
+        });
+        assert_eq!(closing.join().unwrap().abandoned, 2);
+        gate.open();
+        run.join().unwrap().results
+    });
+    assert!(results.iter().all(|r| matches!(r, Ok(()) | Err(ItemError::ShuttingDown | ItemError::TimedOut { .. }))));
+    assert!(results.contains(&Err(ItemError::ShuttingDown)));
+    let late = batch.run(vec![1], Deadline::never(), |_, _| Ok::<_, ()>(()));
+    assert_eq!(late.results, [Err(ItemError::ShuttingDown)]);
+}
+
+#[test]
+fn dropping_the_processor_inside_its_own_worker_is_fine() {
+    let (batch, _time) = batch(workers(2));
+    let held = Arc::new(std::sync::Mutex::new(Some(Arc::clone(&batch))));
+    batch.run(vec![()], Deadline::never(), move |(), _| {
+        drop(held.lock().unwrap().take());
+        Ok::<_, ()>(())
+    });
+    drop(batch);
+}

@@ -1,0 +1,200 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use feedguard::{
+    Availability, CallOutcome, Clock, EndpointIndex, EndpointSpec, ManualClock, RouterConfig, RouterPolicy, SmartRouter,
+    WhyNot,
+};
+
+const S: fn(u64) -> Duration = Duration::from_secs;
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+fn router(config: RouterConfig, endpoints: Vec<EndpointSpec>) -> (SmartRouter, ManualClock) {
+    let (clock, time) = Clock::manual();
+    (SmartRouter::builder().config(config).endpoints(endpoints).clock(clock).build().unwrap(), time)
+}
+
+fn named(names: &[&str]) -> Vec<EndpointSpec> {
+    names.iter().map(|name| EndpointSpec::named(*name)).collect()
+}
+
+fn call(router: &SmartRouter, time: &ManualClock, endpoint: usize, latency: Duration, outcome: CallOutcome) {
+    let ticket = router.begin(EndpointIndex(endpoint));
+    time.advance(latency);
+    ticket.finish(outcome);
+}
+
+fn best(router: &SmartRouter) -> usize {
+    router.route(&[]).best().unwrap().0
+}
+
+#[test]
+fn adaptive_prefers_the_faster_and_turns_away_from_failures() {
+    let (router, time) = router(RouterConfig::default(), named(&["slow", "fast"]));
+    for _ in 0..20 {
+        call(&router, &time, 0, MS(200), CallOutcome::Success);
+        call(&router, &time, 1, MS(20), CallOutcome::Success);
+    }
+    assert_eq!(best(&router), 1);
+    for _ in 0..4 {
+        call(&router, &time, 1, MS(1), CallOutcome::Failure);
+    }
+    assert_eq!(best(&router), 0, "fast failures must not look fast");
+}
+
+#[test]
+fn price_counts_and_the_dial_moves_it() {
+    let endpoints = || vec![EndpointSpec::named("free"), EndpointSpec::named("paid").price(1.0)];
+    for (dial, expected) in [(0, 1), (50, 1), (200, 0), (1000, 0)] {
+        let (router, time) = router(RouterConfig::default().price_weight(MS(dial)), endpoints());
+        for _ in 0..20 {
+            call(&router, &time, 0, MS(200), CallOutcome::Success);
+            call(&router, &time, 1, MS(50), CallOutcome::Success);
+        }
+        assert_eq!(best(&router), expected, "price weight {dial} ms");
+    }
+}
+
+#[test]
+fn free_quota_is_charged_from_the_first_call_beyond_it() {
+    let (router, time) = router(RouterConfig::default(), vec![EndpointSpec::named("m").price(2.0).free_quota(2)]);
+    let charged: Vec<f64> = (0..4)
+        .map(|_| {
+            let ticket = router.begin(EndpointIndex(0));
+            time.advance(MS(10));
+            ticket.finish(CallOutcome::Success).charged
+        })
+        .collect();
+    assert_eq!(charged.iter().sum::<f64>(), 4.0, "{charged:?}");
+    assert_eq!((router.snapshot().endpoints[0].cost, router.snapshot().endpoints[0].free_quota_left), (4.0, 0));
+}
+
+#[test]
+fn failures_in_a_row_eject_with_growing_time_and_never_the_last() {
+    let config = RouterConfig::default().eject_after(3).eject_for(S(5));
+    let (router, time) = router(config, named(&["a", "b"]));
+    for _ in 0..3 {
+        call(&router, &time, 0, MS(1), CallOutcome::Failure);
+    }
+    let decision = router.route(&[]);
+    assert_eq!(decision.explain()[1].why_not, Some(WhyNot::Ejected { retry_after: S(5) }));
+    assert_eq!(decision.candidates().collect::<Vec<_>>(), [EndpointIndex(1)]);
+    for _ in 0..3 {
+        call(&router, &time, 1, MS(1), CallOutcome::Failure);
+    }
+    assert_eq!(router.route(&[]).candidates().count(), 2, "with everybody ejected, everybody is tried");
+    time.advance(S(5));
+    for _ in 0..3 {
+        call(&router, &time, 0, MS(1), CallOutcome::Failure);
+    }
+    let ejected_for = router.snapshot().endpoints[0].ejected_for;
+    assert_eq!(ejected_for, S(10));
+    time.advance(ejected_for);
+    call(&router, &time, 0, MS(1), CallOutcome::Success);
+    for _ in 0..3 {
+        call(&router, &time, 0, MS(1), CallOutcome::Failure);
+    }
+    assert_eq!(router.snapshot().endpoints[0].ejected_for, S(5), "a success forgets the back-off");
+}
+
+#[test]
+fn no_healthy_endpoint_is_a_typed_refusal_with_the_earliest_retry() {
+    let (router, _time) = router(RouterConfig::default(), named(&["a", "b"]));
+    let open = |seconds| Availability::new(Some(S(seconds)), Duration::ZERO);
+    let refusal = router.route(&[open(30), open(7)]).best().unwrap_err();
+    assert_eq!((refusal.endpoints, refusal.retry_after), (2, Some(S(7))));
+    assert!(refusal.to_string().contains("7s"));
+}
+
+#[test]
+fn round_robin_takes_turns_and_fastest_takes_the_lowest_median() {
+    let (round, _time) = router(RouterConfig::default().policy(RouterPolicy::RoundRobin), named(&["a", "b", "c"]));
+    let turns: Vec<usize> = (0..6).map(|_| best(&round)).collect();
+    assert_eq!(turns, [0, 1, 2, 0, 1, 2]);
+    let (fastest, time) = router(RouterConfig::default().policy(RouterPolicy::Fastest), named(&["a", "b"]));
+    call(&fastest, &time, 0, MS(20), CallOutcome::Success);
+    call(&fastest, &time, 1, MS(10), CallOutcome::Success);
+    assert_eq!(best(&fastest), 1);
+}
+
+#[test]
+fn the_seed_score_explains_its_factors() {
+    let (router, _time) = router(
+        RouterConfig::default().policy(RouterPolicy::SeedScore),
+        vec![EndpointSpec::named("paid").price(1.0), EndpointSpec::named("free").local(true)],
+    );
+    let decision = router.route(&[]);
+    let first = decision.explain()[0];
+    assert_eq!(first.endpoint, EndpointIndex(1));
+    assert_eq!((first.terms.price, first.terms.location, first.terms.load), (1.5, 1.1, 1.0));
+}
+
+#[test]
+fn threads_picking_at_one_instant_spread_over_equal_endpoints() {
+    let (router, _time) = router(RouterConfig::default(), named(&["a", "b", "c", "d"]));
+    let picks = Mutex::new(HashMap::new());
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                let endpoint = router.route(&[]).best().unwrap();
+                let ticket = router.begin(endpoint);
+                *picks.lock().unwrap().entry(endpoint.0).or_insert(0) += 1;
+                // Kept in flight until all have picked.
+                std::mem::forget(ticket);
+            });
+        }
+    });
+    let picks = picks.into_inner().unwrap();
+    assert_eq!(picks.len(), 4, "{picks:?}");
+}
+
+#[test]
+fn a_dropped_ticket_is_no_call_and_no_load() {
+    let (router, _time) = router(RouterConfig::default(), named(&["a"]));
+    let ticket = router.begin(EndpointIndex(0));
+    assert_eq!(router.snapshot().endpoints[0].in_flight, 1);
+    drop(ticket);
+    let endpoint = &router.snapshot().endpoints[0];
+    assert_eq!((endpoint.in_flight, endpoint.calls), (0, 0));
+}
+
+#[test]
+fn equal_seeds_decide_equally() {
+    let run = |seed| {
+        let (router, time) = router(RouterConfig::default().seed(seed), named(&["a", "b", "c"]));
+        (0..50)
+            .map(|_| {
+                let endpoint = best(&router);
+                call(&router, &time, endpoint, MS(10), CallOutcome::Success);
+                endpoint
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run(1), run(1));
+    assert!((2..20).any(|seed| run(seed) != run(1)));
+}
+
+#[test]
+fn endpoints_change_at_run_time_and_old_tickets_touch_no_new_statistics() {
+    let (router, time) = router(RouterConfig::default(), named(&["a", "b"]));
+    call(&router, &time, 1, MS(30), CallOutcome::Success);
+    let old = router.begin(EndpointIndex(0));
+    router.set_endpoints(named(&["b", "c"])).unwrap();
+    old.finish(CallOutcome::Failure);
+    let snapshot = router.snapshot();
+    assert_eq!((snapshot.endpoints[0].calls, snapshot.endpoints[0].p50), (1, MS(30)), "b keeps its statistics");
+    assert_eq!((snapshot.endpoints[1].calls, snapshot.endpoints[1].in_flight), (0, 0));
+    assert!(router.set_endpoints(named(&["x", "x"])).is_err());
+    assert_eq!(router.endpoints().len(), 2, "a refused list changes nothing");
+}
+
+#[test]
+fn jumps_of_the_clock_do_not_panic_or_poison_scores() {
+    let (router, time) = router(RouterConfig::default(), named(&["a", "b"]));
+    call(&router, &time, 0, S(10 * 365 * 24 * 3600), CallOutcome::Success);
+    call(&router, &time, 1, Duration::MAX, CallOutcome::Failure);
+    let decision = router.route(&[]);
+    assert!(decision.explain().iter().all(|candidate| candidate.terms.total.is_finite()));
+}
