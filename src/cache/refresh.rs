@@ -1,6 +1,7 @@
 //! Background refreshes: a flight that waits in the pool's queue until a worker, or a foreground
 //! caller in need of the value, starts it.
 
+use std::fmt;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,6 +11,16 @@ use super::entry::Cached;
 use super::fill::Fill;
 use super::flight::Flight;
 use super::{CacheStatus, Loaded};
+
+/// Names a key in logs without showing it.
+#[derive(Clone, Copy)]
+struct KeyHash(u64);
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
 
 /// A queued refresh. Dropped unrun (queue full, shutdown) it takes its flight off the table.
 struct Refresh<K, V, E>
@@ -56,7 +67,7 @@ where
         loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
     ) {
         if cached.status() == CacheStatus::Stale && cached.first_warning() {
-            let (age, key_hash) = (cached.age(), format_args!("{hash:016x}"));
+            let (age, key_hash) = (cached.age(), KeyHash(hash));
             tracing::warn!(cache = %self.name, %key_hash, ?age, "serving a stale value while it is refreshed");
         }
         let refresh = Refresh { core: Arc::clone(self), hash, key: key.clone(), flight };
@@ -82,7 +93,7 @@ where
     fn run<L: Into<Loaded<V>>>(&self, loader: &impl Fn(&K) -> Result<L, E>) {
         let fill = Fill::new(&self.core, self.hash, &self.key, Some(Arc::clone(&self.flight)), true);
         let loaded = catch_unwind(AssertUnwindSafe(|| loader(fill.key())));
-        let key_hash = format_args!("{:016x}", self.hash);
+        let key_hash = KeyHash(self.hash);
         match loaded {
             Ok(result) => {
                 let has_failed = result.is_err();

@@ -173,7 +173,9 @@ impl AdaptiveRateLimiter {
             RateOutcome::Failed => {}
         }
         let rate = core.controller.rate;
-        core.bucket.set_rate(rate, now);
+        // A pause is time, not permits: only what stands behind it scales with the rate.
+        let base = now.max(core.paused_until);
+        core.bucket.set_rate(rate, base);
         drop(core);
         self.metrics.rate.set(rate);
         if matches!(outcome, RateOutcome::Limited { .. }) {

@@ -58,14 +58,14 @@ impl Bucket {
         self.arrival = self.arrival.saturating_sub(self.interval * u128::from(n));
     }
 
-    /// Changes the rate; permits already taken in advance keep their number.
-    pub(super) fn set_rate(&mut self, rate: f64, now: Tick) {
+    /// Changes the rate; permits taken in advance, counted from `base`, keep their number.
+    pub(super) fn set_rate(&mut self, rate: f64, base: Tick) {
         let new = interval(rate);
-        let ahead = self.arrival.saturating_sub(fixed(now));
+        let ahead = self.arrival.saturating_sub(fixed(base));
         if ahead > 0 {
             let (whole, rest) = (ahead / self.interval, ahead % self.interval);
             self.arrival =
-                fixed(now).saturating_add(whole.saturating_mul(new)).saturating_add(share(rest, self.interval, new));
+                fixed(base).saturating_add(whole.saturating_mul(new)).saturating_add(share(rest, self.interval, new));
         }
         self.interval = new;
     }

@@ -3,9 +3,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use feedguard::{
-    BreakerConfig, BreakerState, CallError, CircuitBreaker, Clock, ManualClock, OpenReason, Settled,
-};
+use feedguard::{BreakerConfig, BreakerState, CallError, CircuitBreaker, Clock, ManualClock, OpenReason, Settled};
 use proptest::prelude::*;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -23,8 +21,7 @@ fn fail(breaker: &CircuitBreaker, times: u32) {
 
 #[test]
 fn tiers_open_at_three_five_and_ten_failures() {
-    for (config, threshold) in
-        [(BreakerConfig::free(), 3), (BreakerConfig::default(), 5), (BreakerConfig::paid(), 10)]
+    for (config, threshold) in [(BreakerConfig::free(), 3), (BreakerConfig::default(), 5), (BreakerConfig::paid(), 10)]
     {
         let (breaker, _time) = breaker(config);
         fail(&breaker, threshold - 1);

@@ -448,8 +448,7 @@ fn lru_evicts_what_was_not_read_longest() {
 #[test]
 fn capacity_holds_under_both_policies() {
     for eviction in [Eviction::TinyLfu, Eviction::Lru] {
-        let cache: SmartCache<u64, u64> =
-            SmartCache::new(config().max_capacity(1000).eviction(eviction)).unwrap();
+        let cache: SmartCache<u64, u64> = SmartCache::new(config().max_capacity(1000).eviction(eviction)).unwrap();
         for key in 0..20_000 {
             cache.insert(&key, key).unwrap();
             assert!(cache.snapshot().weight <= 1150, "{eviction:?}: {}", cache.snapshot().weight);
@@ -495,11 +494,13 @@ fn many_keys_cost_one_call_for_all_that_are_missing() {
         let found = missing.iter().filter(|key| *key != "gone");
         Ok(found.map(|key| (key.clone(), format!("{key}!"))).collect::<HashMap<_, _>>())
     });
-    let values: Vec<Option<String>> = results.iter().map(|r| r.as_ref().ok().map(|cached| cached.value().clone())).collect();
+    let values: Vec<Option<String>> =
+        results.iter().map(|r| r.as_ref().ok().map(|cached| cached.value().clone())).collect();
     assert_eq!(asked, ["b", "c", "gone"]);
     assert_eq!(values, [Some("cached".into()), Some("b!".into()), Some("c!".into()), Some("b!".into()), None]);
     assert!(matches!(results[4], Err(LoadError::Missing { .. })));
-    let again = cache.get_many(&keys, Deadline::never(), |_| -> Result<HashMap<String, String>, _> { panic!("no call") });
+    let again =
+        cache.get_many(&keys, Deadline::never(), |_| -> Result<HashMap<String, String>, _> { panic!("no call") });
     assert!(again[..4].iter().all(Result::is_ok) && again[4].is_err());
     assert_adds_up(cache.snapshot(), 10);
 }
@@ -592,8 +593,7 @@ impl Drop for Meddler {
 fn values_are_dropped_outside_every_lock() {
     for eviction in [Eviction::TinyLfu, Eviction::Lru] {
         let dropped = Arc::new(AtomicBool::new(false));
-        let cache: SmartCache<u64, Meddler> =
-            SmartCache::new(config().max_capacity(4).eviction(eviction)).unwrap();
+        let cache: SmartCache<u64, Meddler> = SmartCache::new(config().max_capacity(4).eviction(eviction)).unwrap();
         let meddler = || Meddler(Some(cache.clone()), Arc::clone(&dropped));
         for key in 0..100 {
             cache.insert(&key, meddler()).unwrap();

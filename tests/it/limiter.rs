@@ -76,6 +76,15 @@ fn retry_after_pauses_everybody_and_is_capped() {
 }
 
 #[test]
+fn a_rate_cut_does_not_stretch_the_pause() {
+    let (limiter, _clock, _time) = limiter(LimiterConfig::default());
+    limiter.try_acquire(1).unwrap().finish(RateOutcome::Limited { retry_after: Some(S(3)) });
+    let wait = limiter.try_acquire(1).unwrap_err().retry_after.unwrap();
+    let interval = Duration::from_secs_f64(1.0 / 7.0);
+    assert!(wait >= S(3) && wait <= S(3) + interval + MS(1), "{wait:?}");
+}
+
+#[test]
 fn waiting_callers_go_in_order_also_across_a_pause_and_none_too_early() {
     let (limiter, clock, time) = limiter(fixed(1.0, 1));
     limiter.try_acquire(1).unwrap().succeed();

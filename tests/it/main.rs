@@ -1,5 +1,21 @@
 //! Behaviour of every room through the public API; one module a room, names are promises.
 
+#![allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::significant_drop_tightening,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::mem_forget,
+    clippy::print_stdout,
+    clippy::allow_attributes_without_reason,
+    let_underscore_drop,
+    reason = "a test plays host, source and operator"
+)]
+
 mod batch;
 mod breaker;
 mod cache;

@@ -76,7 +76,8 @@ fn registering_twice_shares_the_families() {
     let registry = Registry::new();
     for n in 1..=2 {
         let metrics = Metrics::register(&registry).unwrap();
-        let cache: feedguard::SmartCache<u32, u32> = feedguard::SmartCache::builder("shared").metrics(&metrics).build().unwrap();
+        let cache: feedguard::SmartCache<u32, u32> =
+            feedguard::SmartCache::builder("shared").metrics(&metrics).build().unwrap();
         drop(cache.get(&1));
         assert_eq!(value(&registry, "datasource_cache_misses_total", &[("cache", "shared")]), f64::from(n));
     }

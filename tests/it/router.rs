@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use feedguard::{
-    Availability, CallOutcome, Clock, EndpointIndex, EndpointSpec, ManualClock, RouterConfig, RouterPolicy, SmartRouter,
-    WhyNot,
+    Availability, CallOutcome, Clock, EndpointIndex, EndpointSpec, ManualClock, RouterConfig, RouterPolicy,
+    SmartRouter, WhyNot,
 };
 
 const S: fn(u64) -> Duration = Duration::from_secs;

@@ -42,10 +42,10 @@ fn plain_lru_loads_each_miss_expires_hard_and_remembers_no_failure() {
 
 #[test]
 fn plain_lru_lets_a_loader_ask_for_its_own_key_as_the_old_cache_did() {
-    let cache: SmartCache<u32, u32, &str> =
-        SmartCache::new(CacheConfig::default().mode(CacheMode::PlainLru)).unwrap();
+    let cache: SmartCache<u32, u32, &str> = SmartCache::new(CacheConfig::default().mode(CacheMode::PlainLru)).unwrap();
     let inner = cache.clone();
-    let outer = cache.get_or_load(&1, move |key| inner.get_or_load(key, |_| Ok::<u32, &str>(1)).map_or(Err("no"), |v| Ok(*v + 1)));
+    let outer = cache
+        .get_or_load(&1, move |key| inner.get_or_load(key, |_| Ok::<u32, &str>(1)).map_or(Err("no"), |v| Ok(*v + 1)));
     assert_eq!(*outer.unwrap(), 2);
 }
 
@@ -84,13 +84,17 @@ fn the_same_requests_get_the_same_answers_either_way() {
         let old = config.caches.daily.mode == CacheMode::PlainLru;
         let endpoints = endpoints.map(|endpoint| {
             let limiter = LimiterConfig::default().burst(1000);
-            if old { endpoint.breaker(BreakerConfig::off()).limiter(LimiterConfig::off()) } else { endpoint.limiter(limiter) }
+            if old {
+                endpoint.breaker(BreakerConfig::off()).limiter(LimiterConfig::off())
+            } else {
+                endpoint.limiter(limiter)
+            }
         });
         let source = ScriptedSource::default();
         source.set("a", Manner::Fail);
-        let manager =
-            DataSourceManager::builder(source).config(config.endpoints(endpoints.into())).build().unwrap();
-        let answers: Vec<String> = (0..40).map(|n| manager.fetch(&(n % 8).to_string()).unwrap().value().clone()).collect();
+        let manager = DataSourceManager::builder(source).config(config.endpoints(endpoints.into())).build().unwrap();
+        let answers: Vec<String> =
+            (0..40).map(|n| manager.fetch(&(n % 8).to_string()).unwrap().value().clone()).collect();
         let batch = manager.fetch_batch((0..8).map(|n: u32| n.to_string()).collect(), Deadline::never());
         assert_eq!(batch.succeeded(), 8);
         (answers, manager.source().calls_to("a"))
