@@ -84,6 +84,10 @@ impl Clock {
         }
     }
 
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self.0, Kind::Manual(_))
+    }
+
     /// Waits on `condvar` until notified, until the deadline, or spuriously; `false` once the
     /// deadline has passed.
     pub(crate) fn wait<T>(&self, condvar: &Condvar, guard: &mut MutexGuard<'_, T>, deadline: Deadline) -> bool {

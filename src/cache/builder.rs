@@ -13,7 +13,7 @@ use super::{CacheConfig, CacheMode, Eviction, SmartCache};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::metrics::{Metrics, Scrape};
-use crate::pool::WorkerPool;
+use crate::pool::{Ticker, WorkerPool};
 
 /// Shards of a large cache: enough that two threads on the machines of today rarely meet.
 const MAX_SHARDS: u64 = 64;
@@ -96,10 +96,11 @@ where
         let policy = (!uses_lru).then(|| {
             let (shards, keys) = (Arc::clone(&shards), hasher.clone());
             let evict = move |key: &K, ticket: super::store::Ticket| shards.evict(keys.hash_one(key), key, ticket.id);
-            TinyLfu::new(&name, config.max_capacity, count, hasher.clone(), evict)
+            TinyLfu::new(&name, config.max_capacity, weigher.is_some(), count, hasher.clone(), evict)
         });
         let pool = WorkerPool::new(Arc::clone(&name), clock.clone(), config.refresh_workers, config.refresh_queue);
         let core = Arc::new(Core {
+            ticker: Ticker::new(clock.clone()),
             metrics: CacheMetrics::new(&metrics, &name),
             name,
             config,

@@ -1,6 +1,7 @@
 //! The inside of a cache: shards, policy, pool, and the one way in which a load is booked.
 
 use std::hash::Hash;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,22 +14,36 @@ use super::metrics::CacheMetrics;
 use super::shard::{Ask, Leftovers, Shard, Step};
 use super::store::TinyLfu;
 use super::{CacheConfig, CacheMode, CacheSnapshot, CacheStatus, KeyTooLong, Loaded};
-use crate::clock::{Clock, Tick, nanos};
+use crate::clock::{Clock, Tick};
 use crate::metrics::Scrape;
-use crate::pool::WorkerPool;
+use crate::pool::{Ticker, WorkerPool};
 use crate::sync::Mutex;
 
 /// A read is told to the policy at most this often an entry.
-const TOUCH_EVERY: Duration = Duration::from_millis(100);
+const TOUCH_EVERY_NANOS: u64 = 100_000_000;
 /// A shard is swept at most this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 pub(super) type KeySize<K> = Box<dyn Fn(&K) -> usize + Send + Sync>;
 
+/// Keeps neighbours out of each other's cache lines.
+#[repr(align(128))]
+pub(super) struct Padded<T>(T);
+
+impl<T> Deref for Padded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+pub(super) type ShardLock<K, V, E> = Padded<Mutex<Shard<K, V, E>>>;
+
 /// The shards, apart from the rest so that the policy's eviction listener can hold them.
 pub(super) struct Shards<K, V, E> {
-    pub(super) locks: Box<[Mutex<Shard<K, V, E>>]>,
+    pub(super) locks: Box<[ShardLock<K, V, E>]>,
     /// Victims named by the policy; dropped outside every lock.
     victims: Mutex<Vec<Arc<Entry<V>>>>,
     has_victims: AtomicBool,
@@ -39,6 +54,8 @@ pub(super) struct Core<K, V, E> {
     pub(super) name: Arc<str>,
     pub(super) config: CacheConfig,
     pub(super) clock: Clock,
+    /// The clock of hot reads.
+    pub(super) ticker: Ticker,
     pub(super) hasher: ahash::RandomState,
     pub(super) shards: Arc<Shards<K, V, E>>,
     pub(super) policy: Option<TinyLfu<K>>,
@@ -61,7 +78,7 @@ pub(super) enum Answer<V, E> {
 impl<K: Hash + Eq + Clone, V, E> Shards<K, V, E> {
     pub(super) fn new(shards: Vec<Shard<K, V, E>>) -> Self {
         Self {
-            locks: shards.into_iter().map(Mutex::new).collect(),
+            locks: shards.into_iter().map(|shard| Padded(Mutex::new(shard))).collect(),
             victims: Mutex::new(Vec::new()),
             has_victims: AtomicBool::new(false),
             weight: AtomicU64::new(0),
@@ -108,15 +125,27 @@ where
         &self.shards.locks[self.shards.index(hash)]
     }
 
-    /// Decides a lookup; see [`Shard::step`].
+    /// The fresh value of a key: one lock, no allocation, no exact time. `None` decides nothing.
     #[inline]
+    pub(super) fn fresh(&self, hash: u64, key: &K) -> Option<Cached<V>> {
+        let now = self.ticker.now();
+        let entry = self.shard(hash).lock().fresh(hash, key, now)?;
+        if self.policy.is_some() {
+            self.touch(key, &entry.touched, now);
+        }
+        Some(Cached::new(entry, CacheStatus::Fresh, now))
+    }
+
+    /// Decides a lookup; see [`Shard::step`].
+    #[cold]
     pub(super) fn step(&self, hash: u64, key: &K, ask: Ask) -> Step<V, E> {
         let now = self.clock.now();
         let step = self.shard(hash).lock().step(&self.config, hash, key, now, ask);
-        if let Step::Hit(cached) = &step {
-            if self.policy.is_some() {
-                self.touch(key, cached, now);
-            }
+        match &step {
+            Step::Hit(cached) if self.policy.is_some() => self.touch(key, cached.touched(), now),
+            // TinyLFU admits by how often a key is asked for, found or not.
+            Step::Lead(_) | Step::Absent => self.tell_read(key),
+            _ => {}
         }
         step
     }
@@ -130,19 +159,12 @@ where
     }
 
     /// An entry for a value just got; the weigher is the host's and runs without a lock.
-    pub(super) fn entry(&self, hash: u64, key: &K, value: V, ttl: Duration, started: Tick) -> Arc<Entry<V>> {
+    pub(super) fn entry(&self, key: &K, value: V, ttl: Duration, started: Tick) -> Arc<Entry<V>> {
         let completed = self.clock.now();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let weight = self.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
-        let times = Times::new(&self.config, ttl, started, completed, jitter(self.config.seed, hash, id));
-        Arc::new(Entry {
-            id,
-            weight,
-            times,
-            touched: AtomicU64::new(completed.0),
-            warned: AtomicBool::new(false),
-            value,
-        })
+        let times = Times::new(&self.config, ttl, started, completed, jitter(self.config.seed, id));
+        Arc::new(Entry { id, weight, times, touched: AtomicU64::new(0), warned: AtomicBool::new(false), value })
     }
 
     /// Stores an entry and detaches the flight of its key, in one critical section.
@@ -176,13 +198,13 @@ where
         let outcome = match answer {
             Answer::Loaded(Loaded::Missing) => Outcome::Missing,
             Answer::Loaded(Loaded::Value(value)) => {
-                let entry = self.entry(hash, key, value, self.config.time_to_live, started);
+                let entry = self.entry(key, value, self.config.time_to_live, started);
                 publish = Some(self.config.time_to_live);
                 Outcome::Value(entry)
             }
             Answer::Loaded(Loaded::ValueFor(value, ttl)) => {
                 publish = Some(ttl);
-                Outcome::Value(self.entry(hash, key, value, ttl, started))
+                Outcome::Value(self.entry(key, value, ttl, started))
             }
             Answer::Failed(error) => Outcome::Failed(Arc::new(error)),
             Answer::Panicked => Outcome::Panicked,
@@ -239,8 +261,7 @@ where
         shard.stats.miss -= 1;
         shard.stats.stale_on_error += 1;
         drop(shard);
-        let age = now.since(entry.times.started);
-        Some(Cached::new(entry, CacheStatus::StaleOnError, age))
+        Some(Cached::new(entry, CacheStatus::StaleOnError, now))
     }
 
     /// Removes what is of no use to anybody from all shards.
@@ -300,7 +321,7 @@ where
         let freed = left.entries.iter().map(|entry| u64::from(entry.weight)).sum();
         let before = self.shards.weight.fetch_sub(freed, Ordering::Relaxed);
         if let Some(policy) = &self.policy {
-            policy.pass_on(index, || std::mem::take(&mut self.shards.locks[index].lock().events));
+            policy.pass_on(index, |events| std::mem::swap(events, &mut self.shards.locks[index].lock().events));
             // moka makes room by the batch; it is asked to once the excess is 3 %.
             let capacity = self.config.max_capacity;
             if before.saturating_sub(freed) > capacity + capacity / 32 {
@@ -311,12 +332,11 @@ where
         left.discard()
     }
 
-    /// Tells the policy of a read, at most every [`TOUCH_EVERY`] an entry.
+    /// Tells the policy of a read, at most every [`TOUCH_EVERY_NANOS`] an entry.
     #[inline]
-    fn touch(&self, key: &K, cached: &Cached<V>, now: Tick) {
-        let touched = cached.touched();
+    fn touch(&self, key: &K, touched: &AtomicU64, now: Tick) {
         let last = touched.load(Ordering::Relaxed);
-        if now.0.saturating_sub(last) >= nanos(TOUCH_EVERY) {
+        if now.0.saturating_sub(last) >= TOUCH_EVERY_NANOS {
             self.touch_slow(key, touched, last, now);
         }
     }
@@ -324,10 +344,14 @@ where
     #[cold]
     fn touch_slow(&self, key: &K, touched: &AtomicU64, last: u64, now: Tick) {
         if touched.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            if let Some(policy) = &self.policy {
-                policy.touch(key);
-                self.shards.drop_victims();
-            }
+            self.tell_read(key);
+        }
+    }
+
+    fn tell_read(&self, key: &K) {
+        if let Some(policy) = &self.policy {
+            policy.touch(key);
+            self.shards.drop_victims();
         }
     }
 }
@@ -343,9 +367,9 @@ where
     }
 }
 
-/// A number in 0..1 from seed, key and entry (splitmix64): equal runs jitter equally.
-fn jitter(seed: u64, hash: u64, id: u64) -> f64 {
-    let mut x = seed ^ hash ^ id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+/// A number in 0..1 from seed and entry (splitmix64): equal runs jitter equally.
+fn jitter(seed: u64, id: u64) -> f64 {
+    let mut x = seed ^ id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64

@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::freshness::Times;
+use crate::clock::Tick;
 
+/// In this order, since a hit looks at the first two words only, beside the reference count.
+#[repr(C)]
 pub(super) struct Entry<V> {
+    /// When a read was last told to the eviction policy.
+    pub(super) touched: AtomicU64,
+    pub(super) times: Times,
     /// Tells this entry from others of its key.
     pub(super) id: u64,
     pub(super) weight: u32,
-    pub(super) times: Times,
-    /// When a read was last told to the eviction policy.
-    pub(super) touched: AtomicU64,
     /// Whether its staleness has been logged.
     pub(super) warned: AtomicBool,
     pub(super) value: V,
@@ -47,12 +50,13 @@ impl CacheStatus {
 pub struct Cached<V> {
     entry: Arc<Entry<V>>,
     status: CacheStatus,
-    age: Duration,
+    now: Tick,
 }
 
 impl<V> Cached<V> {
-    pub(super) fn new(entry: Arc<Entry<V>>, status: CacheStatus, age: Duration) -> Self {
-        Self { entry, status, age }
+    #[inline]
+    pub(super) fn new(entry: Arc<Entry<V>>, status: CacheStatus, now: Tick) -> Self {
+        Self { entry, status, now }
     }
 
     /// The value.
@@ -66,8 +70,8 @@ impl<V> Cached<V> {
     }
 
     /// Time since the load of the value began.
-    pub const fn age(&self) -> Duration {
-        self.age
+    pub fn age(&self) -> Duration {
+        self.now.since(self.entry.times.started)
     }
 
     pub(super) fn touched(&self) -> &AtomicU64 {
@@ -101,6 +105,6 @@ impl<V> Clone for Cached<V> {
 
 impl<V> fmt::Debug for Cached<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cached").field("status", &self.status).field("age", &self.age).finish_non_exhaustive()
+        f.debug_struct("Cached").field("status", &self.status).field("age", &self.age()).finish_non_exhaustive()
     }
 }

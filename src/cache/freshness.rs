@@ -7,10 +7,11 @@ use crate::clock::{Tick, seconds};
 
 /// The deadlines of one entry, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub(super) struct Times {
+    pub(super) refresh_at: Tick,
     /// When its load began: age counts from here.
     pub(super) started: Tick,
-    pub(super) refresh_at: Tick,
     pub(super) soft_until: Tick,
     pub(super) stale_until: Tick,
     /// Past this the entry is of no use to anybody.
@@ -36,7 +37,7 @@ impl Times {
     pub(super) fn new(config: &CacheConfig, ttl: Duration, started: Tick, completed: Tick, jitter: f64) -> Self {
         if !config.is_smart() {
             let until = completed.after(ttl);
-            return Self { started, refresh_at: until, soft_until: until, stale_until: until, dead_at: until };
+            return Self { refresh_at: until, started, soft_until: until, stale_until: until, dead_at: until };
         }
         let jittered = |d: Duration| d.saturating_sub(seconds(d.as_secs_f64() * config.jitter * jitter));
         let soft_until = completed.after(jittered(ttl));
@@ -50,7 +51,7 @@ impl Times {
             ExpiryMode::Hard => soft_until,
         };
         let dead_at = stale_until.max(soft_until.after(config.stale_if_error));
-        Self { started, refresh_at, soft_until, stale_until, dead_at }
+        Self { refresh_at, started, soft_until, stale_until, dead_at }
     }
 
     /// `can_refresh`: somebody can reload the entry; without, a soft expiry is a hard one.

@@ -78,36 +78,34 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         }
     }
 
+    /// The entry of a key if it is fresh without further ado.
+    #[inline]
+    pub(super) fn fresh(&mut self, hash: u64, key: &K, now: Tick) -> Option<Arc<Entry<V>>> {
+        let entry = self.entries.get(hash, key).filter(|entry| now < entry.times.refresh_at)?;
+        self.stats.fresh += 1;
+        Some(Arc::clone(entry))
+    }
+
     /// Decides a lookup: store, holds and flights are read, and a new flight is put up, in one
     /// critical section.
-    #[inline]
     pub(super) fn step(&mut self, config: &CacheConfig, hash: u64, key: &K, now: Tick, ask: Ask) -> Step<V, E> {
         let Some(entry) = self.entries.get(hash, key) else {
             return self.step_without_value(config, hash, key, now, ask, None);
         };
-        let age = now.since(entry.times.started);
         let class = entry.times.classify(now, ask.max_age, ask.can_load);
         let entry = Arc::clone(entry);
         if class == Class::Fresh {
             self.stats.fresh += 1;
-            return Step::Hit(Cached::new(entry, CacheStatus::Fresh, age));
+            return Step::Hit(Cached::new(entry, CacheStatus::Fresh, now));
         }
         match class {
-            Class::Fresh | Class::RefreshDue | Class::Stale => self.step_due(hash, key, now, entry, class, age),
+            Class::Fresh | Class::RefreshDue | Class::Stale => self.step_due(hash, key, now, entry, class),
             Class::OnError | Class::Dead => self.step_without_value(config, hash, key, now, ask, Some(entry)),
         }
     }
 
     #[cold]
-    fn step_due(
-        &mut self,
-        hash: u64,
-        key: &K,
-        now: Tick,
-        entry: Arc<Entry<V>>,
-        class: Class,
-        age: Duration,
-    ) -> Step<V, E> {
+    fn step_due(&mut self, hash: u64, key: &K, now: Tick, entry: Arc<Entry<V>>, class: Class) -> Step<V, E> {
         let under_way = self.flight(hash, key).is_some();
         let held = !under_way && self.hold(hash, key).is_some_and(|hold| hold.is_active(now));
         let status = match class {
@@ -120,7 +118,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             CacheStatus::Refreshing => self.stats.refreshing += 1,
             _ => self.stats.fresh += 1,
         }
-        let cached = Cached::new(entry, status, age);
+        let cached = Cached::new(entry, status, now);
         if under_way || held {
             return Step::Hit(cached);
         }
@@ -147,8 +145,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             };
             if let Some(entry) = entry.filter(|entry| entry.times.serves_on_error(config, now, ask.max_age)) {
                 self.stats.stale_on_error += 1;
-                let age = now.since(entry.times.started);
-                return Step::Hit(Cached::new(entry, CacheStatus::StaleOnError, age));
+                return Step::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
             }
             match &refusal {
                 LoadError::Missing { .. } => self.stats.negative += 1,
@@ -291,10 +288,7 @@ pub(super) fn answer<V, E>(
     retry_after: Duration,
 ) -> Option<Result<Cached<V>, LoadError<E>>> {
     Some(match outcome {
-        Outcome::Value(entry) => {
-            let age = now.since(entry.times.started);
-            Ok(Cached::new(entry, CacheStatus::Loaded, age))
-        }
+        Outcome::Value(entry) => Ok(Cached::new(entry, CacheStatus::Loaded, now)),
         Outcome::Failed(error) => Err(LoadError::Failed { error, retry_after }),
         Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after }),
         Outcome::Panicked => Err(LoadError::LoaderPanicked),

@@ -12,7 +12,7 @@ use super::flight::{Boarding, Flight, Outcome};
 use super::load::BoxError;
 use super::shard::{Ask, Leftovers, Step, answer};
 use super::{CacheBuilder, CacheConfig, CacheMode, CacheSnapshot, Cached, KeyTooLong, LoadError, Loaded};
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline};
 use crate::error::ConfigError;
 use crate::pool::ShutdownReport;
 
@@ -62,7 +62,9 @@ where
     E: Send + Sync + 'static,
 {
     fn drop(&mut self) {
-        self.0.pool.shutdown(self.0.config.drain);
+        self.0.ticker.close();
+        // Real time, also under a manual clock: nobody is left to move its hands.
+        self.0.pool.shutdown_by(&Clock::system(), self.0.config.drain);
     }
 }
 
@@ -115,10 +117,11 @@ where
     /// The value of a key if it is within its time. Nobody can refresh it here, so a value past its
     /// time to live is not served.
     pub fn get(&self, key: &K) -> Option<Cached<V>> {
-        match self.core.step(self.core.hash(key), key, Ask { max_age: None, can_load: false }) {
+        let hash = self.core.hash(key);
+        self.core.fresh(hash, key).or_else(|| match self.core.step(hash, key, Ask { max_age: None, can_load: false }) {
             Step::Hit(cached) => Some(cached),
             _ => None,
-        }
+        })
     }
 
     /// The value of a key; loads it on this thread if it is not there, or waits for the thread that
@@ -167,6 +170,11 @@ where
     ) -> Result<Cached<V>, LoadError<E>> {
         self.core.check_key(key)?;
         let hash = self.core.hash(key);
+        if patience.max_age.is_none() {
+            if let Some(cached) = self.core.fresh(hash, key) {
+                return Ok(cached);
+            }
+        }
         let ask = Ask { max_age: patience.max_age, can_load: true };
         match self.core.step(hash, key, ask) {
             Step::Hit(cached) => Ok(cached),
@@ -279,7 +287,7 @@ where
         if ttl.is_zero() || self.core.config.mode == CacheMode::Off {
             self.core.remove(hash, key);
         } else {
-            let entry = self.core.entry(hash, key, value, ttl, self.core.clock.now());
+            let entry = self.core.entry(key, value, ttl, self.core.clock.now());
             self.core.store(hash, key, &entry);
         }
         Ok(())

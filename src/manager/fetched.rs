@@ -33,7 +33,7 @@ impl<R> Fetched<R> {
     }
 
     /// Time since its call began.
-    pub const fn age(&self) -> Duration {
+    pub fn age(&self) -> Duration {
         self.0.age()
     }
 }

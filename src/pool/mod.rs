@@ -7,7 +7,10 @@
 //! ```
 //! Locks: `state`, one for the pool; no job runs under it and no job is dropped under it.
 
+mod ticker;
 mod worker;
+
+pub(crate) use ticker::Ticker;
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -178,7 +181,12 @@ impl WorkerPool {
     /// Refuses new jobs, lets workers finish what is queued until `within` is over, then drops the
     /// rest. Never waits for the calling thread itself, nor for an abandoned worker.
     pub(crate) fn shutdown(&self, within: Duration) -> ShutdownReport {
-        let deadline = Deadline::after(&self.shared.clock, within);
+        self.shutdown_by(&self.shared.clock, within)
+    }
+
+    /// As [`shutdown`](Self::shutdown), by a clock of the caller's.
+    pub(crate) fn shutdown_by(&self, clock: &Clock, within: Duration) -> ShutdownReport {
+        let deadline = Deadline::after(clock, within);
         let me = thread::current().id();
         let mut state = self.shared.state.lock();
         state.closed = true;
@@ -188,7 +196,7 @@ impl WorkerPool {
             if state.workers() <= own || (state.workers() == 0 && state.queue.is_empty()) {
                 break;
             }
-            if !self.shared.clock.wait(&self.shared.quiet, &mut state, deadline) {
+            if !clock.wait(&self.shared.quiet, &mut state, deadline) {
                 break;
             }
         }

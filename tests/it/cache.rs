@@ -10,7 +10,7 @@ use feedguard::{
     SmartCache,
 };
 
-use crate::support::{Count, Gate, eventually};
+use crate::support::{Count, Gate, eventually, threads_named};
 
 type Cache = SmartCache<String, String, &'static str>;
 
@@ -586,6 +586,44 @@ impl Drop for Meddler {
             cache.invalidate(&1);
             self.1.store(true, Ordering::SeqCst);
         }
+    }
+}
+
+#[test]
+fn dropping_the_cache_with_blocked_refreshes_returns_and_leaves_no_thread() {
+    let (clock, time) = Clock::manual();
+    let settings = config().refresh_workers(3).drain(Duration::from_millis(20));
+    let cache: Cache = SmartCache::builder("drained").config(settings).clock(clock).build().unwrap();
+    let (gate, ended) = (Gate::default(), Count::default());
+    for n in 0..3 {
+        cache.insert(&n.to_string(), "old".to_owned()).unwrap();
+    }
+    time.advance(S(90));
+    for n in 0..3 {
+        let (gate, ended) = (gate.clone(), ended.clone());
+        let load = move |_: &String| {
+            gate.pass();
+            // Runs when the worker drops what it had; after that it only leaves.
+            let _end = OnDrop(|| assert!(ended.up() > 0));
+            ok("new")
+        };
+        cache.get_or_load(&n.to_string(), load).unwrap();
+    }
+    gate.await_arrivals(3);
+    assert!(threads_named("drained") == 3 || cfg!(not(target_os = "linux")));
+    // Returns although all three stand at the gate, also under a clock that stands still.
+    drop(cache);
+    assert_eq!(ended.get(), 0);
+    gate.open();
+    eventually("all loads end", || ended.get() == 3);
+    eventually("no thread is left", || threads_named("drained") == 0);
+}
+
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

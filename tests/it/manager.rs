@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use feedguard::{
-    BreakerConfig, CacheStatus, Clock, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, FetchErrorKind,
-    LimiterConfig, ManagerConfig, ManualClock, RefusalReason, RouterConfig, RouterPolicy,
+    BreakerConfig, CacheStatus, CachesConfig, Clock, DataSourceManager, Deadline, EndpointConfig, EndpointSpec,
+    FetchErrorKind, LimiterConfig, ManagerConfig, ManualClock, RefusalReason, RouterConfig, RouterPolicy,
 };
 
 use crate::support::{Gate, Manner, ScriptedSource, eventually};
@@ -22,7 +22,11 @@ fn config(count: usize) -> ManagerConfig {
             .limiter(LimiterConfig::default().burst(100))
     };
     let endpoints = (0..).zip(["a", "b", "c"]).take(count).map(endpoint).collect();
-    ManagerConfig::default().endpoints(endpoints).router(RouterConfig::default().price_weight(S(100)).eject_after(100))
+    let caches = CachesConfig::default().all(|cache| cache.jitter(0.0));
+    ManagerConfig::default()
+        .caches(caches)
+        .endpoints(endpoints)
+        .router(RouterConfig::default().price_weight(S(100)).eject_after(100))
 }
 
 fn manager(config: ManagerConfig) -> (Arc<Manager>, Clock, ManualClock) {

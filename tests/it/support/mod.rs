@@ -17,6 +17,13 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// Threads of this process whose name starts so; zero where the system does not tell.
+pub(crate) fn threads_named(prefix: &str) -> usize {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
+    let names = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.starts_with(prefix)).count()
+}
+
 /// A door that stays shut until it is opened; counts who stands before it.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<(Mutex<(bool, usize)>, Condvar)>);
