@@ -176,8 +176,10 @@ impl Zipf {
 const LOOKUPS: u64 = 400_000;
 const DAY: u64 = 50_000;
 
+type Next = Box<dyn FnMut(u64, &mut fastrand::Rng) -> u64>;
+
 fn traces() -> Vec<(&'static str, Vec<u64>)> {
-    let trace = |mut next: Box<dyn FnMut(u64, &mut fastrand::Rng) -> u64>| {
+    let trace = |mut next: Next| {
         let mut dice = fastrand::Rng::with_seed(1);
         (0..LOOKUPS).map(|n| next(n, &mut dice)).collect::<Vec<u64>>()
     };

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::ItemError;
 use crate::clock::{Clock, Deadline, Tick};
 use crate::pool::{Refusal, WorkerPool};
+use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
 
 type ItemResult<T, E> = Result<T, ItemError<E>>;

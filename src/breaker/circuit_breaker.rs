@@ -7,7 +7,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::metrics::BreakerMetrics;
@@ -17,6 +16,7 @@ use crate::clock::Clock;
 use crate::error::{CallError, ConfigError};
 use crate::metrics::Metrics;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 const HAS_FAILURES: u64 = 0b100;
 const GENERATION_SHIFT: u32 = 3;
@@ -201,6 +201,10 @@ impl CircuitBreaker {
         let failures = if core.failures > 0 { HAS_FAILURES } else { 0 };
         let word = (core.generation << GENERATION_SHIFT) | failures | core.state as u64;
         self.word.store(word, Ordering::Release);
+        if let Some(transition) = &transition {
+            // Under the lock: the gauge must not show an older state last.
+            self.metrics.entered(transition.to);
+        }
         drop(core);
         if let Some(transition) = transition {
             self.announce(transition);
@@ -209,7 +213,6 @@ impl CircuitBreaker {
     }
 
     fn announce(&self, Transition { sequence, from, to, reason }: Transition) {
-        self.metrics.entered(to);
         let event = BreakerEvent { name: Arc::clone(&self.name), sequence, from, to, reason };
         if let Some(reason) = reason {
             tracing::warn!(breaker = %self.name, %from, %to, %reason, "circuit breaker transition");

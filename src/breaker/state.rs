@@ -81,7 +81,9 @@ impl Core {
     pub(super) fn admit(&mut self, config: &BreakerConfig, now: Tick) -> (Result<Grant, Refused>, Option<Transition>) {
         match self.state {
             BreakerState::Closed => (Ok(Grant { generation: self.generation, probe: None }), None),
-            BreakerState::Open if now < self.open_until => (Err(self.refuse(self.open_until.since(now))), None),
+            BreakerState::Open if now < self.open_until || self.open_until == Tick::MAX => {
+                (Err(self.refuse(self.open_until.since(now))), None)
+            }
             BreakerState::Open => {
                 let transition = self.enter(BreakerState::HalfOpen, None);
                 (self.probe(config, now), Some(transition))

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Weak};
 
 use super::core::{Core, KeySize, Shards, Weigher};
@@ -14,6 +13,7 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::metrics::{Metrics, Scrape};
 use crate::pool::{Ticker, WorkerPool};
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// Shards of a large cache: enough that two threads on the machines of today rarely meet.
 const MAX_SHARDS: u64 = 64;

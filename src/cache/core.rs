@@ -3,7 +3,6 @@
 use std::hash::Hash;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::entry::{Cached, Entry};
@@ -18,6 +17,7 @@ use crate::clock::{Clock, Tick};
 use crate::metrics::Scrape;
 use crate::pool::{Ticker, WorkerPool};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// A read is told to the policy at most this often an entry.
 const TOUCH_EVERY_NANOS: u64 = 100_000_000;

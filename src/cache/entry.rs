@@ -3,11 +3,11 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::freshness::Times;
 use crate::clock::Tick;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// In this order, since a hit looks at the first two words only, beside the reference count.
 #[repr(C)]

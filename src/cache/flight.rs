@@ -7,10 +7,10 @@
 //! A flight in the shard's table owns the right to publish; out of it, it only has waiters.
 
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
 
 use super::entry::Entry;
 use crate::clock::{Clock, Deadline};
+use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
 
 pub(super) struct Flight<V, E> {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::core::Core;
@@ -15,6 +14,7 @@ use super::{CacheBuilder, CacheConfig, CacheMode, CacheSnapshot, Cached, KeyTooL
 use crate::clock::{Clock, Deadline};
 use crate::error::ConfigError;
 use crate::pool::ShutdownReport;
+use crate::sync::atomic::Ordering;
 
 /// A cache of shared values that loads each key once, refreshes ahead of time, and serves what it
 /// has when the source cannot be reached.

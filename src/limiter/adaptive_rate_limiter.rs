@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Place};
 use super::controller::Controller;
 use super::metrics::LimiterMetrics;
 use super::{LimitReason, Limited, LimiterConfig, RateOutcome, RatePermit};
@@ -44,9 +44,6 @@ pub struct AdaptiveRateLimiter {
 struct Core {
     bucket: Bucket,
     controller: Controller,
-    paused_until: Tick,
-    /// Sum of all pauses: a waiting caller's turn moves by what was added since it asked.
-    postponed: Duration,
     closed: bool,
     waiting: usize,
     granted: u64,
@@ -57,18 +54,8 @@ struct Core {
 impl Core {
     /// How long `n` permits are away, and why.
     fn wait(&self, n: u32, now: Tick) -> (Duration, LimitReason) {
-        let (rate, pause) = (self.bucket.wait(n, now), self.paused_until.since(now));
-        if pause.is_zero() { (rate, LimitReason::Rate) } else { (rate.max(pause), LimitReason::Paused) }
-    }
-
-    /// Lets nobody start before `until`; the order and spacing of waiting callers stay.
-    fn pause(&mut self, until: Tick, now: Tick) {
-        let longer = until.since(self.paused_until.max(now));
-        if !longer.is_zero() {
-            self.bucket.postpone(longer, now);
-            self.postponed = self.postponed.saturating_add(longer);
-            self.paused_until = until;
-        }
+        let is_paused = !self.bucket.paused_for(now).is_zero();
+        (self.bucket.wait(n, now), if is_paused { LimitReason::Paused } else { LimitReason::Rate })
     }
 }
 
@@ -97,7 +84,7 @@ impl AdaptiveRateLimiter {
     /// [`Limited`] with the time after which they will be; nothing is consumed then.
     pub fn try_acquire(&self, n: u32) -> Result<RatePermit<'_>, Limited> {
         if !self.config.enabled {
-            return Ok(RatePermit::new(self, 0));
+            return Ok(RatePermit::new(self, 0, None));
         }
         let now = self.clock.now();
         let mut core = self.core.lock();
@@ -107,9 +94,11 @@ impl AdaptiveRateLimiter {
             return Err(self.refuse(&mut core, reason, Some(wait)));
         }
         core.bucket.take(n, now);
+        // Cannot fail: the wait, zero, was for the start too.
+        let start = core.bucket.start(n, now).ok();
         core.granted += u64::from(n);
         drop(core);
-        Ok(RatePermit::new(self, n))
+        Ok(RatePermit::new(self, n, start))
     }
 
     /// Takes `n` permits, waiting for them until `deadline`.
@@ -119,41 +108,48 @@ impl AdaptiveRateLimiter {
     /// between; nothing is consumed then.
     pub fn acquire(&self, n: u32, deadline: Deadline) -> Result<RatePermit<'_>, Limited> {
         if !self.config.enabled {
-            return Ok(RatePermit::new(self, 0));
+            return Ok(RatePermit::new(self, 0, None));
         }
         let now = self.clock.now();
         let mut core = self.core.lock();
         self.check(&mut core, n)?;
         let (wait, reason) = core.wait(n, now);
-        let turn = now.after(wait);
-        if wait > Duration::ZERO && deadline.has_passed(turn) {
+        if wait > Duration::ZERO && deadline.has_passed(now.after(wait)) {
             return Err(self.refuse(&mut core, reason, Some(wait)));
         }
-        core.bucket.take(n, now);
+        let place = core.bucket.take(n, now);
         core.waiting += 1;
-        let asked_at = core.postponed;
-        let refusal = loop {
+        let started = loop {
             let now = self.clock.now();
-            let due = turn.after(core.postponed.saturating_sub(asked_at));
             if core.closed {
-                break Some((LimitReason::Closed, None));
+                break Err((LimitReason::Closed, None));
             }
-            if now >= due {
-                break None;
+            let mut left = core.bucket.wait_for(place, now);
+            if left.is_zero() {
+                match core.bucket.start(n, now) {
+                    Ok(start) => break Ok(start),
+                    Err(wait) => left = wait,
+                }
             }
-            if due > turn && deadline.has_passed(due) {
-                break Some((LimitReason::Paused, Some(due.since(now))));
+            // A pause or a cut that came meanwhile has moved the turn past the deadline.
+            if deadline.has_passed(now.after(left)) {
+                let is_paused = !core.bucket.paused_for(now).is_zero();
+                break Err((if is_paused { LimitReason::Paused } else { LimitReason::Rate }, Some(left)));
             }
-            self.clock.wait(&self.changed, &mut core, Deadline::at(due));
+            self.clock.wait(&self.changed, &mut core, Deadline::at(now.after(left)));
         };
         core.waiting -= 1;
-        if let Some((reason, retry_after)) = refusal {
-            core.bucket.refund(n);
-            return Err(self.refuse(&mut core, reason, retry_after));
+        match started {
+            Ok(start) => {
+                core.granted += u64::from(n);
+                drop(core);
+                Ok(RatePermit::new(self, n, Some(start)))
+            }
+            Err((reason, retry_after)) => {
+                core.bucket.leave(n, place);
+                Err(self.refuse(&mut core, reason, retry_after))
+            }
         }
-        core.granted += u64::from(n);
-        drop(core);
-        Ok(RatePermit::new(self, n))
     }
 
     /// Tells the controller how a call ended, for hosts that hold no permit any more.
@@ -163,23 +159,32 @@ impl AdaptiveRateLimiter {
         }
         let now = self.clock.now();
         let mut core = self.core.lock();
+        let before = core.controller.rate;
         match outcome {
             RateOutcome::Accepted => core.controller.accepted(now),
             RateOutcome::Limited { retry_after } => {
                 core.limited += 1;
                 core.controller.limited(now);
-                core.pause(now.after(retry_after.unwrap_or_default().min(self.config.max_pause)), now);
+                let pause = retry_after.unwrap_or_default().min(self.config.max_pause);
+                core.bucket.pause(now.after(pause), now);
             }
             RateOutcome::Failed => {}
         }
         let rate = core.controller.rate;
-        // A pause is time, not permits: only what stands behind it scales with the rate.
-        let base = now.max(core.paused_until);
-        core.bucket.set_rate(rate, base);
+        let has_changed = rate.to_bits() != before.to_bits();
+        if has_changed {
+            core.bucket.set_rate(rate, now);
+        }
+        let is_limit = matches!(outcome, RateOutcome::Limited { .. });
+        let moves_turns = core.waiting > 0 && (has_changed || is_limit);
         drop(core);
-        self.metrics.rate.set(rate);
-        if matches!(outcome, RateOutcome::Limited { .. }) {
+        if has_changed {
+            self.metrics.rate.set(rate);
+        }
+        if is_limit {
             self.metrics.limited.inc();
+        }
+        if moves_turns {
             self.changed.notify_all();
         }
     }
@@ -211,7 +216,7 @@ impl AdaptiveRateLimiter {
         LimiterSnapshot {
             name: Arc::clone(&self.name),
             rate_per_sec: core.controller.rate,
-            paused_for: core.paused_until.since(now),
+            paused_for: core.bucket.paused_for(now),
             waiting: core.waiting,
             granted: core.granted,
             rejected: core.rejected,
@@ -219,10 +224,9 @@ impl AdaptiveRateLimiter {
         }
     }
 
-    pub(super) fn refund(&self, n: u32) {
-        if n > 0 {
-            let mut core = self.core.lock();
-            core.bucket.refund(n);
+    pub(super) fn refund(&self, n: u32, start: Place) {
+        let mut core = self.core.lock();
+        if core.bucket.refund(n, start) {
             core.granted -= u64::from(n);
         }
     }
@@ -312,10 +316,8 @@ impl LimiterBuilder {
         metrics.rate.set(controller.rate);
         Ok(AdaptiveRateLimiter {
             core: Mutex::new(Core {
-                bucket: Bucket::new(controller.rate, self.config.burst),
+                bucket: Bucket::new(controller.rate, self.config.burst, now),
                 controller,
-                paused_until: Tick::default(),
-                postponed: Duration::ZERO,
                 closed: false,
                 waiting: 0,
                 granted: 0,

@@ -1,77 +1,152 @@
-//! Token arithmetic, pure: the generic cell rate algorithm (GCRA).
+//! Token arithmetic, pure: the generic cell rate algorithm (GCRA) in permits instead of time.
 //!
-//! The bucket is one number, the theoretical arrival time of the next call. `n` calls may start
-//! when it is at most `burst` intervals ahead of now, and push it `n` intervals further. So any
-//! window `w` grants at most `burst + rate x w`.
+//! Permits stand in one line. The *front* of the line moves at the rate, and stands still in a
+//! pause; a permit may be used once the front is within `burst` of its place. A caller who waits
+//! keeps its place, whatever happens to rate and pauses, so the order of callers never changes. When
+//! its turn has come it still has to *start*, on a second line that knows when calls really began:
+//! threads that wake late, all at once, do not start all at once. So any window `w` starts at most
+//! `burst + rate x w`.
 //!
-//! Times are in 2^-32 nanoseconds, so that intervals down to 0.2 ns keep nine digits.
+//! Places are in 2^-64 permits: a rate of one a day keeps five digits, ten years at 5e9 a second
+//! fit.
 
 use std::time::Duration;
 
-use crate::clock::Tick;
+use crate::clock::{Tick, nanos};
 
-const FRACTION_BITS: u32 = 32;
+/// One permit.
+const PERMIT: u128 = 1 << 64;
+
+/// A place in the line; later permits have larger ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bucket {
-    interval: u128,
-    burst: u32,
-    /// Theoretical arrival time.
-    arrival: u128,
+    /// Permits a nanosecond.
+    rate: u128,
+    burst: u128,
+    /// Where the front was at `since`; from there it moves at the rate.
+    front: u128,
+    /// May lie ahead: the end of a pause.
+    since: Tick,
+    /// The first place not taken.
+    next: u128,
+    /// The first place not started; behind `next` while callers wait.
+    started: u128,
 }
 
-fn fixed(tick: Tick) -> u128 {
-    u128::from(tick.0) << FRACTION_BITS
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "validated rates give 0.2 ns to one day")]
-fn interval(rate: f64) -> u128 {
-    ((1e9 / rate) * 4_294_967_296.0).ceil() as u128
-}
-
-/// `part / whole` of `of`, rounded up; the product of the integers would overflow.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both factors are below 2^80")]
-fn share(part: u128, whole: u128, of: u128) -> u128 {
-    (part as f64 / whole as f64 * of as f64).ceil() as u128
+/// Permits a nanosecond, rounded down: never more than the rate.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "validated rates give 2^17 to 2^67")]
+fn per_nano(rate: f64) -> u128 {
+    (rate / 1e9 * PERMIT as f64).floor() as u128
 }
 
 impl Bucket {
-    pub(super) fn new(rate: f64, burst: u32) -> Self {
-        Self { interval: interval(rate), burst, arrival: 0 }
+    pub(super) fn new(rate: f64, burst: u32, now: Tick) -> Self {
+        let burst = u128::from(burst) * PERMIT;
+        Self { rate: per_nano(rate), burst, front: burst, since: now, next: burst, started: burst }
     }
 
-    /// When `n` permits may be taken: zero means now.
+    /// The place of the last of `n` permits, if they were taken now.
+    fn place(&self, n: u32, now: Tick) -> Place {
+        // A bucket at rest holds a burst, not more.
+        let start = self.next.max(self.front_at(now));
+        Place(start.saturating_add(u128::from(n) * PERMIT))
+    }
+
+    /// When `n` permits taken now may be used: zero means now.
     pub(super) fn wait(&self, n: u32, now: Tick) -> Duration {
-        let start = self.arrival.max(fixed(now)) + self.interval * u128::from(n);
-        let latest = fixed(now) + self.interval * u128::from(self.burst);
-        let nanos = start.saturating_sub(latest).div_ceil(1 << FRACTION_BITS);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        self.wait_for(self.place(n, now), now).max(self.wait_for(self.start_place(n, now), now))
+    }
+
+    fn start_place(&self, n: u32, now: Tick) -> Place {
+        Place(self.started.max(self.front_at(now)).saturating_add(u128::from(n) * PERMIT))
+    }
+
+    /// Starts `n` permits whose turn has come.
+    ///
+    /// # Errors
+    /// The time to wait, if too many have started just now.
+    pub(super) fn start(&mut self, n: u32, now: Tick) -> Result<Place, Duration> {
+        let place = self.start_place(n, now);
+        let wait = self.wait_for(place, now);
+        if wait.is_zero() {
+            self.started = place.0;
+            Ok(place)
+        } else {
+            Err(wait)
+        }
+    }
+
+    /// When the permits up to `place` may be used: zero means now.
+    pub(super) fn wait_for(&self, place: Place, now: Tick) -> Duration {
+        let missing = place.0.saturating_sub(self.burst).saturating_sub(self.front_at(now));
+        let pause = self.paused_for(now);
+        if missing == 0 {
+            return pause;
+        }
+        let moving = missing.div_ceil(self.rate);
+        Duration::from_nanos(u64::try_from(moving).unwrap_or(u64::MAX)).saturating_add(pause)
     }
 
     /// Takes `n` permits, now or in advance.
-    pub(super) fn take(&mut self, n: u32, now: Tick) {
-        self.arrival = self.arrival.max(fixed(now)) + self.interval * u128::from(n);
+    pub(super) fn take(&mut self, n: u32, now: Tick) -> Place {
+        let place = self.place(n, now);
+        self.next = place.0;
+        place
     }
 
-    /// Puts `n` permits back.
-    pub(super) fn refund(&mut self, n: u32) {
-        self.arrival = self.arrival.saturating_sub(self.interval * u128::from(n));
-    }
-
-    /// Changes the rate; permits taken in advance, counted from `base`, keep their number.
-    pub(super) fn set_rate(&mut self, rate: f64, base: Tick) {
-        let new = interval(rate);
-        let ahead = self.arrival.saturating_sub(fixed(base));
-        if ahead > 0 {
-            let (whole, rest) = (ahead / self.interval, ahead % self.interval);
-            self.arrival =
-                fixed(base).saturating_add(whole.saturating_mul(new)).saturating_add(share(rest, self.interval, new));
+    /// Gives a place in the line back, if nobody has taken a later one: one in the middle cannot be
+    /// handed on without two callers sharing a moment.
+    pub(super) fn leave(&mut self, n: u32, place: Place) {
+        if self.next == place.0 {
+            self.next -= u128::from(n) * PERMIT;
         }
-        self.interval = new;
     }
 
-    /// Moves everything taken in advance, and all that follows, later by `pause`.
-    pub(super) fn postpone(&mut self, pause: Duration, now: Tick) {
-        self.arrival = self.arrival.max(fixed(now)).saturating_add(fixed(Tick::default().after(pause)));
+    /// Takes a start back, if nobody has started later.
+    pub(super) fn refund(&mut self, n: u32, start: Place) -> bool {
+        let is_last = self.started == start.0;
+        if is_last {
+            self.started -= u128::from(n) * PERMIT;
+            if self.next == start.0 {
+                self.next = self.started;
+            }
+        }
+        is_last
+    }
+
+    /// Changes the speed of the front.
+    pub(super) fn set_rate(&mut self, rate: f64, now: Tick) {
+        self.settle(now);
+        self.rate = per_nano(rate);
+    }
+
+    /// Stops the front until then. What a rest had saved up is lost but for one permit, so that
+    /// callers do not all start at the end of the pause.
+    pub(super) fn pause(&mut self, until: Tick, now: Tick) {
+        if until > now {
+            self.settle(now);
+            self.since = self.since.max(until);
+            let saved = self.front.saturating_add(self.burst - PERMIT);
+            self.next = self.next.max(saved);
+            self.started = self.started.max(saved);
+        }
+    }
+
+    /// Rest of a pause.
+    pub(super) fn paused_for(&self, now: Tick) -> Duration {
+        self.since.since(now)
+    }
+
+    fn front_at(&self, now: Tick) -> u128 {
+        let moved = self.rate.saturating_mul(u128::from(nanos(now.since(self.since))));
+        self.front.saturating_add(moved)
+    }
+
+    fn settle(&mut self, now: Tick) {
+        self.front = self.front_at(now);
+        self.since = self.since.max(now);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::AdaptiveRateLimiter;
+use super::bucket::Place;
 
 /// How a call ended, as far as the limiter cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +22,26 @@ pub enum RateOutcome {
 
 /// The right to make the permitted calls now.
 ///
-/// Dropped without an outcome the permits go back; dropped while its thread panics the call counts
-/// as made and failed.
+/// Dropped without an outcome the permits go back, unless somebody has started later: then they
+/// are lost, since handing them on could let two calls start at one moment. Dropped while its
+/// thread panics the call counts as made and failed.
 #[must_use = "a permit that is dropped at once gives its tokens back"]
 #[derive(Debug)]
 pub struct RatePermit<'a> {
     limiter: &'a AdaptiveRateLimiter,
     tokens: u32,
-    settled: bool,
+    /// Its start until it is settled; `None` also where nothing is counted.
+    start: Option<Place>,
 }
 
 impl<'a> RatePermit<'a> {
-    pub(super) fn new(limiter: &'a AdaptiveRateLimiter, tokens: u32) -> Self {
-        Self { limiter, tokens, settled: false }
+    pub(super) fn new(limiter: &'a AdaptiveRateLimiter, tokens: u32, start: Option<Place>) -> Self {
+        Self { limiter, tokens, start }
     }
 
     /// Says how the call ended.
     pub fn finish(mut self, outcome: RateOutcome) {
-        self.settled = true;
+        self.start = None;
         self.limiter.record(outcome);
     }
 
@@ -55,8 +58,8 @@ impl<'a> RatePermit<'a> {
 
 impl Drop for RatePermit<'_> {
     fn drop(&mut self) {
-        if !self.settled && !std::thread::panicking() {
-            self.limiter.refund(self.tokens);
+        if let (Some(start), false) = (self.start, std::thread::panicking()) {
+            self.limiter.refund(self.tokens, start);
         }
     }
 }

@@ -15,10 +15,10 @@ pub(crate) use ticker::Ticker;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline};
+use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
 
 /// A unit of work. Dropping it unrun must settle whatever waits for it.

@@ -2,10 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use super::{Job, Shared, State};
-use crate::sync::MutexGuard;
+use crate::sync::{MutexGuard, thread};
 
 impl Shared {
     /// Starts one more worker; `false` if the system gives no thread.

@@ -182,7 +182,7 @@ impl SmartRouter {
         if let (true, Some(spec)) = (state.generation == generation, endpoints.get(endpoint.0)) {
             let stats = &mut state.stats[endpoint.0];
             stats.in_flight = stats.in_flight.saturating_sub(1);
-            if outcome == CallOutcome::Success && stats.is_charged(spec.free_quota) {
+            if outcome == CallOutcome::Success && stats.successes >= spec.free_quota {
                 charged = spec.price;
             }
             if outcome != CallOutcome::Ignore {

@@ -46,7 +46,8 @@ impl EndpointStats {
             (self.consecutive_failures, self.ejections) = (0, 0);
         } else {
             self.consecutive_failures = self.consecutive_failures.saturating_add(1);
-            if self.consecutive_failures % config.eject_after == 0 {
+            // Calls that were under way when it was set aside say nothing new.
+            if self.consecutive_failures >= config.eject_after && now >= self.ejected_until {
                 let factor = 1 << self.ejections.min(MAX_DOUBLINGS);
                 self.ejected_until = now.after(config.eject_for.saturating_mul(factor));
                 self.ejections += 1;
@@ -88,7 +89,7 @@ impl EndpointStats {
         if self.calls == 0 { 1.0 } else { self.successes as f64 / self.calls as f64 }
     }
 
-    /// Whether the next success is charged, given the free quota.
+    /// Whether the next call would be charged, should all that are under way succeed.
     pub(super) fn is_charged(&self, free_quota: u64) -> bool {
         self.successes.saturating_add(u64::from(self.in_flight)) >= free_quota
     }

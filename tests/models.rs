@@ -1,0 +1,305 @@
+//! Interleaving models: shuttle runs each under thousands of schedules.
+//!
+//! `RUSTFLAGS='--cfg feedguard_shuttle' cargo test --release --test models`
+//!
+//! The cache runs with exact LRU: moka's own locks are not shuttle's. `.ci/fences` takes each fence
+//! out of a copy of the sources and checks that the model named there fails.
+#![cfg(feedguard_shuttle)]
+#![allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_types,
+    clippy::disallowed_methods
+)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use feedguard::{
+    BreakerConfig, BreakerState, CacheConfig, CircuitBreaker, Clock, Eviction, LoadError, ManualClock, SmartCache,
+};
+use shuttle::sync::atomic::{AtomicU64, Ordering};
+use shuttle::thread;
+
+const SCHEDULES: usize = 10_000;
+
+type Cache = SmartCache<u8, u64, &'static str>;
+
+fn cache() -> (Cache, ManualClock) {
+    let (clock, time) = Clock::manual();
+    let config = CacheConfig::default()
+        .eviction(Eviction::Lru)
+        .max_capacity(2)
+        .time_to_live(Duration::from_secs(100))
+        .refresh_workers(1)
+        .jitter(0.0);
+    (SmartCache::builder("model").config(config).clock(clock).build().unwrap(), time)
+}
+
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    shuttle::check_random(model, SCHEDULES);
+}
+
+/// A source whose value changes: a load reads it at some moment and answers later.
+fn load_from(source: &Arc<AtomicU64>) -> impl Fn(&u8) -> Result<u64, &'static str> + Send + Sync + Clone + 'static {
+    let source = Arc::clone(source);
+    move |_| {
+        let seen = source.load(Ordering::SeqCst);
+        thread::yield_now();
+        Ok(seen)
+    }
+}
+
+/// Runs lookups beside a change of the source that is followed by `tell`; whatever the schedule, the
+/// old value must not be in the cache afterwards.
+fn old_value_must_go(is_due: bool, lookups: usize, tell: fn(&Cache)) {
+    let (cache, time) = cache();
+    let source = Arc::new(AtomicU64::new(1));
+    if is_due {
+        cache.insert(&0, 1).unwrap();
+        time.advance(Duration::from_secs(90));
+    }
+    let readers: Vec<_> = (0..lookups)
+        .map(|_| {
+            let (cache, load) = (cache.clone(), load_from(&source));
+            thread::spawn(move || drop(cache.get_or_load(&0, load).unwrap()))
+        })
+        .collect();
+    source.store(2, Ordering::SeqCst);
+    tell(&cache);
+    for reader in readers {
+        reader.join().unwrap();
+    }
+    // Ends the pool, so that no refresh is under way.
+    cache.shutdown(Duration::from_secs(1));
+    let left = cache.get(&0).map(|value| *value);
+    assert!(left.is_none_or(|value| value == 2), "the old value is back: {left:?}");
+    assert_eq!(cache.get_or_load(&0, load_from(&source)).map(|value| *value).unwrap(), 2, "the key is free");
+}
+
+#[test]
+fn a_load_never_overwrites_a_newer_insert() {
+    explore(|| old_value_must_go(false, 2, |cache| cache.insert(&0, 2).unwrap()));
+}
+
+#[test]
+fn a_load_never_brings_an_invalidated_value_back() {
+    explore(|| old_value_must_go(false, 2, |cache| drop(cache.invalidate(&0).then_some(()))));
+}
+
+#[test]
+fn a_load_never_brings_a_cleared_value_back() {
+    explore(|| old_value_must_go(false, 2, Cache::clear));
+}
+
+#[test]
+fn a_refresh_never_overwrites_a_newer_insert() {
+    explore(|| old_value_must_go(true, 2, |cache| cache.insert(&0, 2).unwrap()));
+}
+
+#[test]
+fn a_refresh_never_brings_an_invalidated_value_back() {
+    explore(|| old_value_must_go(true, 2, |cache| drop(cache.invalidate(&0).then_some(()))));
+}
+
+#[test]
+fn a_refresh_never_brings_a_cleared_value_back() {
+    explore(|| old_value_must_go(true, 1, Cache::clear));
+}
+
+#[test]
+fn a_refresh_beside_an_eviction_leaves_nothing_wedged() {
+    explore(|| {
+        let (cache, time) = cache();
+        cache.insert(&0, 1).unwrap();
+        time.advance(Duration::from_secs(90));
+        let source = Arc::new(AtomicU64::new(2));
+        let reader = {
+            let (cache, load) = (cache.clone(), load_from(&source));
+            thread::spawn(move || drop(cache.get_or_load(&0, load).unwrap()))
+        };
+        for other in 1..4 {
+            cache.insert(&other, 9).unwrap();
+        }
+        reader.join().unwrap();
+        cache.shutdown(Duration::from_secs(1));
+        let snapshot = cache.snapshot();
+        assert!(snapshot.entries <= 2 && snapshot.weight <= 2, "{snapshot:?}");
+        assert_eq!(*cache.get_or_load(&0, load_from(&source)).unwrap(), 2);
+    });
+}
+
+#[test]
+fn two_readers_of_one_due_entry_start_one_refresh() {
+    explore(|| {
+        let (cache, time) = cache();
+        cache.insert(&0, 1).unwrap();
+        time.advance(Duration::from_secs(90));
+        let loads = Arc::new(AtomicU64::new(0));
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let (cache, loads) = (cache.clone(), Arc::clone(&loads));
+                let load = move |_: &u8| {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    Ok(2)
+                };
+                thread::spawn(move || drop(cache.get_or_load(&0, load).unwrap()))
+            })
+            .collect();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        cache.shutdown(Duration::from_secs(1));
+        assert_eq!((loads.load(Ordering::SeqCst), cache.get(&0).map(|value| *value)), (1, Some(2)));
+    });
+}
+
+#[test]
+fn cold_readers_load_once_and_all_get_it() {
+    explore(|| {
+        let (cache, _time) = cache();
+        let loads = Arc::new(AtomicU64::new(0));
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let (cache, loads) = (cache.clone(), Arc::clone(&loads));
+                let load = move |_: &u8| {
+                    thread::yield_now();
+                    Ok(loads.fetch_add(1, Ordering::SeqCst))
+                };
+                thread::spawn(move || *cache.get_or_load(&0, load).unwrap())
+            })
+            .collect();
+        for reader in readers {
+            assert_eq!(reader.join().unwrap(), 0);
+        }
+        assert_eq!(cache.snapshot().gets(), 3);
+    });
+}
+
+#[test]
+fn a_failing_load_is_shared_and_asked_once() {
+    explore(|| {
+        let (cache, time) = cache();
+        let loads = Arc::new(AtomicU64::new(0));
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let (cache, loads) = (cache.clone(), Arc::clone(&loads));
+                let load = move |_: &u8| -> Result<u64, &'static str> {
+                    thread::yield_now();
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    Err("down")
+                };
+                thread::spawn(move || cache.get_or_load(&0, load).unwrap_err())
+            })
+            .collect();
+        for reader in readers {
+            let error = reader.join().unwrap();
+            assert!(matches!(error, LoadError::Failed { .. } | LoadError::Held { .. }));
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        time.advance(Duration::from_secs(1));
+        assert_eq!(*cache.get_or_load(&0, |_| Ok(7)).unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_panicking_load_wakes_all_and_frees_the_key() {
+    explore(|| {
+        let (cache, _time) = cache();
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let cache = cache.clone();
+                let load = |_: &u8| -> Result<u64, &'static str> {
+                    thread::yield_now();
+                    // Without the hook: thousands of schedules would print thousands of traces.
+                    std::panic::resume_unwind(Box::new("boom"))
+                };
+                let read = move || catch_unwind(AssertUnwindSafe(|| cache.get_or_load(&0, load)));
+                thread::spawn(move || match read() {
+                    Ok(Err(LoadError::LoaderPanicked)) => 0,
+                    Err(_own_panic) => 1,
+                    other => panic!("{other:?}"),
+                })
+            })
+            .collect();
+        let leaders: u32 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
+        assert!((1..=3).contains(&leaders));
+        assert_eq!(*cache.get_or_load(&0, |_| Ok(7)).unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_foreground_reader_and_the_pool_never_run_one_refresh_twice() {
+    explore(|| {
+        let (cache, time) = cache();
+        cache.insert(&0, 1).unwrap();
+        time.advance(Duration::from_secs(90));
+        let loads = Arc::new(AtomicU64::new(0));
+        let load = {
+            let loads = Arc::clone(&loads);
+            move |_: &u8| {
+                thread::yield_now();
+                Ok(10 + loads.fetch_add(1, Ordering::SeqCst))
+            }
+        };
+        // Queues a refresh; then the entry dies, and a foreground reader needs the value.
+        drop(cache.get_or_load(&0, load.clone()).unwrap());
+        time.advance(Duration::from_secs(10_000));
+        let value = *cache.get_or_load(&0, load).unwrap();
+        cache.shutdown(Duration::from_secs(1));
+        let loads = loads.load(Ordering::SeqCst);
+        // One, or two when the pool had ended the first before the clock jumped.
+        assert!(loads == 1 || loads == 2 && value == 11, "{loads} {value}");
+        assert_eq!(cache.get(&0).map(|value| *value), Some(value));
+    });
+}
+
+#[test]
+fn shutdown_beside_a_due_read_wedges_nothing() {
+    explore(|| {
+        let (cache, time) = cache();
+        cache.insert(&0, 1).unwrap();
+        time.advance(Duration::from_secs(90));
+        let closing = {
+            let cache = cache.clone();
+            thread::spawn(move || drop(cache.shutdown(Duration::from_secs(1))))
+        };
+        drop(cache.get_or_load(&0, |_| Ok(2)).unwrap());
+        closing.join().unwrap();
+        time.advance(Duration::from_secs(10_000));
+        assert!(cache.get_or_load(&0, |_| Ok(3)).is_ok());
+    });
+}
+
+#[test]
+fn half_open_admits_three_and_late_results_change_nothing() {
+    explore(|| {
+        let (clock, time) = Clock::manual();
+        let config = BreakerConfig::default().failure_threshold(1);
+        let breaker = Arc::new(CircuitBreaker::builder("model").config(config).clock(clock).build().unwrap());
+        let late = breaker.try_acquire().unwrap();
+        breaker.try_acquire().unwrap().fail();
+        time.advance(Duration::from_secs(60));
+        let probes: Vec<_> = (0..4)
+            .map(|_| {
+                let breaker = Arc::clone(&breaker);
+                thread::spawn(move || match breaker.try_acquire() {
+                    Ok(permit) => {
+                        thread::yield_now();
+                        permit.succeed();
+                        1
+                    }
+                    Err(_open) => 0,
+                })
+            })
+            .collect();
+        late.fail();
+        let admitted: u32 = probes.into_iter().map(|probe| probe.join().unwrap()).sum();
+        // The fourth may come after the third has closed it.
+        assert!((3..=4).contains(&admitted), "{admitted}");
+        assert_eq!((breaker.state(), breaker.snapshot().stale_results), (BreakerState::Closed, 1));
+    });
+}
