@@ -93,7 +93,7 @@ impl BatchProcessor {
         let run = Run::new(items, call, self.clock.clone(), deadline, self.config.item_timeout);
         let progress = |done| progress(done, total);
         if self.config.mode == BatchMode::Serial || self.pool.is_worker() || !self.start(&run, total) {
-            run.run_here(progress);
+            run.run_here(|| self.pool.is_closed(), progress);
         } else {
             run.watch(&self.pool, self.config.max_abandoned, || self.rest(), progress);
         }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::ItemError;
 use crate::clock::{Clock, Deadline, Tick};
-use crate::pool::{Refusal, WorkerPool};
-use crate::sync::thread::{self, ThreadId};
+use crate::pool::{Refusal, WorkerJob, WorkerPool};
 use crate::sync::{Condvar, Mutex};
 
 type ItemResult<T, E> = Result<T, ItemError<E>>;
@@ -28,7 +27,7 @@ struct Progress<T, E> {
     /// The first item nobody has started.
     next: usize,
     done: usize,
-    running: HashMap<usize, (ThreadId, Tick)>,
+    running: HashMap<usize, (Option<WorkerJob>, Tick)>,
     /// Drainers queued or at work; a hung one no longer counts.
     drainers: usize,
 }
@@ -84,7 +83,8 @@ where
         let weak = Arc::downgrade(pool);
         let job = Box::new(move || {
             let Some(run) = drainer.0.take() else { return };
-            match (run.turn(), weak.upgrade()) {
+            let job = weak.upgrade().and_then(|pool| pool.current_job());
+            match (run.turn(job), weak.upgrade()) {
                 // At the back of the queue, so that other runs get their turn.
                 (Turn::Again, Some(pool)) => drop(Self::enqueue(&pool, Drainer(Some(run)))),
                 (Turn::Again, None) => drop(Drainer(Some(run))),
@@ -98,8 +98,7 @@ where
     }
 
     /// Runs the next item on this worker.
-    fn turn(&self) -> Turn {
-        let me = thread::current().id();
+    fn turn(&self, job: Option<WorkerJob>) -> Turn {
         let now = self.clock.now();
         let mut progress = self.progress.lock();
         let index = progress.next;
@@ -110,7 +109,7 @@ where
             return Turn::Over;
         }
         progress.next += 1;
-        progress.running.insert(index, (me, now));
+        progress.running.insert(index, (job, now));
         drop(progress);
         // The waiter may have to shorten its sleep to this item's time-out.
         self.changed.notify_all();
@@ -142,11 +141,16 @@ where
     }
 
     /// The old way: one item after the other on this thread.
-    pub(super) fn run_here(&self, mut progress: impl FnMut(usize)) {
+    pub(super) fn run_here(&self, is_closed: impl Fn() -> bool, mut progress: impl FnMut(usize)) {
         for index in 0..self.items.len() {
             let now = self.clock.now();
-            let result =
-                if self.deadline.has_passed(now) { Err(ItemError::NotStarted) } else { self.call_item(index, now) };
+            let result = if is_closed() {
+                Err(ItemError::ShuttingDown)
+            } else if self.deadline.has_passed(now) {
+                Err(ItemError::NotStarted)
+            } else {
+                self.call_item(index, now)
+            };
             let mut state = self.progress.lock();
             state.results[index] = Some(result);
             state.done += 1;
@@ -181,8 +185,8 @@ where
             let (done, is_over) = (progress.done, progress.is_over(self.items.len()));
             let has_more = progress.next < self.items.len();
             drop(progress);
-            for thread in expired {
-                if pool.abandon(thread, max_abandoned) && has_more {
+            for job in expired {
+                if job.is_some_and(|job| pool.abandon(job, max_abandoned)) && has_more {
                     // Refused only at shutdown; then the rest is filled above.
                     let _refused = self.add_drainer(pool);
                 }
@@ -218,17 +222,17 @@ impl<T, E> Progress<T, E> {
     }
 
     /// Times out what has run too long; returns the workers it ran on.
-    fn expire(&mut self, now: Tick, item_timeout: Duration, deadline: Deadline) -> Vec<ThreadId> {
+    fn expire(&mut self, now: Tick, item_timeout: Duration, deadline: Deadline) -> Vec<Option<WorkerJob>> {
         let is_late = |started: Tick| now >= started.after(item_timeout) || deadline.has_passed(now);
         let late: Vec<usize> =
             self.running.iter().filter(|(_, (_, started))| is_late(*started)).map(|(i, _)| *i).collect();
         late.into_iter()
             .filter_map(|index| {
-                let (thread, started) = self.running.remove(&index)?;
+                let (job, started) = self.running.remove(&index)?;
                 self.results[index] = Some(Err(ItemError::TimedOut { after: now.since(started) }));
                 self.done += 1;
                 self.drainers -= 1;
-                Some(thread)
+                Some(job)
             })
             .collect()
     }

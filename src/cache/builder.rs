@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
-use super::core::{Core, KeySize, Shards, Weigher};
+use super::core::{Core, HoldIf, KeySize, Shards, Weigher};
 use super::metrics::CacheMetrics;
 use super::shard::Shard;
 use super::store::TinyLfu;
@@ -29,7 +29,7 @@ pub struct CacheBuilder<K, V, E> {
     metrics: Metrics,
     weigher: Option<Weigher<K, V>>,
     key_size: Option<KeySize<K>>,
-    error: std::marker::PhantomData<fn() -> E>,
+    hold_if: Option<HoldIf<E>>,
 }
 
 impl<K, V, E> CacheBuilder<K, V, E>
@@ -46,7 +46,7 @@ where
             metrics: Metrics::unregistered(),
             weigher: None,
             key_size: None,
-            error: std::marker::PhantomData,
+            hold_if: None,
         }
     }
 
@@ -80,15 +80,24 @@ where
         self
     }
 
+    /// Says which errors of a loader hold the key; all do otherwise. An error that is the caller's
+    /// own (its deadline had passed before the source was called) should not: callers that wait for
+    /// that load ask anew then.
+    pub fn hold_if(mut self, is_about_source: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        self.hold_if = Some(Box::new(is_about_source));
+        self
+    }
+
     /// Makes the cache; no thread starts before the first refresh.
     ///
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<SmartCache<K, V, E>, ConfigError> {
-        let Self { name, config, clock, metrics, weigher, key_size, error: _ } = self;
+        let Self { name, config, clock, metrics, weigher, key_size, hold_if } = self;
         config.validate()?;
         let uses_lru = config.mode == CacheMode::PlainLru || config.eviction == Eviction::Lru;
-        let count = shard_count(config.max_capacity);
+        // Shards of an exact LRU split the capacity: with weights, one heavy value must still fit.
+        let count = if uses_lru && weigher.is_some() { 1 } else { shard_count(config.max_capacity) };
         let holds = config.max_holds.div_ceil(count);
         let shards = (0..count).map(|_| Shard::new(uses_lru, !uses_lru, holds)).collect();
         let shards = Arc::new(Shards::new(shards));
@@ -111,6 +120,7 @@ where
             pool,
             weigher,
             key_size,
+            hold_if,
             waiters: AtomicUsize::new(0),
             next_id: AtomicU64::new(0),
         });

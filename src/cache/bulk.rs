@@ -18,7 +18,8 @@ where
 {
     /// The values of many keys, in their order. The loader is called at most once, on this thread,
     /// with the keys that are not there and that nobody else is loading; a key it leaves out counts
-    /// as missing. Due and stale values are returned as they are, without a refresh.
+    /// as missing. Values within their time are returned as they are, without a refresh. A key that
+    /// stands in the list twice is one lookup.
     ///
     /// `E` is cloned when the bulk load fails: each of its keys gets the error.
     ///
@@ -33,33 +34,35 @@ where
         let mut results: Vec<Option<Result<Cached<V>, LoadError<E>>>> = Vec::with_capacity(keys.len());
         let mut own: Vec<(usize, Fill<K, V, E>)> = Vec::new();
         let mut others: Vec<(usize, Arc<Flight<V, E>>)> = Vec::new();
+        let mut first: HashMap<&K, usize> = HashMap::with_capacity(keys.len());
         for (index, key) in keys.iter().enumerate() {
+            if *first.entry(key).or_insert(index) != index {
+                results.push(None);
+                continue;
+            }
             let hash = self.core().hash(key);
             let result = match self.core().check_key(key) {
                 Err(error) => Some(Err(error.into())),
-                Ok(()) => match self.core().step(hash, key, Ask { max_age: None, can_load: true }) {
-                    Step::Hit(cached) => Some(Ok(cached)),
-                    Step::Refresh(cached, flight) => {
-                        flight.start();
-                        own.push((index, Fill::new(self.core(), hash, key, Some(flight), false)));
-                        Some(Ok(cached))
+                Ok(()) => {
+                    match self.core().step(hash, key, Ask { max_age: None, can_load: true, can_refresh: false }) {
+                        Step::Hit(cached) | Step::Refresh(cached, _) => Some(Ok(cached)),
+                        Step::Refused(error) => Some(Err(error)),
+                        Step::Absent => Some(Err(LoadError::WaitTimeout)),
+                        Step::Lead(flight) => {
+                            own.push((index, Fill::new(self.core(), hash, key, flight, false)));
+                            None
+                        }
+                        // A refresh nobody has started: this call does it.
+                        Step::Join(flight) if flight.start() => {
+                            own.push((index, Fill::new(self.core(), hash, key, Some(flight), false)));
+                            None
+                        }
+                        Step::Join(flight) => {
+                            others.push((index, flight));
+                            None
+                        }
                     }
-                    Step::Refused(error) => Some(Err(error)),
-                    Step::Absent => Some(Err(LoadError::WaitTimeout)),
-                    Step::Lead(flight) => {
-                        own.push((index, Fill::new(self.core(), hash, key, flight, false)));
-                        None
-                    }
-                    // A refresh nobody has started: this call does it.
-                    Step::Join(flight) if flight.start() => {
-                        own.push((index, Fill::new(self.core(), hash, key, Some(flight), false)));
-                        None
-                    }
-                    Step::Join(flight) => {
-                        others.push((index, flight));
-                        None
-                    }
-                },
+                }
             };
             results.push(result);
         }
@@ -79,7 +82,8 @@ where
             let result = outcome.and_then(|outcome| self.answer_for(&keys[index], outcome));
             results[index].get_or_insert(result);
         }
-        results.into_iter().map(|result| result.unwrap_or(Err(LoadError::WaitTimeout))).collect()
+        let at = |key: &K| results[first[key]].clone().unwrap_or(Err(LoadError::WaitTimeout));
+        keys.iter().map(at).collect()
     }
 
     fn answer_for(&self, key: &K, outcome: Outcome<V, E>) -> Result<Cached<V>, LoadError<E>> {
@@ -87,7 +91,7 @@ where
         let retry_after = self.core().hold_remaining(hash, key);
         let answered = answer(outcome, self.core().clock.now(), retry_after).unwrap_or(Err(LoadError::WaitTimeout));
         match answered {
-            Err(error @ (LoadError::Failed { .. } | LoadError::LoaderPanicked)) => {
+            Err(error @ (LoadError::Failed { .. } | LoadError::LoaderPanicked { .. })) => {
                 self.core().stale_on_error(hash, key, None).ok_or(error)
             }
             other => other,

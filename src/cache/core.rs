@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::entry::{Cached, Entry};
 use super::flight::{Flight, Outcome};
-use super::freshness::Times;
-use super::hold::Hold;
+use super::freshness::{Class, Times};
+use super::hold::{Hold, HoldKind};
 use super::metrics::CacheMetrics;
 use super::shard::{Ask, Leftovers, Shard, Step};
 use super::store::TinyLfu;
@@ -26,6 +26,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 pub(super) type KeySize<K> = Box<dyn Fn(&K) -> usize + Send + Sync>;
+pub(super) type HoldIf<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
 
 /// Keeps neighbours out of each other's cache lines.
 #[repr(align(128))]
@@ -63,6 +64,7 @@ pub(super) struct Core<K, V, E> {
     pub(super) metrics: CacheMetrics,
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) key_size: Option<KeySize<K>>,
+    pub(super) hold_if: Option<HoldIf<E>>,
     pub(super) waiters: AtomicUsize,
     pub(super) next_id: AtomicU64,
 }
@@ -71,7 +73,10 @@ pub(super) struct Core<K, V, E> {
 pub(super) enum Answer<V, E> {
     Loaded(Loaded<V>),
     Failed(E),
-    Panicked,
+    /// `is_held`: in the background, where no caller sees the panic, the key backs off.
+    Panicked {
+        is_held: bool,
+    },
     Dropped,
 }
 
@@ -158,6 +163,11 @@ where
         if bytes > max { Err(KeyTooLong { bytes, max }) } else { Ok(()) }
     }
 
+    /// Whether an error says something about the source, and not about its caller only.
+    pub(super) fn is_about_source(&self, error: &E) -> bool {
+        self.hold_if.as_ref().is_none_or(|hold_if| hold_if(error))
+    }
+
     /// An entry for a value just got; the weigher is the host's and runs without a lock.
     pub(super) fn entry(&self, key: &K, value: V, ttl: Duration, started: Tick) -> Arc<Entry<V>> {
         let completed = self.clock.now();
@@ -195,6 +205,7 @@ where
         answer: Answer<V, E>,
     ) -> Outcome<V, E> {
         let mut publish = None;
+        let is_held = !matches!(answer, Answer::Panicked { is_held: false });
         let outcome = match answer {
             Answer::Loaded(Loaded::Missing) => Outcome::Missing,
             Answer::Loaded(Loaded::Value(value)) => {
@@ -207,7 +218,7 @@ where
                 Outcome::Value(self.entry(key, value, ttl, started))
             }
             Answer::Failed(error) => Outcome::Failed(Arc::new(error)),
-            Answer::Panicked => Outcome::Panicked,
+            Answer::Panicked { .. } => Outcome::Panicked,
             Answer::Dropped => Outcome::Dropped,
         };
         let is_stored = self.config.mode != CacheMode::Off && publish.is_some_and(|ttl| !ttl.is_zero());
@@ -228,9 +239,12 @@ where
                         hold = shard.put_hold(hash, key, Hold::missing(&self.config, now));
                     }
                 }
-                Outcome::Failed(error) if self.config.is_smart() => {
-                    let last = shard.hold(hash, key);
-                    let new = Hold::failed(Arc::clone(error), last, &self.config, now);
+                Outcome::Failed(_) | Outcome::Panicked if is_held && self.config.is_smart() => {
+                    let kind = match &outcome {
+                        Outcome::Failed(error) => HoldKind::Failed(Arc::clone(error)),
+                        _ => HoldKind::Panicked,
+                    };
+                    let new = Hold::failed(kind, shard.hold(hash, key), &self.config, now);
                     hold = shard.put_hold(hash, key, new);
                 }
                 _ => {}
@@ -254,14 +268,24 @@ where
     pub(super) fn stale_on_error(&self, hash: u64, key: &K, max_age: Option<Duration>) -> Option<Cached<V>> {
         let now = self.clock.now();
         let mut shard = self.shard(hash).lock();
-        let entry =
-            shard.entries.peek(hash, key).filter(|entry| entry.times.serves_on_error(&self.config, now, max_age));
-        let entry = Arc::clone(entry?);
+        let entry = Arc::clone(shard.entries.peek(hash, key)?);
+        // A write may have come meanwhile.
+        let is_fresh = entry.times.classify(now, max_age, false) == Class::Fresh;
+        if !is_fresh && !entry.times.serves_on_error(&self.config, now, max_age) {
+            // Before the entry, should this be its last reference.
+            drop(shard);
+            return None;
+        }
         // The lookup was counted as a miss when it went to load.
         shard.stats.miss -= 1;
-        shard.stats.stale_on_error += 1;
+        let (status, count) = if is_fresh {
+            (CacheStatus::Fresh, &mut shard.stats.fresh)
+        } else {
+            (CacheStatus::StaleOnError, &mut shard.stats.stale_on_error)
+        };
+        *count += 1;
         drop(shard);
-        Some(Cached::new(entry, CacheStatus::StaleOnError, now))
+        Some(Cached::new(entry, status, now))
     }
 
     /// Removes what is of no use to anybody from all shards.
@@ -288,8 +312,8 @@ where
 
     /// Stores an entry unless it is too heavy; keeps the shard within its share under LRU.
     fn put(&self, shard: &mut Shard<K, V, E>, hash: u64, key: &K, entry: &Arc<Entry<V>>) -> Leftovers<V, E> {
-        let capacity = self.config.max_capacity;
-        let share = if self.policy.is_some() { capacity } else { capacity.div_ceil(self.shards.locks.len() as u64) };
+        let index = self.shards.index(hash);
+        let share = if self.policy.is_some() { self.config.max_capacity } else { self.share(index) };
         if u64::from(entry.weight) > share {
             shard.stats.too_heavy += 1;
             // What stood there is older than the value just served.
@@ -301,6 +325,12 @@ where
             shard.shrink(share, |key| self.hasher.hash_one(key), &mut left);
         }
         left
+    }
+
+    /// What a shard may hold where each keeps its own order of use; the sum is the capacity.
+    fn share(&self, index: usize) -> u64 {
+        let (capacity, shards) = (self.config.max_capacity, self.shards.locks.len() as u64);
+        capacity / shards + u64::from((index as u64) < capacity % shards)
     }
 
     fn sweep_if_due(&self, shard: &mut Shard<K, V, E>) -> (Leftovers<V, E>, Vec<Hold<E>>) {

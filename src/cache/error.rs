@@ -43,9 +43,12 @@ pub enum LoadError<E> {
         /// The configured limit.
         limit: usize,
     },
-    /// The load of another caller panicked.
-    #[error("the loader panicked")]
-    LoaderPanicked,
+    /// The load of another caller, or a refresh a moment ago, panicked.
+    #[error("the loader panicked; next attempt in {retry_after:?}")]
+    LoaderPanicked {
+        /// How long the key is held before the next load.
+        retry_after: Duration,
+    },
     /// The loader asked for the key it is loading, on its own thread.
     #[error("the loader asked for the key it is loading")]
     Reentrant,
@@ -69,17 +72,18 @@ impl<E> LoadError<E> {
     /// When to come back; `None` if waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Failed { retry_after, .. } | Self::Held { retry_after, .. } | Self::Missing { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::Failed { retry_after, .. }
+            | Self::Held { retry_after, .. }
+            | Self::Missing { retry_after, .. }
+            | Self::LoaderPanicked { retry_after } => Some(*retry_after),
             Self::WaitTimeout | Self::TooManyWaiters { .. } => Some(Duration::ZERO),
-            Self::LoaderPanicked | Self::Reentrant | Self::KeyTooLong(_) => None,
+            Self::Reentrant | Self::KeyTooLong(_) => None,
         }
     }
 
     /// Whether this lookup, or the one it waited for, called the loader.
     pub fn reached_source(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::LoaderPanicked | Self::WaitTimeout)
+        matches!(self, Self::Failed { .. } | Self::LoaderPanicked { .. } | Self::WaitTimeout)
     }
 
     /// The loader's own error, if that is the reason.
@@ -100,7 +104,7 @@ impl<E> Clone for LoadError<E> {
             Self::Missing { age, retry_after } => Self::Missing { age: *age, retry_after: *retry_after },
             Self::WaitTimeout => Self::WaitTimeout,
             Self::TooManyWaiters { limit } => Self::TooManyWaiters { limit: *limit },
-            Self::LoaderPanicked => Self::LoaderPanicked,
+            Self::LoaderPanicked { retry_after } => Self::LoaderPanicked { retry_after: *retry_after },
             Self::Reentrant => Self::Reentrant,
             Self::KeyTooLong(error) => Self::KeyTooLong(*error),
         }
@@ -115,7 +119,7 @@ impl<E> fmt::Debug for LoadError<E> {
             Self::Missing { .. } => "Missing",
             Self::WaitTimeout => "WaitTimeout",
             Self::TooManyWaiters { .. } => "TooManyWaiters",
-            Self::LoaderPanicked => "LoaderPanicked",
+            Self::LoaderPanicked { .. } => "LoaderPanicked",
             Self::Reentrant => "Reentrant",
             Self::KeyTooLong(_) => "KeyTooLong",
         };

@@ -49,16 +49,20 @@ where
 
     /// Books the loader's answer.
     pub(super) fn finish<L: Into<Loaded<V>>>(self, result: Result<L, E>) -> Outcome<V, E> {
-        let answer = match result {
-            Ok(loaded) => Answer::Loaded(loaded.into()),
-            Err(error) => Answer::Failed(error),
-        };
-        self.settle(answer)
+        match result {
+            Ok(loaded) => self.settle(Answer::Loaded(loaded.into())),
+            Err(error) if self.core.is_about_source(&error) => self.settle(Answer::Failed(error)),
+            Err(error) => {
+                // It is this caller's own; who waits asks anew.
+                drop(self.settle(Answer::Dropped));
+                Outcome::Failed(Arc::new(error))
+            }
+        }
     }
 
     /// Books that the loader panicked.
     pub(super) fn panicked(self) {
-        drop(self.settle(Answer::Panicked));
+        drop(self.settle(Answer::Panicked { is_held: true }));
     }
 
     fn settle(mut self, answer: Answer<V, E>) -> Outcome<V, E> {
@@ -95,7 +99,7 @@ where
 {
     fn drop(&mut self) {
         if !self.settled {
-            let answer = if std::thread::panicking() { Answer::Panicked } else { Answer::Dropped };
+            let answer = if std::thread::panicking() { Answer::Panicked { is_held: false } } else { Answer::Dropped };
             let outcome = self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, answer);
             self.end(true, outcome);
         }

@@ -16,14 +16,17 @@ pub(super) struct Hold<E> {
 
 pub(super) enum HoldKind<E> {
     Failed(Arc<E>),
+    /// A background load panicked.
+    Panicked,
     Missing,
 }
 
 impl<E> Hold<E> {
     /// The hold after a failed load; `last` is the hold it follows, if any.
-    pub(super) fn failed(error: Arc<E>, last: Option<&Self>, config: &CacheConfig, now: Tick) -> Self {
+    pub(super) fn failed(kind: HoldKind<E>, last: Option<&Self>, config: &CacheConfig, now: Tick) -> Self {
+        let last = last.filter(|hold| !hold.is_forgotten(config, now));
         let failures = last.map_or(0, |hold| hold.failures).saturating_add(1);
-        Self { kind: HoldKind::Failed(error), since: now, until: now.after(backoff(config, failures)), failures }
+        Self { kind, since: now, until: now.after(backoff(config, failures)), failures }
     }
 
     pub(super) fn missing(config: &CacheConfig, now: Tick) -> Self {

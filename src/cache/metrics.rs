@@ -35,7 +35,12 @@ impl CacheMetrics {
     }
 
     pub(super) fn pass_on(&self, now: CacheSnapshot) {
-        let last = std::mem::replace(&mut *self.passed_on.lock(), now);
+        let mut passed_on = self.passed_on.lock();
+        let last = *passed_on;
+        *passed_on = now;
+        // A miss that ends with a stale value is one no more: what was passed on cannot be taken back.
+        passed_on.miss = now.miss.max(last.miss);
+        drop(passed_on);
         let grown = |of: fn(&CacheSnapshot) -> u64| of(&now).saturating_sub(of(&last));
         self.hits.add(grown(CacheSnapshot::hits));
         self.misses.add(grown(|s| s.gets() - s.hits()));

@@ -36,6 +36,8 @@ pub(super) struct Ask {
     pub(super) max_age: Option<Duration>,
     /// The caller brought a loader.
     pub(super) can_load: bool,
+    /// A refresh may be started; without one, soft expiry is hard.
+    pub(super) can_refresh: bool,
 }
 
 /// What a lookup gets.
@@ -92,7 +94,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         let Some(entry) = self.entries.get(hash, key) else {
             return self.step_without_value(config, hash, key, now, ask, None);
         };
-        let class = entry.times.classify(now, ask.max_age, ask.can_load);
+        let class = entry.times.classify(now, ask.max_age, ask.can_refresh);
         let entry = Arc::clone(entry);
         if class == Class::Fresh {
             self.stats.fresh += 1;
@@ -141,8 +143,10 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             let retry_after = hold.remaining(now);
             let refusal = match &hold.kind {
                 HoldKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after },
+                HoldKind::Panicked => LoadError::LoaderPanicked { retry_after },
                 HoldKind::Failed(error) => LoadError::Held { error: Arc::clone(error), retry_after },
             };
+            let entry = entry.filter(|_| ask.can_load);
             if let Some(entry) = entry.filter(|entry| entry.times.serves_on_error(config, now, ask.max_age)) {
                 self.stats.stale_on_error += 1;
                 return Step::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
@@ -291,7 +295,7 @@ pub(super) fn answer<V, E>(
         Outcome::Value(entry) => Ok(Cached::new(entry, CacheStatus::Loaded, now)),
         Outcome::Failed(error) => Err(LoadError::Failed { error, retry_after }),
         Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after }),
-        Outcome::Panicked => Err(LoadError::LoaderPanicked),
+        Outcome::Panicked => Err(LoadError::LoaderPanicked { retry_after }),
         Outcome::Dropped => return None,
     })
 }

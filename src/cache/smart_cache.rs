@@ -118,9 +118,11 @@ where
     /// time to live is not served.
     pub fn get(&self, key: &K) -> Option<Cached<V>> {
         let hash = self.core.hash(key);
-        self.core.fresh(hash, key).or_else(|| match self.core.step(hash, key, Ask { max_age: None, can_load: false }) {
-            Step::Hit(cached) => Some(cached),
-            _ => None,
+        self.core.fresh(hash, key).or_else(|| {
+            match self.core.step(hash, key, Ask { max_age: None, can_load: false, can_refresh: false }) {
+                Step::Hit(cached) => Some(cached),
+                _ => None,
+            }
         })
     }
 
@@ -175,7 +177,7 @@ where
                 return Ok(cached);
             }
         }
-        let ask = Ask { max_age: patience.max_age, can_load: true };
+        let ask = Ask { max_age: patience.max_age, can_load: true, can_refresh: true };
         match self.core.step(hash, key, ask) {
             Step::Hit(cached) => Ok(cached),
             Step::Refresh(cached, flight) => {
@@ -197,6 +199,7 @@ where
         loader: &impl Fn(&K) -> Result<L, E>,
     ) -> Result<Cached<V>, LoadError<E>> {
         loop {
+            let joined = matches!(step, Step::Join(_));
             let outcome = match step {
                 Step::Lead(flight) => Ok(self.lead(hash, key, flight, loader)),
                 Step::Join(flight) => self.board(hash, key, &flight, patience.deadline, loader),
@@ -212,7 +215,10 @@ where
                 }
                 Err(error) => Some(Err(error)),
             };
+            let is_too_old = |cached: &Cached<V>| ask.max_age.is_some_and(|max| cached.age() > max);
             match answered {
+                // A load that had begun before this caller asked; its own load is as young as can be.
+                Some(Ok(cached)) if joined && is_too_old(&cached) => step = self.ask_again(hash, key, ask),
                 Some(Ok(cached)) => return Ok(cached),
                 Some(Err(error @ (LoadError::Missing { .. } | LoadError::Reentrant))) => return Err(error),
                 Some(Err(error)) => return self.core.stale_on_error(hash, key, ask.max_age).ok_or(error),
@@ -225,7 +231,7 @@ where
     /// again.
     fn ask_again(&self, hash: u64, key: &K, ask: Ask) -> Step<V, E> {
         self.core.shard(hash).lock().stats.miss -= 1;
-        self.core.step(hash, key, ask)
+        self.core.step(hash, key, Ask { can_refresh: false, ..ask })
     }
 
     fn lead<L: Into<Loaded<V>>>(

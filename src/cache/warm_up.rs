@@ -28,11 +28,21 @@ impl WarmUpReport {
 }
 
 impl WarmUpReport {
+    fn count(&mut self, loading: Loading, progress: &mut impl FnMut(&Self)) {
+        match loading {
+            Loading::Ok => self.ok += 1,
+            Loading::Failed => self.failed += 1,
+            Loading::Panicked => self.panicked += 1,
+        }
+        progress(self);
+    }
+
     pub(crate) fn plus(self, other: Self) -> Self {
         Self { ok: self.ok + other.ok, failed: self.failed + other.failed, panicked: self.panicked + other.panicked }
     }
 }
 
+#[derive(Clone, Copy)]
 enum Loading {
     Ok,
     Failed,
@@ -75,19 +85,19 @@ where
         }
         drop(sender);
         let mut report = WarmUpReport::default();
-        let mut count = |loading| {
-            match loading {
-                Loading::Ok => report.ok += 1,
-                Loading::Failed => report.failed += 1,
-                Loading::Panicked => report.panicked += 1,
-            }
-            progress(&report);
-        };
         while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
-            count(self.warm_one(key, &loader));
-            receiver.try_iter().for_each(&mut count);
+            report.count(self.warm_one(key, &loader), &mut progress);
+            for loading in receiver.try_iter() {
+                report.count(loading, &mut progress);
+            }
         }
-        receiver.iter().for_each(&mut count);
+        // Not until the channel closes: helpers still in the queue hold it open.
+        while report.done() < keys.len() {
+            match receiver.recv() {
+                Ok(loading) => report.count(loading, &mut progress),
+                Err(_all_helpers_gone) => break,
+            }
+        }
         report
     }
 

@@ -147,7 +147,9 @@ impl AdaptiveRateLimiter {
             }
             Err((reason, retry_after)) => {
                 core.bucket.leave(n, place);
-                Err(self.refuse(&mut core, reason, retry_after))
+                let refusal = self.refuse(&mut core, reason, retry_after);
+                drop(core);
+                Err(refusal)
             }
         }
     }

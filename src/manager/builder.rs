@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::config::EndpointConfig;
+use super::error::FetchError;
 use super::fetch::{Caller, Guarded, SourceCache};
 use super::metrics::CallMetrics;
 use super::source::{Category, Source};
@@ -92,6 +93,7 @@ impl<S: Source> ManagerBuilder<S> {
                 .config(settings.clone())
                 .clock(self.clock.clone())
                 .metrics(&self.metrics)
+                .hold_if(|error: &FetchError<S::Error>| error.reached_source())
                 .key_size(move |request| measure.source.request_bytes(request))
                 .build()?;
             Ok(cache)

@@ -169,6 +169,13 @@ impl<S: Source> DataSourceManager<S> {
     }
 }
 
+impl<S: Source> Drop for DataSourceManager<S> {
+    /// Tells all threads to leave; hung calls hold what they use, and leave with it.
+    fn drop(&mut self) {
+        self.shutdown(Duration::ZERO);
+    }
+}
+
 impl<S: Source> fmt::Debug for DataSourceManager<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DataSourceManager").finish_non_exhaustive()

@@ -161,7 +161,7 @@ impl<E> FetchError<E> {
             LoadError::Missing { .. } => FetchErrorKind::Missing,
             LoadError::WaitTimeout => FetchErrorKind::TimedOut,
             LoadError::TooManyWaiters { .. } => FetchErrorKind::Overloaded,
-            LoadError::LoaderPanicked => FetchErrorKind::Panicked,
+            LoadError::LoaderPanicked { .. } => FetchErrorKind::Panicked,
             LoadError::Reentrant => FetchErrorKind::Reentrant,
             LoadError::KeyTooLong(error) => FetchErrorKind::KeyTooLong(*error),
         };

@@ -7,7 +7,7 @@ use std::thread;
 use super::ManagerConfig;
 use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
 use super::fetched::{Fetched, Stored};
-use super::metrics::{CallMetrics, CallStatus};
+use super::metrics::{CallMetrics, CallStatus, CountPanic};
 use super::source::{Category, Source, Verdict};
 use crate::breaker::CircuitBreaker;
 use crate::cache::{Loaded, SmartCache};
@@ -110,10 +110,13 @@ impl<S: Source> Caller<S> {
             Ok(token) => token,
             Err(limited) => return Turn::Refused(limited.into()),
         };
+        let category = self.source.category(request);
+        let count = CountPanic { metrics: &endpoint.metrics, category };
         let in_flight = self.router.begin(index);
         let call_deadline = Deadline::after(&self.clock, self.config.call_timeout).earlier(deadline);
         let result = self.source.call(&endpoint.spec, request, call_deadline);
         let (verdict, report) = self.judge(request, &result);
+        drop(count);
         let (status, outcome, rate) = meaning(verdict, report.is_some());
         let settled = in_flight.finish(outcome);
         token.finish(rate);
@@ -122,7 +125,7 @@ impl<S: Source> Caller<S> {
             CallOutcome::Failure => permit.fail(),
             CallOutcome::Ignore => permit.ignore(),
         };
-        endpoint.metrics.record(self.source.category(request), status, settled.latency, settled.charged);
+        endpoint.metrics.record(category, status, settled.latency, settled.charged);
         answer(endpoint, verdict, result, report)
     }
 

@@ -15,10 +15,12 @@ pub(super) enum CallStatus {
     Limited,
     BadData,
     Ignored,
+    Panicked,
 }
 
 impl CallStatus {
-    const ALL: [Self; 6] = [Self::Ok, Self::Missing, Self::Failed, Self::Limited, Self::BadData, Self::Ignored];
+    const ALL: [Self; 7] =
+        [Self::Ok, Self::Missing, Self::Failed, Self::Limited, Self::BadData, Self::Ignored, Self::Panicked];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -28,6 +30,7 @@ impl CallStatus {
             Self::Limited => "limited",
             Self::BadData => "bad_data",
             Self::Ignored => "ignored",
+            Self::Panicked => "panicked",
         }
     }
 }
@@ -61,6 +64,20 @@ impl CallMetrics {
         if charged > 0.0 {
             self.cost.add(charged);
             self.cost_total.add(charged);
+        }
+    }
+}
+
+/// Counts a call whose host code panics; a call that ends otherwise is counted by its status.
+pub(super) struct CountPanic<'a> {
+    pub(super) metrics: &'a CallMetrics,
+    pub(super) category: Category,
+}
+
+impl Drop for CountPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.metrics.calls[self.category as usize][CallStatus::Panicked as usize].0.inc();
         }
     }
 }

@@ -12,7 +12,7 @@ mod worker;
 
 pub(crate) use ticker::Ticker;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,15 @@ pub(crate) enum Refusal {
     Closed,
     /// No worker runs and none could be started.
     NoThread,
+    /// Every worker is stuck in a job past its time-out.
+    Saturated,
+}
+
+/// One run of one job on one worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorkerJob {
+    thread: ThreadId,
+    number: u64,
 }
 
 /// What a shutdown left behind.
@@ -59,7 +68,7 @@ pub struct PoolSnapshot {
     pub busy: usize,
     /// Workers that wait for one.
     pub idle: usize,
-    /// Workers stuck in a job past its time-out, already replaced.
+    /// Workers stuck in a job past its time-out.
     pub abandoned: usize,
     /// Jobs waiting.
     pub queued: usize,
@@ -84,8 +93,12 @@ struct State {
     queue: VecDeque<Job>,
     closed: bool,
     idle: usize,
-    busy: HashSet<ThreadId>,
+    /// The number of the job each worker runs.
+    busy: HashMap<ThreadId, u64>,
+    /// Busy workers given up on without a replacement: the cap was reached.
+    stuck: HashSet<ThreadId>,
     abandoned: HashSet<ThreadId>,
+    jobs: u64,
     started: u64,
     /// Threads spawned that have not yet reported in.
     starting: usize,
@@ -123,7 +136,11 @@ impl WorkerPool {
             return Err((Refusal::Closed, job));
         }
         let waiting_workers = state.idle + state.starting;
-        if state.queue.len() >= self.shared.max_queue.saturating_add(waiting_workers) {
+        let possible = waiting_workers + self.shared.max_workers.saturating_sub(state.workers());
+        if state.stuck.len() >= self.shared.max_workers {
+            return Err((Refusal::Saturated, job));
+        }
+        if state.queue.len() >= self.shared.max_queue.saturating_add(possible) {
             return Err((Refusal::Full, job));
         }
         state.queue.push_back(job);
@@ -141,27 +158,45 @@ impl WorkerPool {
         Ok(())
     }
 
-    /// Gives up on the worker that runs on `thread`: it is counted abandoned and its place is
-    /// free. `false` if it is not busy, or if `max_abandoned` are stuck already.
-    pub(crate) fn abandon(&self, thread: ThreadId, max_abandoned: usize) -> bool {
+    /// Gives up on a worker that still runs this job: it is counted abandoned and its place is
+    /// free. `false` if it has gone on, or if `max_abandoned` are stuck already; when all workers
+    /// are, what is queued is dropped, since nobody will come for it.
+    pub(crate) fn abandon(&self, job: WorkerJob, max_abandoned: usize) -> bool {
         let mut state = self.shared.state.lock();
-        if state.abandoned.len() >= max_abandoned || !state.busy.remove(&thread) {
+        if state.busy.get(&job.thread) != Some(&job.number) {
             return false;
         }
-        state.abandoned.insert(thread);
+        if state.abandoned.len() >= max_abandoned {
+            state.stuck.insert(job.thread);
+            let is_hopeless = state.stuck.len() >= self.shared.max_workers;
+            let unreachable = if is_hopeless { std::mem::take(&mut state.queue) } else { VecDeque::new() };
+            drop(state);
+            drop(unreachable);
+            return false;
+        }
+        state.busy.remove(&job.thread);
+        state.abandoned.insert(job.thread);
         if !state.queue.is_empty() && !state.closed {
             // A failed start is made good by the next submit or the next free worker.
             Shared::start(&self.shared, &mut state);
         }
         drop(state);
+        self.shared.quiet.notify_all();
         true
+    }
+
+    /// What the calling thread runs, if it is a worker of this pool.
+    pub(crate) fn current_job(&self) -> Option<WorkerJob> {
+        let thread = thread::current().id();
+        let number = self.shared.state.lock().busy.get(&thread).copied()?;
+        Some(WorkerJob { thread, number })
     }
 
     /// Whether the calling thread is a worker of this pool.
     pub(crate) fn is_worker(&self) -> bool {
         let me = thread::current().id();
         let state = self.shared.state.lock();
-        state.busy.contains(&me) || state.abandoned.contains(&me)
+        state.busy.contains_key(&me) || state.abandoned.contains(&me)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -171,9 +206,9 @@ impl WorkerPool {
     pub(crate) fn snapshot(&self) -> PoolSnapshot {
         let state = self.shared.state.lock();
         PoolSnapshot {
-            busy: state.busy.len(),
+            busy: state.busy.len() - state.stuck.len(),
             idle: state.idle,
-            abandoned: state.abandoned.len(),
+            abandoned: state.abandoned.len() + state.stuck.len(),
             queued: state.queue.len(),
         }
     }
@@ -192,7 +227,7 @@ impl WorkerPool {
         state.closed = true;
         self.shared.work.notify_all();
         loop {
-            let own = usize::from(state.busy.contains(&me));
+            let own = usize::from(state.busy.contains_key(&me));
             if state.workers() <= own || (state.workers() == 0 && state.queue.is_empty()) {
                 break;
             }
@@ -201,7 +236,7 @@ impl WorkerPool {
             }
         }
         let rest = std::mem::take(&mut state.queue);
-        let own = usize::from(state.busy.contains(&me));
+        let own = usize::from(state.busy.contains_key(&me));
         let report =
             ShutdownReport { cancelled: rest.len(), abandoned: state.busy.len() - own + state.abandoned.len() };
         drop(state);

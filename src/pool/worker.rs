@@ -33,9 +33,12 @@ impl Shared {
         state.starting -= 1;
         loop {
             let Some(job) = self.next(&mut state) else { break };
-            state.busy.insert(me);
+            state.jobs += 1;
+            let number = state.jobs;
+            state.busy.insert(me, number);
             MutexGuard::unlocked(&mut state, || self.run(job));
-            if !state.busy.remove(&me) {
+            state.stuck.remove(&me);
+            if state.busy.remove(&me).is_none() {
                 // Given up on meanwhile: another worker has the place.
                 state.abandoned.remove(&me);
                 break;

@@ -122,6 +122,49 @@ fn at_the_cap_items_fail_fast_instead_of_waiting() {
 }
 
 #[test]
+fn a_run_on_a_pool_that_is_stuck_at_the_cap_fails_fast_and_the_pool_recovers() {
+    let (batch, time) = batch(workers(2).max_abandoned(0));
+    thread::scope(|scope| {
+        let (gate, _results) = hang(scope, &batch, &time, 2);
+        let second = batch.run(vec![1], Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n));
+        assert_eq!(second.results, [Err(ItemError::Saturated { abandoned: 2 })]);
+        gate.open();
+        eventually("they come back", || batch.snapshot().abandoned == 0);
+        let third = batch.run(vec![1], Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n));
+        assert_eq!(third.results, [Ok(1)]);
+    });
+}
+
+#[test]
+fn a_shutdown_ends_when_the_last_hung_worker_is_given_up() {
+    let (batch, time) = batch(workers(1));
+    thread::scope(|scope| {
+        let gate = Gate::default();
+        let inside = gate.clone();
+        let run = scope.spawn(|| {
+            batch.run(vec![()], Deadline::never(), move |(), _| {
+                inside.pass();
+                Ok::<_, ()>(())
+            })
+        });
+        gate.await_arrivals(1);
+        let closing = scope.spawn(|| batch.shutdown(Duration::MAX));
+        time.advance(S(30));
+        assert!(matches!(run.join().unwrap().results[0], Err(ItemError::TimedOut { .. })));
+        assert_eq!(closing.join().unwrap().abandoned, 1);
+        gate.open();
+    });
+}
+
+#[test]
+fn serial_runs_end_at_a_shutdown_too() {
+    let batch = BatchProcessor::new(BatchConfig::serial()).unwrap();
+    batch.shutdown(S(1));
+    let late = batch.run(vec![1], Deadline::never(), |_, _| Ok::<_, ()>(()));
+    assert_eq!(late.results, [Err(ItemError::ShuttingDown)]);
+}
+
+#[test]
 fn the_deadline_of_the_run_ends_it_and_what_was_not_started_says_so() {
     let (clock, time) = Clock::manual();
     let batch = BatchProcessor::builder("test").config(workers(2)).clock(clock.clone()).build().unwrap();

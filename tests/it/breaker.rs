@@ -122,6 +122,14 @@ fn call_gives_the_hosts_error_back_unboxed() {
 }
 
 #[test]
+fn forced_open_stays_open_to_the_end_of_time() {
+    let (breaker, time) = breaker(BreakerConfig::default());
+    breaker.force_open();
+    time.advance(Duration::MAX);
+    assert!(breaker.try_acquire().is_err());
+}
+
+#[test]
 fn listeners_run_after_the_lock_and_survive_their_panics() {
     let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let (clock, time) = Clock::manual();

@@ -180,7 +180,7 @@ fn a_panicking_load_gives_waiters_a_typed_error_and_frees_the_key() {
         eventually("the waiter waits", || cache.snapshot().miss == 2);
         gate.open();
         assert_eq!(leader.join().unwrap_err().downcast_ref::<&str>(), Some(&"boom"), "the payload is the loader's own");
-        assert!(matches!(waiter.join().unwrap(), LoadError::LoaderPanicked));
+        assert!(matches!(waiter.join().unwrap(), LoadError::LoaderPanicked { .. }));
     });
     assert_eq!(*cache.get_or_load(&key(), |_| ok("free")).unwrap(), "free");
 }
@@ -502,7 +502,157 @@ fn many_keys_cost_one_call_for_all_that_are_missing() {
     let again =
         cache.get_many(&keys, Deadline::never(), |_| -> Result<HashMap<String, String>, _> { panic!("no call") });
     assert!(again[..4].iter().all(Result::is_ok) && again[4].is_err());
-    assert_adds_up(cache.snapshot(), 10);
+    // A repeated key is one lookup.
+    assert_adds_up(cache.snapshot(), 8);
+}
+
+#[test]
+fn a_bulk_load_touches_no_value_within_its_time_and_counts_stay_sound() {
+    let (cache, time) = cache();
+    cache.insert(&key(), "due".to_owned()).unwrap();
+    time.advance(S(90));
+    let failing = |_: &[String]| Err::<HashMap<String, String>, _>("down");
+    let results = cache.get_many(&[key(), "other".to_owned()], Deadline::never(), failing);
+    assert_eq!(results[0].as_ref().unwrap().value(), "due");
+    assert!(results[1].is_err());
+    assert_eq!((cache.snapshot().fresh, cache.snapshot().miss), (1, 1));
+    // The due value is free to be refreshed by the next reader.
+    cache.get_or_load(&key(), |_| ok("new")).unwrap();
+    eventually("refreshed", || cache.get(&key()).is_some_and(|value| *value == "new"));
+}
+
+#[test]
+fn a_panicking_refresh_backs_off_like_a_failing_one() {
+    let (cache, time) = cache();
+    cache.insert(&key(), "old".to_owned()).unwrap();
+    time.advance(S(90));
+    let loads = Count::default();
+    for _ in 0..20 {
+        let loads = loads.clone();
+        let load = move |_: &String| -> Result<String, &'static str> {
+            loads.up();
+            panic!("in the background")
+        };
+        assert_eq!(*cache.get_or_load(&key(), load).unwrap(), "old");
+        eventually("it ended", || cache.snapshot().refresh_failures == 1);
+    }
+    assert_eq!(loads.get(), 1);
+}
+
+#[test]
+fn an_old_failure_does_not_lengthen_a_new_hold() {
+    let (cache, time) = cache();
+    for _ in 0..5 {
+        let error = cache.get_or_load(&key(), |_| Err::<String, _>("down")).unwrap_err();
+        assert_eq!(error.retry_after(), Some(S(1)));
+        time.advance(S(24 * 3600));
+    }
+}
+
+#[test]
+fn a_waiter_that_wants_it_young_takes_no_older_load() {
+    let (cache, time) = cache();
+    let gate = Gate::default();
+    thread::scope(|scope| {
+        let (inside, shared) = (gate.clone(), &cache);
+        scope.spawn(move || {
+            shared
+                .get_or_load(&key(), move |_| {
+                    inside.pass();
+                    ok("old")
+                })
+                .unwrap();
+        });
+        gate.await_arrivals(1);
+        time.advance(S(20));
+        let young = scope.spawn(|| {
+            let read = shared.get_or_load_by(&key(), Deadline::never(), Some(S(1)), |_| ok("young")).unwrap();
+            read.value().clone()
+        });
+        eventually("it waits", || shared.snapshot().miss == 2);
+        gate.open();
+        assert_eq!(young.join().unwrap(), "young");
+    });
+    assert_adds_up(cache.snapshot(), 2);
+}
+
+#[test]
+fn get_never_serves_past_the_time_to_live_also_while_a_key_is_held() {
+    let (cache, time) = cache();
+    cache.insert(&key(), "old".to_owned()).unwrap();
+    time.advance(S(151));
+    assert_eq!(cache.get_or_load(&key(), |_| Err::<String, _>("down")).unwrap().status(), CacheStatus::StaleOnError);
+    assert!(cache.get(&key()).is_none());
+}
+
+#[test]
+fn a_write_during_a_failing_load_is_what_the_caller_gets_and_it_is_fresh() {
+    let (cache, _time) = cache_with(config().stale_if_error(S(0)));
+    let inner = cache.clone();
+    let read = cache.get_or_load(&key(), move |_| {
+        inner.insert(&key(), "written".to_owned()).unwrap();
+        Err::<String, _>("down")
+    });
+    let read = read.unwrap();
+    assert_eq!((read.value().as_str(), read.status()), ("written", CacheStatus::Fresh));
+    assert_adds_up(cache.snapshot(), 1);
+}
+
+#[test]
+fn warm_up_returns_although_all_refresh_workers_are_stuck() {
+    let (cache, _time, gate) = stuck_pool(8);
+    let report = cache.warm_up(vec!["a".to_owned(), "b".to_owned()], |_: &String| ok("v"), |_| {});
+    assert_eq!((report.ok, report.done()), (2, 2));
+    gate.open();
+}
+
+#[test]
+fn a_queue_of_no_places_still_hands_refreshes_to_free_workers() {
+    let (cache, time) = cache_with(config().refresh_queue(0));
+    cache.insert(&key(), "old".to_owned()).unwrap();
+    time.advance(S(90));
+    cache.get_or_load(&key(), |_| ok("new")).unwrap();
+    eventually("refreshed", || cache.get(&key()).is_some_and(|value| *value == "new"));
+}
+
+#[test]
+fn a_weighted_lru_takes_any_value_that_fits_the_whole_cache() {
+    let cache: Cache = SmartCache::builder("test")
+        .config(config().max_capacity(1 << 26).eviction(Eviction::Lru))
+        .weigher(|_, _| 1 << 25)
+        .build()
+        .unwrap();
+    cache.insert(&key(), "heavy".to_owned()).unwrap();
+    assert!(cache.get(&key()).is_some());
+}
+
+#[test]
+fn errors_that_are_the_callers_own_hold_nothing_and_waiters_ask_anew() {
+    let (clock, _time) = Clock::manual();
+    let cache: Cache = SmartCache::builder("test")
+        .config(config())
+        .clock(clock)
+        .hold_if(|error: &&str| *error != "too late")
+        .build()
+        .unwrap();
+    let gate = Gate::default();
+    thread::scope(|scope| {
+        let (inside, shared) = (gate.clone(), &cache);
+        let hasty = scope.spawn(move || {
+            let load = move |_: &String| {
+                inside.pass();
+                Err::<String, _>("too late")
+            };
+            shared.get_or_load(&key(), load).unwrap_err()
+        });
+        gate.await_arrivals(1);
+        let patient = scope.spawn(|| shared.get_or_load(&key(), |_| ok("loaded")).unwrap().value().clone());
+        eventually("it waits", || shared.snapshot().miss == 2);
+        gate.open();
+        assert_eq!(hasty.join().unwrap().source_error().map(|error| **error), Some("too late"));
+        assert_eq!(patient.join().unwrap(), "loaded");
+    });
+    assert_adds_up(cache.snapshot(), 2);
 }
 
 #[test]

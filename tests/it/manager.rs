@@ -8,7 +8,7 @@ use feedguard::{
     FetchErrorKind, LimiterConfig, ManagerConfig, ManualClock, RefusalReason, RouterConfig, RouterPolicy,
 };
 
-use crate::support::{Gate, Manner, ScriptedSource, eventually};
+use crate::support::{Gate, Manner, ScriptedSource, eventually, threads_named};
 
 type Manager = DataSourceManager<ScriptedSource>;
 
@@ -260,6 +260,46 @@ fn the_deadline_ends_the_search_for_an_endpoint() {
     });
     // A late answer is still an answer; what must not happen is a second call.
     assert_eq!((error.is_ok(), manager.source().calls.get()), (true, 1));
+}
+
+#[test]
+fn a_hasty_caller_does_not_spoil_the_key_for_patient_ones() {
+    let (manager, clock, _time) = manager(config(1));
+    for _ in 0..8 {
+        let late = Deadline::at(clock.now());
+        let error = manager.fetch_by(&key("x"), late).unwrap_err();
+        assert!(matches!(error.kind(), FetchErrorKind::TimedOut) && !error.reached_source());
+    }
+    assert_eq!(*manager.fetch(&key("x")).unwrap(), "a:x");
+}
+
+#[test]
+fn dropping_a_manager_beside_a_hung_call_leaves_only_that_thread() {
+    let (clock, time) = Clock::manual();
+    let gate = Gate::default();
+    let manager = DataSourceManager::builder(ScriptedSource::default())
+        .name("leaver")
+        .config(config(1))
+        .clock(clock)
+        .build()
+        .unwrap();
+    manager.fetch(&key("rt")).unwrap();
+    time.advance(S(28));
+    // A refresh thread, idle from then on.
+    manager.fetch(&key("rt")).unwrap();
+    eventually("refreshed", || manager.health().endpoints[0].router.successes == 2);
+    manager.source().set("a", Manner::Wait(gate.clone()));
+    thread::scope(|scope| {
+        let run = scope.spawn(|| manager.fetch_batch(vec![key("hung")], Deadline::never()));
+        gate.await_arrivals(1);
+        time.advance(S(31));
+        assert_eq!(run.join().unwrap().failed(), 1);
+    });
+    assert!(threads_named("leaver") >= 2 || cfg!(not(target_os = "linux")));
+    drop(manager);
+    eventually("only the hung call is left", || threads_named("leaver") <= 1);
+    gate.open();
+    eventually("nobody is left", || threads_named("leaver") == 0);
 }
 
 #[test]

@@ -72,6 +72,24 @@ fn free_quota_is_charged_from_the_first_call_beyond_it() {
 }
 
 #[test]
+fn calls_under_way_do_not_use_up_the_free_quota_of_those_that_end() {
+    let (router, _time) = router(RouterConfig::default(), vec![EndpointSpec::named("m").price(1.0).free_quota(10)]);
+    let tickets: Vec<_> = (0..20).map(|_| router.begin(EndpointIndex(0))).collect();
+    let charged: f64 = tickets.into_iter().map(|ticket| ticket.finish(CallOutcome::Success).charged).sum();
+    assert_eq!((charged, router.snapshot().endpoints[0].cost), (10.0, 10.0));
+}
+
+#[test]
+fn a_burst_of_failures_ejects_once() {
+    let (router, _time) = router(RouterConfig::default().eject_after(3).eject_for(S(5)), named(&["a", "b"]));
+    let tickets: Vec<_> = (0..30).map(|_| router.begin(EndpointIndex(0))).collect();
+    for ticket in tickets {
+        ticket.finish(CallOutcome::Failure);
+    }
+    assert_eq!(router.snapshot().endpoints[0].ejected_for, S(5));
+}
+
+#[test]
 fn failures_in_a_row_eject_with_growing_time_and_never_the_last() {
     let config = RouterConfig::default().eject_after(3).eject_for(S(5));
     let (router, time) = router(config, named(&["a", "b"]));

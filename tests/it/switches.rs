@@ -50,6 +50,17 @@ fn plain_lru_lets_a_loader_ask_for_its_own_key_as_the_old_cache_did() {
 }
 
 #[test]
+fn repeated_keys_of_a_bulk_load_are_all_answered_the_old_ways_too() {
+    for mode in [CacheMode::PlainLru, CacheMode::Off] {
+        let cache: SmartCache<u32, u32, &str> = SmartCache::new(CacheConfig::default().mode(mode)).unwrap();
+        let results =
+            cache.get_many(&[7, 7], Deadline::never(), |missing| Ok(missing.iter().map(|key| (*key, 1)).collect()));
+        assert!(results.iter().all(|result| result.as_ref().is_ok_and(|value| **value == 1)));
+        assert_eq!(cache.get(&7).is_some(), mode == CacheMode::PlainLru);
+    }
+}
+
+#[test]
 fn a_cache_switched_off_loads_every_time() {
     let cache: SmartCache<u32, u32, &str> = SmartCache::new(CacheConfig::off()).unwrap();
     let loads = Count::default();
