@@ -847,3 +847,15 @@ fn debug_shows_no_payload() {
     let shown = format!("{cache:?} {cached:?} {error:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("secret"), "{shown}");
 }
+
+#[test]
+fn a_refresh_refused_after_a_shutdown_is_off_the_table() {
+    let (cache, time) = cache();
+    cache.insert(&key(), "old".to_owned()).unwrap();
+    cache.shutdown(S(0));
+    time.advance(S(90));
+    for round in 1..=3 {
+        cache.get_or_load(&key(), |_| ok("new")).unwrap();
+        assert_eq!(cache.snapshot().refreshes_dropped, round);
+    }
+}
