@@ -19,6 +19,7 @@
 mod batch;
 mod breaker;
 mod cache;
+mod cache_model;
 mod config;
 mod limiter;
 mod manager;
