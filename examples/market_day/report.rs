@@ -94,7 +94,9 @@ pub(crate) fn html(runs: &[Run], length: Duration) -> Result<String, Box<dyn Err
     write!(
         page,
         "<p>A day of {} s. From {:.0} to {:.0} % of it the flaky source is out, from {:.0} to {:.0} % the paid source is \
-         six times slower, from {:.0} to {:.0} % no source can be reached.</p>",
+         six times slower, from {:.0} to {:.0} % no source can be reached. Latency is what a user waits for one answer (nightly: the batch by its items); \
+         <i>waited</i> is how late a request began because its user was still waiting for an earlier one; <i>wrong</i> \
+         answers hold a row that cannot be right.</p>",
         length.as_secs(),
         100.0 * FLAKY_OUTAGE.start,
         100.0 * FLAKY_OUTAGE.end,
@@ -178,6 +180,7 @@ fn plot(runs: &[Run], title: &str, figure: impl Fn(&[f64], usize) -> f64) -> Res
         let root = SVGBackend::with_string(&mut svg, (900, 300)).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin(10)
+            .margin_right(25)
             .x_label_area_size(30)
             .y_label_area_size(50)
             .build_cartesian_2d(0.0..100.0, 0.0..top * 1.05)?;
@@ -189,7 +192,7 @@ fn plot(runs: &[Run], title: &str, figure: impl Fn(&[f64], usize) -> f64) -> Res
                 .label(run.way.name())
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         }
-        chart.configure_series_labels().border_style(BLACK).position(SeriesLabelPosition::UpperLeft).draw()?;
+        chart.configure_series_labels().border_style(BLACK).position(SeriesLabelPosition::UpperRight).draw()?;
         root.present()?;
     }
     Ok(format!("<h2>{title}</h2>{svg}"))
