@@ -65,6 +65,8 @@ where
         self.0.ticker.close();
         // Real time, also under a manual clock: nobody is left to move its hands.
         self.0.pool.shutdown_by(&Clock::system(), self.0.config.drain);
+        // No scrape finds this cache any more.
+        self.0.metrics.pass_on(self.0.snapshot());
     }
 }
 

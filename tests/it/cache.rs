@@ -863,3 +863,16 @@ fn a_refresh_refused_after_a_shutdown_is_off_the_table() {
         assert_eq!(cache.snapshot().refreshes_dropped, round);
     }
 }
+
+#[test]
+fn dropping_the_cache_drops_its_values() {
+    for eviction in [Eviction::TinyLfu, Eviction::Lru] {
+        let value = Arc::new(());
+        let cache: SmartCache<u64, Arc<()>> = SmartCache::new(config().eviction(eviction)).unwrap();
+        for key in 0..100 {
+            cache.insert(&key, Arc::clone(&value)).unwrap();
+        }
+        drop(cache);
+        assert_eq!(Arc::strong_count(&value), 1, "{eviction:?}");
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use feedguard::{
     BreakerConfig, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics, MetricsError,
 };
-use prometheus::{IntCounter, Registry, TextEncoder};
+use prometheus::{IntCounter, Registry};
 
 use crate::support::{Manner, ScriptedSource};
 
@@ -29,7 +29,6 @@ fn exercised() -> Registry {
         time.advance(Duration::from_secs(1));
     }
     drop(manager.fetch_batch(vec!["0".to_owned()], feedguard::Deadline::never()));
-    let _text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
     // The manager is gone after this; its counts stay.
     registry
 }
@@ -113,4 +112,15 @@ fn ten_to_the_fifth_names_take_two_hundred_label_values() {
     let families = registry.gather();
     let states = families.iter().find(|f| f.name() == "datasource_circuit_breaker_state").unwrap();
     assert_eq!(states.get_metric().len(), 201);
+}
+
+#[test]
+fn a_cache_that_is_gone_leaves_its_counts() {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let cache: feedguard::SmartCache<u32, u32> =
+        feedguard::SmartCache::builder("gone").metrics(&metrics).build().unwrap();
+    drop(cache.get(&1));
+    drop(cache);
+    assert_eq!(value(&registry, "datasource_cache_misses_total", &[("cache", "gone")]), 1.0);
 }
