@@ -5,8 +5,8 @@
 //! arithmetic saturates: a jump of a thousand years is an ordinary value.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -46,10 +46,13 @@ struct Hands {
 }
 
 impl Clock {
-    /// The operating system's clocks.
+    /// The operating system's clocks. All of them count from one moment, so that ticks and deadlines
+    /// of one may be read by another.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn system() -> Self {
-        Self(Kind::System(Instant::now()))
+        // A constant of the process, no state: nothing depends on which call was the first.
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        Self(Kind::System(*ORIGIN.get_or_init(Instant::now)))
     }
 
     /// A clock that stands still until its [`ManualClock`] moves it; wall time starts at
@@ -150,7 +153,8 @@ impl fmt::Debug for ManualClock {
     }
 }
 
-/// A point in monotonic time: nanoseconds since its [`Clock`] was made (584 years fit).
+/// A point in monotonic time: nanoseconds since the first system [`Clock`] of the process, or by the
+/// hands of a manual one (584 years fit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Tick(pub(crate) u64);
 
@@ -179,7 +183,8 @@ impl Tick {
     }
 }
 
-/// The tick until which a caller is willing to wait, or never.
+/// The tick until which a caller is willing to wait, or never. Read it with the clock it was made
+/// with; all system clocks are one in this.
 ///
 /// # Examples
 /// ```
@@ -258,6 +263,20 @@ mod tests {
         assert!(!Deadline::never().has_passed(clock.now()));
         assert_eq!(seconds(2f64.powi(200)), Duration::MAX);
         assert_eq!(seconds(f64::NAN), Duration::ZERO);
+    }
+
+    #[test]
+    fn system_clocks_read_each_others_deadlines() {
+        let early = Clock::system();
+        // Were each to count from its own birth, the later one would be behind.
+        while early.now() < Tick(1_000_000) {
+            std::hint::spin_loop();
+        }
+        let first = early.now();
+        let late = Clock::system();
+        assert!(late.now() >= first);
+        let deadline = Deadline::after(&early, Duration::from_secs(3600));
+        assert!(deadline.remaining(late.now()).is_some_and(|left| left > Duration::from_secs(3000)));
     }
 
     #[test]

@@ -14,14 +14,15 @@ impl<K, V, E> SmartCache<K, V, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
-    E: Clone + Send + Sync + 'static,
+    E: Send + Sync + 'static,
 {
     /// The values of many keys, in their order. The loader is called at most once, on this thread,
     /// with the keys that are not there and that nobody else is loading; a key it leaves out counts
     /// as missing. Values within their time are returned as they are, without a refresh. A key that
     /// stands in the list twice is one lookup.
     ///
-    /// `E` is cloned when the bulk load fails: each of its keys gets the error.
+    /// A failed bulk load is the error of each of its keys. Loads of other callers are waited for no
+    /// longer than until `deadline`.
     ///
     /// # Panics
     /// A panic of the loader goes on.
@@ -106,21 +107,21 @@ fn load_all<K, V, E, L>(
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
-    E: Clone + Send + Sync + 'static,
+    E: Send + Sync + 'static,
     L: Into<Loaded<V>>,
 {
     if own.is_empty() {
         return Vec::new();
     }
     let wanted: Vec<K> = own.iter().map(|(_, fill)| fill.key().clone()).collect();
-    let mut loaded = loader(&wanted);
+    let mut loaded = loader(&wanted).map_err(Arc::new);
     own.into_iter()
         .map(|(index, fill)| {
             let result = match &mut loaded {
                 Ok(values) => Ok(values.remove(fill.key()).map_or(Loaded::Missing, Into::into)),
-                Err(error) => Err(error.clone()),
+                Err(error) => Err(Arc::clone(error)),
             };
-            (index, fill.finish(result))
+            (index, fill.finish_shared(result))
         })
         .collect()
 }

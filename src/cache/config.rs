@@ -54,7 +54,7 @@ pub enum ExpiryMode {
 /// assert_eq!(error.faults().len(), 2);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default = "preset::take", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CacheConfig {
     /// Which cache answers. Default `smart`.
@@ -65,7 +65,8 @@ pub struct CacheConfig {
     pub expiry: ExpiryMode,
     /// Sum of weights (entries, without a weigher) the cache holds. Default 10 000.
     pub max_capacity: u64,
-    /// How long a value is fresh, if its loader does not say. Default 1 h; daily 1 h, minute 5 min,
+    /// How long a value is fresh, if its loader does not say; zero stores nothing, single flight still
+    /// holds. Default 1 h; daily 1 h, minute 5 min,
     /// realtime 30 s.
     #[serde(with = "crate::config::human")]
     pub time_to_live: Duration,
@@ -130,6 +131,45 @@ impl Default for CacheConfig {
             max_key_bytes: 1024,
             drain: Duration::from_secs(1),
         }
+    }
+}
+
+/// Reads settings from a file over a preset: what the file leaves out is the preset's.
+///
+/// serde asks a plain function for the defaults of missing fields, so the preset waits for it in a
+/// thread-local while the settings are read.
+pub(crate) mod preset {
+    use std::cell::RefCell;
+
+    use serde::{Deserialize, Deserializer};
+
+    use super::CacheConfig;
+
+    thread_local! {
+        static PRESET: RefCell<Option<CacheConfig>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn take() -> CacheConfig {
+        PRESET.take().unwrap_or_default()
+    }
+
+    fn over<'de, D: Deserializer<'de>>(preset: CacheConfig, deserializer: D) -> Result<CacheConfig, D::Error> {
+        PRESET.set(Some(preset));
+        let read = CacheConfig::deserialize(deserializer);
+        PRESET.take();
+        read
+    }
+
+    pub(crate) fn daily<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CacheConfig, D::Error> {
+        over(CacheConfig::daily(), deserializer)
+    }
+
+    pub(crate) fn minute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CacheConfig, D::Error> {
+        over(CacheConfig::minute(), deserializer)
+    }
+
+    pub(crate) fn realtime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CacheConfig, D::Error> {
+        over(CacheConfig::realtime(), deserializer)
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) struct Core<K, V, E> {
 /// What a load gave.
 pub(super) enum Answer<V, E> {
     Loaded(Loaded<V>),
-    Failed(E),
+    Failed(Arc<E>),
     /// `is_held`: in the background, where no caller sees the panic, the key backs off.
     Panicked {
         is_held: bool,
@@ -217,7 +217,7 @@ where
                 publish = Some(ttl);
                 Outcome::Value(self.entry(key, value, ttl, started))
             }
-            Answer::Failed(error) => Outcome::Failed(Arc::new(error)),
+            Answer::Failed(error) => Outcome::Failed(error),
             Answer::Panicked { .. } => Outcome::Panicked,
             Answer::Dropped => Outcome::Dropped,
         };

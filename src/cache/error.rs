@@ -33,6 +33,8 @@ pub enum LoadError<E> {
         age: Duration,
         /// When the source will be asked again.
         retry_after: Duration,
+        /// Whether it was asked for this lookup, or for one that ran at the same time.
+        is_new: bool,
     },
     /// The load of another caller did not end before this caller's deadline; it goes on.
     #[error("the load did not end before the deadline")]
@@ -83,7 +85,10 @@ impl<E> LoadError<E> {
 
     /// Whether this lookup, or the one it waited for, called the loader.
     pub fn reached_source(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::LoaderPanicked { .. } | Self::WaitTimeout)
+        matches!(
+            self,
+            Self::Failed { .. } | Self::LoaderPanicked { .. } | Self::WaitTimeout | Self::Missing { is_new: true, .. }
+        )
     }
 
     /// The loader's own error, if that is the reason.
@@ -101,7 +106,9 @@ impl<E> Clone for LoadError<E> {
         match self {
             Self::Failed { error, retry_after } => Self::Failed { error: Arc::clone(error), retry_after: *retry_after },
             Self::Held { error, retry_after } => Self::Held { error: Arc::clone(error), retry_after: *retry_after },
-            Self::Missing { age, retry_after } => Self::Missing { age: *age, retry_after: *retry_after },
+            Self::Missing { age, retry_after, is_new } => {
+                Self::Missing { age: *age, retry_after: *retry_after, is_new: *is_new }
+            }
             Self::WaitTimeout => Self::WaitTimeout,
             Self::TooManyWaiters { limit } => Self::TooManyWaiters { limit: *limit },
             Self::LoaderPanicked { retry_after } => Self::LoaderPanicked { retry_after: *retry_after },

@@ -49,13 +49,18 @@ where
 
     /// Books the loader's answer.
     pub(super) fn finish<L: Into<Loaded<V>>>(self, result: Result<L, E>) -> Outcome<V, E> {
+        self.finish_shared(result.map_err(Arc::new))
+    }
+
+    /// As [`finish`](Self::finish), with an error that other loads had too.
+    pub(super) fn finish_shared<L: Into<Loaded<V>>>(self, result: Result<L, Arc<E>>) -> Outcome<V, E> {
         match result {
             Ok(loaded) => self.settle(Answer::Loaded(loaded.into())),
             Err(error) if self.core.is_about_source(&error) => self.settle(Answer::Failed(error)),
             Err(error) => {
                 // It is this caller's own; who waits asks anew.
                 drop(self.settle(Answer::Dropped));
-                Outcome::Failed(Arc::new(error))
+                Outcome::Failed(error)
             }
         }
     }

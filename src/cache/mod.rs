@@ -36,6 +36,7 @@ mod tests;
 mod warm_up;
 
 pub use builder::CacheBuilder;
+pub(crate) use config::preset;
 pub use config::{CacheConfig, CacheMode, Eviction, ExpiryMode};
 pub use entry::{CacheStatus, Cached};
 pub use error::{KeyTooLong, LoadError};

@@ -142,7 +142,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         if let Some(hold) = self.hold(hash, key).filter(|hold| hold.is_active(now)) {
             let retry_after = hold.remaining(now);
             let refusal = match &hold.kind {
-                HoldKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after },
+                HoldKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after, is_new: false },
                 HoldKind::Panicked => LoadError::LoaderPanicked { retry_after },
                 HoldKind::Failed(error) => LoadError::Held { error: Arc::clone(error), retry_after },
             };
@@ -294,7 +294,7 @@ pub(super) fn answer<V, E>(
     Some(match outcome {
         Outcome::Value(entry) => Ok(Cached::new(entry, CacheStatus::Loaded, now)),
         Outcome::Failed(error) => Err(LoadError::Failed { error, retry_after }),
-        Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after }),
+        Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after, is_new: true }),
         Outcome::Panicked => Err(LoadError::LoaderPanicked { retry_after }),
         Outcome::Dropped => return None,
     })

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::BatchConfig;
 use crate::breaker::BreakerConfig;
-use crate::cache::CacheConfig;
+use crate::cache::{CacheConfig, preset};
 use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 use crate::limiter::LimiterConfig;
@@ -20,12 +20,16 @@ use crate::router::{EndpointSpec, RouterConfig, validate_endpoints};
 /// use feedguard::{BreakerConfig, EndpointConfig, EndpointSpec};
 /// let endpoint = EndpointConfig::new(EndpointSpec::named("sina")).breaker(BreakerConfig::free());
 /// assert_eq!(endpoint.breaker.failure_threshold, 3);
+/// let text = r#"{"name": "sina", "price": 0.02, "breaker": {"failure_threshold": 3, "open_for": "30s"}}"#;
+/// let endpoint: EndpointConfig = serde_json::from_str(text)?;
+/// assert_eq!(endpoint.spec.price, 0.02);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EndpointConfig {
-    /// Its facts.
+    /// Its facts; in a file they stand beside `breaker` and `limiter`, without a `spec` around them.
     #[serde(flatten)]
     pub spec: EndpointSpec,
     /// Its breaker. Default as [`BreakerConfig::default`].
@@ -50,11 +54,14 @@ setters!(EndpointConfig { breaker: BreakerConfig, limiter: LimiterConfig });
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CachesConfig {
-    /// Daily bars. Default [`CacheConfig::daily`].
+    /// Daily bars. Default, field by field, [`CacheConfig::daily`].
+    #[serde(deserialize_with = "preset::daily")]
     pub daily: CacheConfig,
-    /// Minute bars. Default [`CacheConfig::minute`].
+    /// Minute bars. Default, field by field, [`CacheConfig::minute`].
+    #[serde(deserialize_with = "preset::minute")]
     pub minute: CacheConfig,
-    /// Quotes. Default [`CacheConfig::realtime`].
+    /// Quotes. Default, field by field, [`CacheConfig::realtime`].
+    #[serde(deserialize_with = "preset::realtime")]
     pub realtime: CacheConfig,
     /// Anything else. Default [`CacheConfig::default`].
     pub other: CacheConfig,

@@ -1,5 +1,6 @@
 //! Handles of one endpoint's calls.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::metrics::{Amount, Counter, Gauge, Histogram, Metrics};
@@ -35,36 +36,43 @@ impl CallStatus {
     }
 }
 
+/// Series of a category and a status come into being with their first call: most never do.
 pub(super) struct CallMetrics {
-    calls: Vec<Vec<(Counter, Histogram)>>,
+    metrics: Metrics,
+    name: Arc<str>,
+    calls: Vec<OnceLock<(Counter, Histogram)>>,
     cost: Gauge,
     cost_total: Amount,
 }
 
 impl CallMetrics {
     /// `source` is the endpoint, `endpoint` the category of the data, as dashboards expect.
-    pub(super) fn new(metrics: &Metrics, endpoint: &str, currency: &str) -> Self {
-        let row = |category: Category| {
-            CallStatus::ALL.iter().map(move |status| {
-                let labels = (endpoint, category.as_str(), status.as_str());
-                (metrics.api_calls(labels.0, labels.1, labels.2), metrics.api_latency(labels.0, labels.1, labels.2))
-            })
-        };
+    pub(super) fn new(metrics: &Metrics, name: &Arc<str>, currency: &str) -> Self {
         Self {
-            calls: Category::ALL.into_iter().map(|category| row(category).collect()).collect(),
-            cost: metrics.cost(endpoint),
+            metrics: metrics.clone(),
+            name: Arc::clone(name),
+            calls: (0..Category::ALL.len() * CallStatus::ALL.len()).map(|_| OnceLock::new()).collect(),
+            cost: metrics.cost(name),
             cost_total: metrics.cost_total(currency),
         }
     }
 
     pub(super) fn record(&self, category: Category, status: CallStatus, latency: Duration, charged: f64) {
-        let (count, time) = &self.calls[category as usize][status as usize];
+        let (count, time) = self.series(category, status);
         count.inc();
         time.observe(latency);
         if charged > 0.0 {
             self.cost.add(charged);
             self.cost_total.add(charged);
         }
+    }
+
+    fn series(&self, category: Category, status: CallStatus) -> &(Counter, Histogram) {
+        let at = category as usize * CallStatus::ALL.len() + status as usize;
+        self.calls[at].get_or_init(|| {
+            let (name, category, status) = (&*self.name, category.as_str(), status.as_str());
+            (self.metrics.api_calls(name, category, status), self.metrics.api_latency(name, category, status))
+        })
     }
 }
 
@@ -77,7 +85,7 @@ pub(super) struct CountPanic<'a> {
 impl Drop for CountPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.metrics.calls[self.category as usize][CallStatus::Panicked as usize].0.inc();
+            self.metrics.series(self.category, CallStatus::Panicked).0.inc();
         }
     }
 }

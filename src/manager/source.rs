@@ -89,7 +89,9 @@ pub trait Source: Send + Sync + 'static {
     /// A failure; callers get it back unchanged.
     type Error: Error + Send + Sync + 'static;
 
-    /// Makes one call to one endpoint, and gives up at the deadline.
+    /// Makes one call to one endpoint, and gives up at the deadline: `deadline.remaining(clock.now())`
+    /// is the time-out to set, with any [`Clock::system`](crate::Clock::system), or with the manual clock
+    /// that the manager was given.
     ///
     /// # Errors
     /// The host's own; [`judge`](Self::judge) says what it means.

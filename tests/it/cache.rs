@@ -346,10 +346,10 @@ fn max_age_is_kept_even_when_the_load_fails() {
 fn missing_is_believed_for_its_own_time() {
     let (cache, time) = cache();
     let ask = || cache.get_or_load(&key(), |_| Ok::<Loaded<String>, &str>(Loaded::Missing)).unwrap_err();
-    assert!(matches!(ask(), LoadError::Missing { age: Duration::ZERO, .. }));
+    assert!(matches!(ask(), LoadError::Missing { age: Duration::ZERO, is_new: true, .. }));
     time.advance(S(20));
-    let LoadError::Missing { age, retry_after } = ask() else { panic!("must be missing") };
-    assert_eq!((age, retry_after), (S(20), S(40)));
+    let LoadError::Missing { age, retry_after, is_new } = ask() else { panic!("must be missing") };
+    assert_eq!((age, retry_after, is_new), (S(20), S(40), false));
     time.advance(S(40));
     assert_eq!(*cache.get_or_load(&key(), |_| ok("listed now")).unwrap(), "listed now");
     assert_eq!(cache.snapshot().negative, 1);

@@ -284,7 +284,9 @@ fn run(mode: CacheMode, expiry: ExpiryMode, eviction: Eviction, ops: &[Op]) -> R
                     Ok(cached) => Seen::Value(*cached, cached.status(), cached.age().as_secs()),
                     Err(LoadError::Failed { retry_after, .. }) => Seen::Failed(retry_after.as_secs()),
                     Err(LoadError::Held { retry_after, .. }) => Seen::Held(retry_after.as_secs()),
-                    Err(LoadError::Missing { age, retry_after }) => Seen::Missing(age.as_secs(), retry_after.as_secs()),
+                    Err(LoadError::Missing { age, retry_after, .. }) => {
+                        Seen::Missing(age.as_secs(), retry_after.as_secs())
+                    }
                     Err(other) => panic!("{other:?}"),
                 };
                 let expected = reference.load(key, answer, max_age);

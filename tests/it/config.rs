@@ -84,10 +84,25 @@ fn unknown_keys_are_refused_by_name() {
 fn durations_are_human_and_errors_say_so() {
     let config: CacheConfig = serde_json::from_str(r#"{"time_to_live": "1h 30m", "grace": "250ms"}"#).unwrap();
     assert_eq!((config.time_to_live.as_secs(), config.grace.unwrap().as_millis()), (5400, 250));
-    for bad in [r#"{"time_to_live": "soon"}"#, r#"{"time_to_live": "-5m"}"#] {
+    for bad in [r#"{"time_to_live": "soon"}"#, r#"{"time_to_live": "-5m"}"#, r#"{"time_to_live": 5}"#] {
         let error = serde_json::from_str::<CacheConfig>(bad).unwrap_err().to_string();
-        assert!(error.contains("is not a duration such as"), "{error}");
+        assert!(error.contains("a duration such as"), "{error}");
     }
+}
+
+#[test]
+fn what_a_file_leaves_out_is_the_categorys_own_preset() {
+    let text = r#"{"caches": {
+        "daily": {"time_to_live": "2h"}, "minute": {"jitter": 0.2}, "realtime": {"time_to_live": "5s"}, "other": {}
+    }}"#;
+    let caches = serde_json::from_str::<ManagerConfig>(text).unwrap().caches;
+    assert_eq!(caches.daily, CacheConfig::daily().time_to_live(std::time::Duration::from_secs(7200)));
+    assert_eq!(caches.minute, CacheConfig::minute().jitter(0.2));
+    assert_eq!(caches.realtime, CacheConfig::realtime().time_to_live(std::time::Duration::from_secs(5)));
+    assert_eq!(caches.other, CacheConfig::default());
+    // A reading that fails leaves no preset behind.
+    assert!(serde_json::from_str::<ManagerConfig>(r#"{"caches": {"realtime": {"jitter": "x"}}}"#).is_err());
+    assert_eq!(serde_json::from_str::<CacheConfig>("{}").unwrap(), CacheConfig::default());
 }
 
 #[test]

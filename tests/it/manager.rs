@@ -101,9 +101,10 @@ fn open_breakers_are_told_apart_and_the_earliest_retry_is_named() {
 fn an_unknown_symbol_is_a_negative_answer_and_no_failure() {
     let (manager, _clock, time) = manager(config(2));
     manager.source().set("a", Manner::Missing);
-    for _ in 0..10 {
+    for nth in 0..10 {
         let error = manager.fetch(&key("nope")).unwrap_err();
         assert!(matches!(error.kind(), FetchErrorKind::Missing));
+        assert_eq!(error.reached_source(), nth == 0);
     }
     assert_eq!(manager.source().calls.get(), 1, "neither repeated nor asked elsewhere");
     assert_eq!(manager.health().endpoints[0].breaker.consecutive_failures, 0);
