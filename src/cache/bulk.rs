@@ -89,7 +89,7 @@ where
 
     fn answer_for(&self, key: &K, outcome: Outcome<V, E>) -> Result<Cached<V>, LoadError<E>> {
         let hash = self.core().hash(key);
-        let retry_after = self.core().hold_remaining(hash, key);
+        let retry_after = || self.core().hold_remaining(hash, key);
         let answered = answer(outcome, self.core().clock.now(), retry_after).unwrap_or(Err(LoadError::WaitTimeout));
         match answered {
             Err(error @ (LoadError::Failed { .. } | LoadError::LoaderPanicked { .. })) => {

@@ -179,9 +179,10 @@ where
 
     /// Stores an entry and detaches the flight of its key, in one critical section.
     pub(super) fn store(&self, hash: u64, key: &K, entry: &Arc<Entry<V>>) {
+        let now = self.clock.now();
         let mut shard = self.shard(hash).lock();
         let mut left = self.put(&mut shard, hash, key, entry);
-        let stale = self.sweep_if_due(&mut shard);
+        let stale = self.sweep_if_due(&mut shard, now);
         left.entries.extend(stale.0.entries);
         drop(shard);
         self.after_change(hash, left);
@@ -250,7 +251,7 @@ where
                 _ => {}
             }
         }
-        let swept = self.sweep_if_due(&mut shard);
+        let swept = self.sweep_if_due(&mut shard, now);
         left.entries.extend(swept.0.entries);
         drop(shard);
         drop((hold, swept.1));
@@ -333,8 +334,7 @@ where
         capacity / shards + u64::from((index as u64) < capacity % shards)
     }
 
-    fn sweep_if_due(&self, shard: &mut Shard<K, V, E>) -> (Leftovers<V, E>, Vec<Hold<E>>) {
-        let now = self.clock.now();
+    fn sweep_if_due(&self, shard: &mut Shard<K, V, E>, now: Tick) -> (Leftovers<V, E>, Vec<Hold<E>>) {
         if now < shard.next_sweep {
             return Default::default();
         }

@@ -96,12 +96,12 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         };
         let class = entry.times.classify(now, ask.max_age, ask.can_refresh);
         let entry = Arc::clone(entry);
-        if class == Class::Fresh {
-            self.stats.fresh += 1;
-            return Step::Hit(Cached::new(entry, CacheStatus::Fresh, now));
-        }
         match class {
-            Class::Fresh | Class::RefreshDue | Class::Stale => self.step_due(hash, key, now, entry, class),
+            Class::Fresh => {
+                self.stats.fresh += 1;
+                Step::Hit(Cached::new(entry, CacheStatus::Fresh, now))
+            }
+            Class::RefreshDue | Class::Stale => self.step_due(hash, key, now, entry, class),
             Class::OnError | Class::Dead => self.step_without_value(config, hash, key, now, ask, Some(entry)),
         }
     }
@@ -289,13 +289,13 @@ impl<V, E> Leftovers<V, E> {
 pub(super) fn answer<V, E>(
     outcome: Outcome<V, E>,
     now: Tick,
-    retry_after: Duration,
+    retry_after: impl FnOnce() -> Duration,
 ) -> Option<Result<Cached<V>, LoadError<E>>> {
     Some(match outcome {
         Outcome::Value(entry) => Ok(Cached::new(entry, CacheStatus::Loaded, now)),
-        Outcome::Failed(error) => Err(LoadError::Failed { error, retry_after }),
-        Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after, is_new: true }),
-        Outcome::Panicked => Err(LoadError::LoaderPanicked { retry_after }),
+        Outcome::Failed(error) => Err(LoadError::Failed { error, retry_after: retry_after() }),
+        Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after: retry_after(), is_new: true }),
+        Outcome::Panicked => Err(LoadError::LoaderPanicked { retry_after: retry_after() }),
         Outcome::Dropped => return None,
     })
 }

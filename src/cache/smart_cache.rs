@@ -213,7 +213,7 @@ where
             let answered = match outcome {
                 Ok(outcome) => {
                     let now = self.core.clock.now();
-                    answer(outcome, now, self.core.hold_remaining(hash, key))
+                    answer(outcome, now, || self.core.hold_remaining(hash, key))
                 }
                 Err(error) => Some(Err(error)),
             };

@@ -54,8 +54,11 @@ struct Core {
 impl Core {
     /// How long `n` permits are away, and why.
     fn wait(&self, n: u32, now: Tick) -> (Duration, LimitReason) {
-        let is_paused = !self.bucket.paused_for(now).is_zero();
-        (self.bucket.wait(n, now), if is_paused { LimitReason::Paused } else { LimitReason::Rate })
+        (self.bucket.wait(n, now), self.reason(now))
+    }
+
+    fn reason(&self, now: Tick) -> LimitReason {
+        if self.bucket.paused_for(now).is_zero() { LimitReason::Rate } else { LimitReason::Paused }
     }
 }
 
@@ -133,8 +136,7 @@ impl AdaptiveRateLimiter {
             }
             // A pause or a cut that came meanwhile has moved the turn past the deadline.
             if deadline.has_passed(now.after(left)) {
-                let is_paused = !core.bucket.paused_for(now).is_zero();
-                break Err((if is_paused { LimitReason::Paused } else { LimitReason::Rate }, Some(left)));
+                break Err((core.reason(now), Some(left)));
             }
             self.clock.wait(&self.changed, &mut core, Deadline::at(now.after(left)));
         };

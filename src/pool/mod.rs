@@ -108,10 +108,6 @@ impl State {
     fn workers(&self) -> usize {
         self.idle + self.busy.len() + self.starting
     }
-
-    fn alive(&self) -> usize {
-        self.workers() + self.abandoned.len()
-    }
 }
 
 impl WorkerPool {

@@ -44,11 +44,7 @@ impl Shared {
                 break;
             }
         }
-        let last = state.alive() == 0;
         drop(state);
-        if last {
-            tracing::trace!(pool = %self.name, "last worker left");
-        }
         self.quiet.notify_all();
     }
 
