@@ -9,15 +9,17 @@ mod error;
 mod limiter;
 mod manager;
 mod metrics;
+mod name;
 mod pool;
 mod quality;
+mod registry;
 mod router;
 mod sync;
 
 pub use batch::{BatchBuilder, BatchConfig, BatchMode, BatchProcessor, BatchReport, ItemError};
 pub use breaker::{
-    BreakerBuilder, BreakerConfig, BreakerEvent, BreakerSnapshot, BreakerState, CallPermit, CircuitBreaker, Open,
-    OpenReason, Settled,
+    BreakerBuilder, BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, BreakerTier, CallPermit,
+    CallVerdict, CircuitBreaker, Open, OpenReason, RateWindow, Settled, WindowCounts, WindowSize,
 };
 pub use cache::{
     BoxError, CacheBuilder, CacheConfig, CacheMode, CacheSnapshot, CacheStatus, Cached, Eviction, ExpiryMode,
@@ -35,11 +37,13 @@ pub use manager::{
 pub use metrics::Metrics;
 #[cfg(feature = "prometheus")]
 pub use metrics::MetricsError;
+pub use name::Name;
 pub use pool::{PoolSnapshot, ShutdownReport};
 pub use quality::{
     Bars, DataQualityValidator, Finding, QualityConfig, QualityReport, Rule, RuleTotal, Series, SeriesError, Severity,
     ValidatorBuilder,
 };
+pub use registry::{Registry, RegistryError};
 pub use router::{
     Availability, CallOutcome, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight,
     NoEndpoint, RouterBuilder, RouterConfig, RouterPolicy, RouterSnapshot, Settlement, SmartRouter, Terms, WhyNot,

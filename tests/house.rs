@@ -21,11 +21,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder or file of the ground floor and what it may use.
-const GROUND: [(&str, &[&str]); 6] = [
+const GROUND: [(&str, &[&str]); 8] = [
     ("error", &[]),
+    ("name", &[]),
     ("sync", &[]),
     ("clock", &["sync", "error"]),
     ("config", &["error"]),
+    ("registry", &["name", "sync"]),
     ("metrics", &["error", "config", "sync"]),
     ("pool", &["error", "clock", "config", "metrics", "sync"]),
 ];

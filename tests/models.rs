@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feedguard::{
-    BreakerConfig, BreakerState, CacheConfig, CircuitBreaker, Clock, Eviction, LoadError, ManualClock, SmartCache,
+    BreakerConfig, BreakerState, CacheConfig, CircuitBreaker, Clock, Eviction, LoadError, ManualClock, OpenReason,
+    SmartCache,
 };
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
@@ -312,5 +313,32 @@ fn half_open_admits_three_and_late_results_change_nothing() {
         // The fourth may come after the third has closed it.
         assert!((3..=4).contains(&admitted), "{admitted}");
         assert_eq!((breaker.state(), breaker.snapshot().stale_results), (BreakerState::Closed, 1));
+    });
+}
+
+/// A refusal without the lock must not mix the details of two openings.
+#[test]
+fn a_refusal_tells_of_one_opening_only() {
+    explore(|| {
+        let config = BreakerConfig::default().failure_threshold(1);
+        let (clock, _time) = Clock::manual();
+        let breaker = Arc::new(CircuitBreaker::builder("model").config(config).clock(clock).build().unwrap());
+        breaker.try_acquire().unwrap().fail();
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let breaker = Arc::clone(&breaker);
+                thread::spawn(move || breaker.try_acquire().unwrap_err())
+            })
+            .collect();
+        breaker.force_open();
+        for reader in readers {
+            let open = reader.join().unwrap();
+            let is_one = match open.reason {
+                OpenReason::ConsecutiveFailures(1) => open.times_opened == 1 && open.retry_after.as_secs() == 60,
+                OpenReason::Forced => open.times_opened == 2 && open.retry_after.as_secs() > 60,
+                _ => false,
+            };
+            assert!(is_one, "{open:?}");
+        }
     });
 }

@@ -1,34 +1,30 @@
-//! The locked shell around [`Core`]: fast path on one word, listeners after the lock.
-//!
-//! The word mirrors `core`: bits 0-1 state, bit 2 "has failures", the rest generation. It is
-//! written under the lock only, so a reader that finds *closed, no failures* may admit a call, and
-//! book its success, without taking the lock.
+//! The locked shell around [`Core`]: fast paths on the [`Word`], listeners after the lock.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::builder::BreakerBuilder;
 use super::metrics::BreakerMetrics;
-use super::state::{Core, Grant, Transition, Verdict};
-use super::{BreakerConfig, BreakerEvent, BreakerState, CallPermit, Open, OpenReason, Settled};
+use super::state::{Core, Grant, Transition};
+use super::word::{Glance, Word};
+use super::{
+    BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, CallPermit, CallVerdict, Open, Settled,
+};
 use crate::clock::Clock;
 use crate::error::{CallError, ConfigError};
-use crate::metrics::Metrics;
+use crate::name::Name;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-const HAS_FAILURES: u64 = 0b100;
-const GENERATION_SHIFT: u32 = 3;
-
-type Listener = Arc<dyn Fn(&BreakerEvent) + Send + Sync>;
+pub(super) type Listener = Arc<dyn Fn(&BreakerEvent) + Send + Sync>;
 
 /// A circuit breaker for one source.
 ///
 /// # Concurrency
-/// Thread-safe. A closed breaker without recent failures is read by one atomic load; everything
-/// else takes one short lock. Listeners run after the lock, on the thread that caused the
-/// transition; their panics are caught and logged.
+/// Thread-safe. A closed breaker without recent failures is read by one atomic load, a refusal of an
+/// open one by a few, and neither allocates; everything else takes one short lock. Listeners run
+/// after the lock, on the thread that caused the transition; their panics are caught and logged.
 ///
 /// # Examples
 /// ```
@@ -45,12 +41,14 @@ type Listener = Arc<dyn Fn(&BreakerEvent) + Send + Sync>;
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
 pub struct CircuitBreaker {
-    name: Arc<str>,
+    name: Name,
     config: BreakerConfig,
     clock: Clock,
     metrics: BreakerMetrics,
     listeners: Vec<Listener>,
-    word: AtomicU64,
+    rejected: AtomicU64,
+    would_have_rejected: AtomicU64,
+    word: Word,
     core: Mutex<Core>,
 }
 
@@ -59,18 +57,27 @@ impl CircuitBreaker {
     ///
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
-    pub fn new(name: impl Into<Arc<str>>, config: BreakerConfig) -> Result<Self, ConfigError> {
+    pub fn new(name: impl Into<Name>, config: BreakerConfig) -> Result<Self, ConfigError> {
         Self::builder(name).config(config).build()
     }
 
     /// Starts a breaker; `name` stands in errors, logs and labels.
-    pub fn builder(name: impl Into<Arc<str>>) -> BreakerBuilder {
-        BreakerBuilder {
-            name: name.into(),
-            config: BreakerConfig::default(),
-            clock: Clock::system(),
-            metrics: Metrics::unregistered(),
-            listeners: Vec::new(),
+    pub fn builder(name: impl Into<Name>) -> BreakerBuilder {
+        BreakerBuilder::new(name.into())
+    }
+
+    pub(super) fn from_builder(parts: BreakerBuilder) -> Self {
+        let core = Core::new(&parts.config, parts.seed);
+        Self {
+            metrics: BreakerMetrics::new(&parts.metrics, &parts.name),
+            name: parts.name,
+            clock: parts.clock,
+            listeners: parts.listeners,
+            rejected: AtomicU64::new(0),
+            would_have_rejected: AtomicU64::new(0),
+            word: Word::new(&core, &parts.config),
+            core: Mutex::new(core),
+            config: parts.config,
         }
     }
 
@@ -80,11 +87,15 @@ impl CircuitBreaker {
     /// [`Open`] with the time after which to ask again.
     #[inline]
     pub fn try_acquire(&self) -> Result<CallPermit<'_>, Open> {
-        let word = self.word.load(Ordering::Acquire);
-        if word & 0b11 == BreakerState::Closed as u64 {
-            return Ok(CallPermit::new(self, Grant { generation: word >> GENERATION_SHIFT, probe: None }));
+        match self.word.look(|| self.clock.now()) {
+            Glance::Pass(generation) => Ok(CallPermit::new(self, Grant::plain(generation))),
+            Glance::PassUntold => Ok(CallPermit::new(self, Grant::untold())),
+            Glance::Refuse { retry_after, reason, times_opened } => {
+                self.count_rejection();
+                Err(Open { name: self.name.clone(), state: BreakerState::Open, retry_after, reason, times_opened })
+            }
+            Glance::Ask => self.ask(),
         }
-        self.acquire_slow()
     }
 
     /// Runs `call` if the breaker admits it; `Ok` is a success, `Err` a failure.
@@ -94,18 +105,46 @@ impl CircuitBreaker {
     ///
     /// # Panics
     /// A panic of `call` counts as a failure and goes on.
+    #[inline]
     pub fn call<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<Open, E>> {
+        let judge = |result: &Result<T, E>| if result.is_ok() { CallVerdict::Success } else { CallVerdict::Failure };
+        self.call_judged(judge, call)
+    }
+
+    /// Runs `call` if the breaker admits it; `judge` says what its result means for the source's
+    /// health: an unknown symbol is an error of the caller, not of the source.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), whatever the verdict.
+    ///
+    /// # Panics
+    /// A panic of `call` or `judge` counts as a failure and goes on.
+    ///
+    /// # Examples
+    /// ```
+    /// use feedguard::{BreakerConfig, BreakerState, CallVerdict, CircuitBreaker};
+    /// let breaker = CircuitBreaker::new("tushare", BreakerConfig::free())?;
+    /// let judge = |result: &Result<f64, u16>| match result {
+    ///     Ok(_) => CallVerdict::Success,
+    ///     Err(404) => CallVerdict::Ignore,
+    ///     Err(_) => CallVerdict::Failure,
+    /// };
+    /// for _ in 0..100 {
+    ///     assert!(breaker.call_judged(judge, || Err(404)).is_err());
+    /// }
+    /// assert_eq!(breaker.state(), BreakerState::Closed);
+    /// # Ok::<(), feedguard::ConfigError>(())
+    /// ```
+    #[inline]
+    pub fn call_judged<T, E>(
+        &self,
+        judge: impl FnOnce(&Result<T, E>) -> CallVerdict,
+        call: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, CallError<Open, E>> {
         let permit = self.try_acquire().map_err(CallError::Rejected)?;
-        match call() {
-            Ok(value) => {
-                permit.succeed();
-                Ok(value)
-            }
-            Err(error) => {
-                permit.fail();
-                Err(CallError::Failed(error))
-            }
-        }
+        let result = call();
+        permit.finish(judge(&result));
+        result.map_err(CallError::Failed)
     }
 
     /// The state now; an open breaker whose time is over stays open until a call asks.
@@ -116,91 +155,107 @@ impl CircuitBreaker {
     /// The refusal a call would get from an open breaker now, without asking for a permit or
     /// counting a rejection.
     pub fn peek(&self) -> Option<Open> {
-        if !self.config.enabled || self.word.load(Ordering::Acquire) & 0b11 != BreakerState::Open as u64 {
-            return None;
+        match self.word.look(|| self.clock.now()) {
+            Glance::Refuse { retry_after, reason, times_opened } => {
+                Some(Open { name: self.name.clone(), state: BreakerState::Open, retry_after, reason, times_opened })
+            }
+            Glance::Pass(_) | Glance::PassUntold | Glance::Ask => None,
         }
-        let now = self.clock.now();
-        let core = self.core.lock();
-        let retry_after = core.retry_after(now).filter(|left| !left.is_zero())?;
-        let (state, reason, times_opened) = (core.state, core.reason, core.times_opened);
-        drop(core);
-        Some(Open { name: Arc::clone(&self.name), state, retry_after, reason, times_opened })
     }
 
     /// Opens the breaker until [`reset`](Self::reset).
     pub fn force_open(&self) {
-        self.transition(|core| ((), Some(core.force_open())));
+        self.change(|core| ((), Some(core.force_open())));
     }
 
     /// Closes the breaker and forgets all failures.
     pub fn reset(&self) {
-        self.transition(|core| ((), Some(core.reset())));
+        self.change(|core| ((), Some(core.reset())));
+    }
+
+    /// Changes how it treats calls from now on. It starts anew, closed; results of calls under way
+    /// are stale.
+    pub fn set_mode(&self, mode: BreakerMode) {
+        self.change(|core| ((), core.set_mode(mode)));
     }
 
     /// State and counts at this moment.
     pub fn snapshot(&self) -> BreakerSnapshot {
         let now = self.clock.now();
-        let core = self.core.lock();
+        let mut core = self.core.lock();
         BreakerSnapshot {
-            name: Arc::clone(&self.name),
+            name: self.name.clone(),
             state: core.state,
+            mode: core.mode,
             consecutive_failures: core.failures,
+            window: core.counts(now),
+            in_flight: core.in_flight(),
             retry_after: core.retry_after(now),
             reason: (core.times_opened > 0).then_some(core.reason),
             times_opened: core.times_opened,
-            rejected: core.rejected,
+            rejected: self.rejected.load(Ordering::Relaxed),
+            would_have_rejected: self.would_have_rejected.load(Ordering::Relaxed),
             stale_results: core.stale,
         }
     }
 
     /// The name given at the start.
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &Name {
         &self.name
     }
 
     #[cold]
-    fn acquire_slow(&self) -> Result<CallPermit<'_>, Open> {
-        if !self.config.enabled {
-            return Ok(CallPermit::new(self, Grant { generation: 0, probe: None }));
-        }
+    fn ask(&self) -> Result<CallPermit<'_>, Open> {
         let now = self.clock.now();
-        let answer = self.transition(|core| {
+        let answer = self.change(|core| {
             let (answer, transition) = core.admit(&self.config, now);
-            (answer.map_err(|refused| (refused, core.reason, core.times_opened)), transition)
+            let observed = Grant::untold();
+            let is_observing = core.mode == BreakerMode::Observe;
+            let answer =
+                answer.map_err(|refused| (is_observing.then_some(observed), refused, core.reason, core.times_opened));
+            (answer, transition)
         });
         match answer {
             Ok(grant) => Ok(CallPermit::new(self, grant)),
-            Err((refused, reason, times_opened)) => {
-                self.metrics.rejected.inc();
-                let name = Arc::clone(&self.name);
-                Err(Open { name, state: refused.state, retry_after: refused.retry_after, reason, times_opened })
+            Err((Some(observed), ..)) => {
+                self.would_have_rejected.fetch_add(1, Ordering::Relaxed);
+                self.metrics.would_reject.inc();
+                Ok(CallPermit::new(self, observed))
+            }
+            Err((None, refused, reason, times_opened)) => {
+                self.count_rejection();
+                let (state, retry_after) = (refused.state, refused.retry_after);
+                Err(Open { name: self.name.clone(), state, retry_after, reason, times_opened })
             }
         }
     }
 
     #[inline]
-    pub(super) fn settle(&self, grant: Grant, verdict: Verdict) -> Settled {
-        let healthy = (grant.generation << GENERATION_SHIFT) | BreakerState::Closed as u64;
-        let nothing_to_book = verdict != Verdict::Failure && grant.probe.is_none();
-        if !self.config.enabled || (nothing_to_book && self.word.load(Ordering::Acquire) == healthy) {
+    fn count_rejection(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.metrics.rejected.inc();
+    }
+
+    #[inline]
+    pub(super) fn settle(&self, grant: Grant, verdict: CallVerdict) -> Settled {
+        let is_plain = grant.is_plain() && !verdict.is_failure();
+        if grant.is_untold() || (is_plain && self.word.is_healthy(grant.generation)) {
             return Settled::Recorded;
         }
         self.settle_slow(grant, verdict)
     }
 
     #[cold]
-    fn settle_slow(&self, grant: Grant, verdict: Verdict) -> Settled {
+    fn settle_slow(&self, grant: Grant, verdict: CallVerdict) -> Settled {
         let now = self.clock.now();
-        self.transition(|core| core.settle(&self.config, grant, verdict, now))
+        self.change(|core| core.settle(&self.config, grant, verdict, now))
     }
 
-    /// Changes the core, mirrors it into the word, and tells the world after the lock.
-    fn transition<T>(&self, change: impl FnOnce(&mut Core) -> (T, Option<Transition>)) -> T {
+    /// Changes the core, shows it in the word, and tells the world after the lock.
+    fn change<T>(&self, change: impl FnOnce(&mut Core) -> (T, Option<Transition>)) -> T {
         let mut core = self.core.lock();
         let (answer, transition) = change(&mut core);
-        let failures = if core.failures > 0 { HAS_FAILURES } else { 0 };
-        let word = (core.generation << GENERATION_SHIFT) | failures | core.state as u64;
-        self.word.store(word, Ordering::Release);
+        self.word.show(&core, &self.config);
         if let Some(transition) = &transition {
             // Under the lock: the gauge must not show an older state last.
             self.metrics.entered(transition.to);
@@ -213,7 +268,7 @@ impl CircuitBreaker {
     }
 
     fn announce(&self, Transition { sequence, from, to, reason }: Transition) {
-        let event = BreakerEvent { name: Arc::clone(&self.name), sequence, from, to, reason };
+        let event = BreakerEvent { name: self.name.clone(), sequence, from, to, reason };
         if let Some(reason) = reason {
             tracing::warn!(breaker = %self.name, %from, %to, %reason, "circuit breaker transition");
         } else {
@@ -230,86 +285,5 @@ impl CircuitBreaker {
 impl fmt::Debug for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// State and counts of a breaker at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BreakerSnapshot {
-    /// Name of the breaker.
-    pub name: Arc<str>,
-    /// State.
-    pub state: BreakerState,
-    /// Failures in a row while closed.
-    pub consecutive_failures: u32,
-    /// Time until a probe is admitted, while open.
-    pub retry_after: Option<Duration>,
-    /// Why it opened last.
-    pub reason: Option<OpenReason>,
-    /// How often it opened.
-    pub times_opened: u64,
-    /// Calls refused.
-    pub rejected: u64,
-    /// Results that came after the breaker had moved on.
-    pub stale_results: u64,
-}
-
-/// Collects what a [`CircuitBreaker`] works with.
-#[must_use]
-pub struct BreakerBuilder {
-    name: Arc<str>,
-    config: BreakerConfig,
-    clock: Clock,
-    metrics: Metrics,
-    listeners: Vec<Listener>,
-}
-
-impl BreakerBuilder {
-    /// Sets the settings.
-    pub fn config(mut self, config: BreakerConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Sets the clock; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
-
-    /// Adds a listener for transitions.
-    pub fn on_event(mut self, listener: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
-        self.listeners.push(Arc::new(listener));
-        self
-    }
-
-    /// Makes the breaker.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
-        self.config.validate()?;
-        Ok(CircuitBreaker {
-            metrics: BreakerMetrics::new(&self.metrics, &self.name),
-            name: self.name,
-            config: self.config,
-            clock: self.clock,
-            listeners: self.listeners,
-            word: AtomicU64::new(0),
-            core: Mutex::new(Core::new()),
-        })
-    }
-}
-
-impl fmt::Debug for BreakerBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerBuilder").field("name", &self.name).finish_non_exhaustive()
     }
 }

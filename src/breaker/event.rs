@@ -1,9 +1,9 @@
 //! States and transitions, as listeners see them.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::OpenReason;
+use crate::name::Name;
 
 /// State of a breaker; the number is the value of the gauge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,12 +34,25 @@ impl fmt::Display for BreakerState {
     }
 }
 
+/// How a breaker treats calls; changed at run time by
+/// [`set_mode`](super::CircuitBreaker::set_mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum BreakerMode {
+    /// It refuses what it must.
+    On = 0,
+    /// It admits everything, and counts what it would have refused.
+    Observe = 1,
+    /// It admits everything and records nothing.
+    Off = 2,
+}
+
 /// A transition of a breaker, told to listeners after it has happened and outside every lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerEvent {
     /// Name of the breaker.
-    pub name: Arc<str>,
+    pub name: Name,
     /// Number of the transition, from 1; listeners of concurrent transitions may run out of order.
     pub sequence: u64,
     /// State before.

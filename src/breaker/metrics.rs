@@ -9,6 +9,7 @@ pub(super) struct BreakerMetrics {
     state: Gauge,
     to: [Counter; 3],
     pub(super) rejected: Counter,
+    pub(super) would_reject: Counter,
 }
 
 impl BreakerMetrics {
@@ -18,6 +19,7 @@ impl BreakerMetrics {
             state: metrics.breaker_state(name),
             to: states.map(|to| metrics.breaker_transitions(name, to.as_str())),
             rejected: metrics.rejected(name, "breaker_open"),
+            would_reject: metrics.rejected(name, "breaker_observed"),
         }
     }
 

@@ -9,20 +9,27 @@
 //!    +---------------------- all half-open permits succeed --------------+
 //! ```
 //! Owns: one state machine a source. Locks: `core`, held for a transition only; a healthy closed
-//! breaker takes none. Must not know: what the call is, or who retries it.
+//! breaker, and a refusal, take none. Must not know: what the call is, or who retries it.
 
+mod builder;
 mod circuit_breaker;
 mod config;
 mod error;
 mod event;
 mod metrics;
 mod permit;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod window;
+mod word;
 
-pub use circuit_breaker::{BreakerBuilder, BreakerSnapshot, CircuitBreaker};
-pub use config::BreakerConfig;
+pub use builder::BreakerBuilder;
+pub use circuit_breaker::CircuitBreaker;
+pub use config::{BreakerConfig, BreakerTier, RateWindow, WindowSize};
 pub use error::{Open, OpenReason};
-pub use event::{BreakerEvent, BreakerState};
-pub use permit::{CallPermit, Settled};
+pub use event::{BreakerEvent, BreakerMode, BreakerState};
+pub use permit::{CallPermit, CallVerdict, Settled};
+pub use snapshot::BreakerSnapshot;
+pub use window::WindowCounts;

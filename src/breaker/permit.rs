@@ -1,7 +1,34 @@
 //! The right to make one call, and the duty to say how it ended.
 
+use std::time::Duration;
+
 use super::CircuitBreaker;
-use super::state::{Grant, Verdict};
+use super::state::Grant;
+
+/// How a call ended, as far as the breaker cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallVerdict {
+    /// The source works.
+    Success,
+    /// The source failed.
+    Failure,
+    /// The source failed and said when to come back: if this opens the breaker, it stays open for
+    /// that time, at most [`max_open_for`](super::BreakerConfig::max_open_for).
+    FailureFor(Duration),
+    /// Says nothing about the source's health; the permit goes back.
+    Ignore,
+}
+
+impl CallVerdict {
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::FailureFor(_))
+    }
+
+    pub(super) fn retry_after(self) -> Option<Duration> {
+        if let Self::FailureFor(time) = self { Some(time) } else { None }
+    }
+}
 
 /// Whether a result still counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,42 +47,47 @@ pub enum Settled {
 #[derive(Debug)]
 pub struct CallPermit<'a> {
     breaker: &'a CircuitBreaker,
-    grant: Option<Grant>,
+    grant: Grant,
 }
 
 impl<'a> CallPermit<'a> {
+    #[inline]
     pub(super) fn new(breaker: &'a CircuitBreaker, grant: Grant) -> Self {
-        Self { breaker, grant: Some(grant) }
+        Self { breaker, grant }
     }
 
     /// The call succeeded.
+    #[inline]
     pub fn succeed(self) -> Settled {
-        self.settle(Verdict::Success)
+        self.finish(CallVerdict::Success)
     }
 
     /// The call failed through the source's fault.
+    #[inline]
     pub fn fail(self) -> Settled {
-        self.settle(Verdict::Failure)
+        self.finish(CallVerdict::Failure)
     }
 
     /// The call says nothing about the source's health; the permit goes back.
+    #[inline]
     pub fn ignore(self) -> Settled {
-        self.settle(Verdict::Ignore)
+        self.finish(CallVerdict::Ignore)
     }
 
-    fn settle(mut self, verdict: Verdict) -> Settled {
-        match self.grant.take() {
-            Some(grant) => self.breaker.settle(grant, verdict),
-            None => Settled::Stale,
-        }
+    /// Says how the call ended.
+    #[inline]
+    #[expect(clippy::mem_forget, reason = "the verdict stands in for the drop; nothing here owns anything")]
+    pub fn finish(self, verdict: CallVerdict) -> Settled {
+        let (breaker, grant) = (self.breaker, self.grant);
+        std::mem::forget(self);
+        breaker.settle(grant, verdict)
     }
 }
 
 impl Drop for CallPermit<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(grant) = self.grant.take() {
-            let verdict = if std::thread::panicking() { Verdict::Failure } else { Verdict::Ignore };
-            self.breaker.settle(grant, verdict);
-        }
+        let verdict = if std::thread::panicking() { CallVerdict::Failure } else { CallVerdict::Ignore };
+        self.breaker.settle(self.grant, verdict);
     }
 }

@@ -117,7 +117,7 @@ fn every_configuration_survives_a_round_trip() {
 
 #[test]
 fn defaults_are_valid_and_as_documented() {
-    assert_eq!((BreakerConfig::default().failure_threshold, BreakerConfig::default().open_for.as_secs()), (5, 60));
+    assert_eq!((BreakerConfig::default().threshold(), BreakerConfig::default().open_for.as_secs()), (5, 60));
     assert_eq!(CacheConfig::default().time_to_live.as_secs(), 3600);
     assert_eq!(CacheConfig::realtime().stale_if_error.as_secs(), 0);
     assert_eq!(CacheConfig::daily().stale_if_error.as_secs(), 24 * 3600);

@@ -1,0 +1,226 @@
+//! Results of the latest calls, pure: how many of them failed, how many were slow.
+
+use std::time::Duration;
+
+use super::config::{RateWindow, WindowSize};
+use crate::clock::{Tick, nanos};
+
+/// Parts of a time window; the oldest leaves as a whole.
+const PARTS: usize = 10;
+
+const CALL: u8 = 0b001;
+const FAILED: u8 = 0b010;
+const SLOW: u8 = 0b100;
+
+/// Calls, and how many of them failed or were slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct WindowCounts {
+    /// Calls.
+    pub calls: u32,
+    /// Of these failed.
+    pub failed: u32,
+    /// Of these slow, calls that still run past the limit included.
+    pub slow: u32,
+}
+
+impl WindowCounts {
+    fn add(&mut self, flags: u8) {
+        self.calls += u32::from(flags & CALL > 0);
+        self.failed += u32::from(flags & FAILED > 0);
+        self.slow += u32::from(flags & SLOW > 0);
+    }
+
+    fn remove(&mut self, other: Self) {
+        self.calls -= other.calls;
+        self.failed -= other.failed;
+        self.slow -= other.slow;
+    }
+
+    /// Whole percent of `part` among the calls.
+    pub(super) fn percent(self, part: u32) -> u8 {
+        u8::try_from(u64::from(part) * 100 / u64::from(self.calls.max(1))).unwrap_or(100)
+    }
+}
+
+/// Where a call was recorded, to add its failure later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(u64);
+
+#[derive(Debug)]
+pub(super) struct Window {
+    slots: Slots,
+    totals: WindowCounts,
+}
+
+#[derive(Debug)]
+enum Slots {
+    /// The flags of the last calls; the call number `n` is at `n % len`.
+    Calls { flags: Vec<u8>, next: u64 },
+    /// The counts of the last parts; part number `n` is at `n % PARTS`, and carries its number.
+    Time { part: u64, parts: Box<[(u64, WindowCounts); PARTS]> },
+}
+
+impl Window {
+    pub(super) fn new(config: &RateWindow) -> Self {
+        let slots = match config.size {
+            WindowSize::Calls(calls) => Slots::Calls { flags: vec![0; calls as usize], next: 0 },
+            WindowSize::Time(time) => Slots::Time {
+                part: (nanos(time) / PARTS as u64).max(1),
+                parts: Box::new([(0, WindowCounts::default()); PARTS]),
+            },
+        };
+        Self { slots, totals: WindowCounts::default() }
+    }
+
+    pub(super) fn record(&mut self, failed: bool, slow: bool, now: Tick) -> Mark {
+        let flags = CALL | if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
+        self.advance(now);
+        let mark = match &mut self.slots {
+            Slots::Calls { flags: all, next } => {
+                let number = *next;
+                let at = slot(number, all.len());
+                let mut old = WindowCounts::default();
+                old.add(std::mem::replace(&mut all[at], flags));
+                self.totals.remove(old);
+                *next += 1;
+                Mark(number)
+            }
+            Slots::Time { part, parts } => {
+                let number = now.0 / *part;
+                parts[slot(number, parts.len())].1.add(flags);
+                Mark(number)
+            }
+        };
+        self.totals.add(flags);
+        mark
+    }
+
+    /// Adds a failure to a call that is recorded already, if it is still in the window.
+    pub(super) fn add_failure(&mut self, Mark(number): Mark) {
+        let is_in = match &mut self.slots {
+            Slots::Calls { flags, next } => {
+                let is_in = *next - number <= flags.len() as u64;
+                let at = slot(number, flags.len());
+                if is_in {
+                    flags[at] |= FAILED;
+                }
+                is_in
+            }
+            Slots::Time { parts, .. } => {
+                let (of, counts) = &mut parts[slot(number, PARTS)];
+                let is_in = *of == number;
+                if is_in {
+                    counts.add(FAILED);
+                }
+                is_in
+            }
+        };
+        if is_in {
+            self.totals.add(FAILED);
+        }
+    }
+
+    pub(super) fn counts(&mut self, now: Tick) -> WindowCounts {
+        self.advance(now);
+        self.totals
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.totals = WindowCounts::default();
+        match &mut self.slots {
+            Slots::Calls { flags, .. } => flags.fill(0),
+            Slots::Time { parts, .. } => parts.fill((0, WindowCounts::default())),
+        }
+    }
+
+    /// Lets go of the parts that have left a time window.
+    fn advance(&mut self, now: Tick) {
+        let Slots::Time { part, parts } = &mut self.slots else { return };
+        let current = now.0 / *part;
+        let oldest = (current + 1).saturating_sub(PARTS as u64);
+        for (number, counts) in parts.iter_mut().filter(|(number, _)| *number < oldest) {
+            self.totals.remove(std::mem::take(counts));
+            *number = oldest;
+        }
+        // A part's place is its own: what stood there was older than the window and is gone.
+        let (number, _) = &mut parts[slot(current, PARTS)];
+        *number = current;
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "below the length of a slice")]
+fn slot(number: u64, len: usize) -> usize {
+    (number % len as u64) as usize
+}
+
+/// Calls under way in the order of their start: finds those that have run past the slow limit.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    /// The front has the number `first`.
+    calls: std::collections::VecDeque<Call>,
+    first: u64,
+    /// The first number not yet found slow.
+    unmarked: u64,
+}
+
+#[derive(Debug)]
+struct Call {
+    started: Tick,
+    mark: Option<Mark>,
+    is_done: bool,
+}
+
+/// Calls followed at most; further ones are judged when they end.
+const MAX_RUNNING: usize = 10_000;
+
+impl Running {
+    /// Follows a call; its number, or `None` if there are too many.
+    pub(super) fn start(&mut self, now: Tick) -> Option<u64> {
+        if self.calls.len() >= MAX_RUNNING {
+            return None;
+        }
+        self.calls.push_back(Call { started: now, mark: None, is_done: false });
+        Some(self.first + self.calls.len() as u64 - 1)
+    }
+
+    /// Ends a call: when it started, and where it was recorded as slow if it was.
+    pub(super) fn end(&mut self, number: u64) -> Option<(Tick, Option<Mark>)> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let call = self.calls.get_mut(at).filter(|call| !call.is_done)?;
+        call.is_done = true;
+        let ended = (call.started, call.mark);
+        self.trim(|_| false);
+        Some(ended)
+    }
+
+    /// Records calls that have run past the limit as slow, once each, and forgets those that have
+    /// held their permit for longer than a lease.
+    pub(super) fn mark_overdue(&mut self, window: &mut Window, limit: Duration, lease: Duration, now: Tick) {
+        while let Ok(at) = usize::try_from(self.unmarked.saturating_sub(self.first)) {
+            let Some(call) = self.calls.get_mut(at).filter(|call| now.since(call.started) > limit) else { break };
+            if !call.is_done {
+                call.mark = Some(window.record(false, true, now));
+            }
+            self.unmarked = self.first + at as u64 + 1;
+        }
+        self.trim(|call| call.mark.is_some() && now.since(call.started) > lease);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.first += self.calls.len() as u64;
+        self.unmarked = self.first;
+        self.calls.clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.calls.iter().filter(|call| !call.is_done).count()
+    }
+
+    fn trim(&mut self, is_forgotten: impl Fn(&Call) -> bool) {
+        while self.calls.front().is_some_and(|call| call.is_done || is_forgotten(call)) {
+            self.calls.pop_front();
+            self.first += 1;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The hot paths of the guards allocate nothing: counted by an allocator of this test binary, which
+//! holds one test only, since all threads of a process share the count.
+#![allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
+    reason = "a test, no interface"
+)]
+
+use std::alloc::System;
+
+use feedguard::{BreakerConfig, CircuitBreaker};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn allocations(work: impl Fn()) -> usize {
+    work();
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..1000 {
+        work();
+    }
+    region.change().allocations
+}
+
+#[test]
+fn hot_paths_allocate_nothing() {
+    assert_eq!(allocations(|| drop(Vec::<u8>::with_capacity(1))), 1000, "the counter counts");
+
+    let breaker = CircuitBreaker::new("alloc", BreakerConfig::default()).unwrap();
+    assert_eq!(allocations(|| drop(breaker.call(|| Ok::<_, ()>(1)))), 0, "closed");
+    breaker.force_open();
+    assert_eq!(allocations(|| drop(breaker.try_acquire())), 0, "refused");
+}
