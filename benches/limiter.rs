@@ -21,14 +21,19 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use feedguard::{AdaptiveRateLimiter, LimiterConfig};
+use feedguard::{AdaptiveRateLimiter, LimiterConfig, RateControl};
 use governor::{Quota, RateLimiter};
 use support::{compare, repeat, subject};
 
 fn main() {
-    let fast =
-        LimiterConfig::default().adaptive(false).max_rate_per_sec(4e9).initial_rate_per_sec(4e9).burst(1_000_000);
+    let fast = LimiterConfig::default()
+        .control(RateControl::Fixed)
+        .max_rate_per_sec(4e9)
+        .initial_rate_per_sec(4e9)
+        .burst(1_000_000);
     let ours = AdaptiveRateLimiter::new("bench", fast).unwrap();
+    let adaptive = LimiterConfig::default().max_rate_per_sec(4e9).initial_rate_per_sec(4e9).burst(1_000_000);
+    let adaptive = AdaptiveRateLimiter::new("bench", adaptive).unwrap();
     let most = NonZeroU32::new(4_000_000_000).unwrap();
     let governor = RateLimiter::direct(Quota::per_second(most));
     let mutex = Mutex::new((1e9f64, Instant::now()));
@@ -37,7 +42,13 @@ fn main() {
         &[1, 2],
         &[
             subject("governor", |_, n| repeat(n, |_| governor.check().is_ok())),
-            subject("feedguard", |_, n| repeat(n, |_| ours.try_acquire(1).map(|permit| permit.succeed()).is_ok())),
+            subject("feedguard check", |_, n| repeat(n, |_| ours.check(1).is_ok())),
+            subject("feedguard permit", |_, n| {
+                repeat(n, |_| ours.try_acquire(1).map(|permit| permit.succeed()).is_ok())
+            }),
+            subject("feedguard permit, adaptive", |_, n| {
+                repeat(n, |_| adaptive.try_acquire(1).map(|permit| permit.succeed()).is_ok())
+            }),
             subject("Mutex<(f64, Instant)>", |_, n| {
                 repeat(n, |_| {
                     let mut bucket = mutex.lock().unwrap();
@@ -48,7 +59,7 @@ fn main() {
             }),
         ],
     );
-    let slow = LimiterConfig::default().adaptive(false).min_rate_per_sec(0.001).initial_rate_per_sec(0.001);
+    let slow = LimiterConfig::default().control(RateControl::Fixed).min_rate_per_sec(0.001).initial_rate_per_sec(0.001);
     let ours = AdaptiveRateLimiter::new("bench", slow).unwrap();
     ours.try_acquire(1).unwrap().succeed();
     let governor = RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN));

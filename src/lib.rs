@@ -15,6 +15,7 @@ mod quality;
 mod registry;
 mod router;
 mod sync;
+mod tally;
 
 pub use batch::{BatchBuilder, BatchConfig, BatchMode, BatchProcessor, BatchReport, ItemError};
 pub use breaker::{
@@ -28,11 +29,13 @@ pub use cache::{
 pub use clock::{Clock, Deadline, ManualClock, Tick};
 pub use error::{CallError, ConfigError, ConfigFault};
 pub use limiter::{
-    AdaptiveRateLimiter, LimitReason, Limited, LimiterBuilder, LimiterConfig, LimiterSnapshot, RateOutcome, RatePermit,
+    AdaptiveRateLimiter, CalendarQuota, LimitReason, Limited, LimiterBuilder, LimiterConfig, LimiterEvent,
+    LimiterSnapshot, QuotaKind, QuotaPeriod, QuotaState, QuotaWindow, QuotaWindowState, RateBound, RateControl,
+    RateOutcome, RatePermit, Reservation, retry_after,
 };
 pub use manager::{
     CachesConfig, Category, DataSourceManager, EndpointConfig, EndpointHealth, FetchError, FetchErrorKind, FetchReport,
-    Fetched, ManagerBuilder, ManagerConfig, ManagerSnapshot, Refusal, RefusalReason, Source, Verdict,
+    Fetched, ManagerBuilder, ManagerConfig, ManagerSnapshot, QuotaGroupConfig, Refusal, RefusalReason, Source, Verdict,
 };
 pub use metrics::Metrics;
 #[cfg(feature = "prometheus")]

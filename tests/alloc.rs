@@ -10,7 +10,7 @@
 
 use std::alloc::System;
 
-use feedguard::{BreakerConfig, CircuitBreaker};
+use feedguard::{AdaptiveRateLimiter, BreakerConfig, CircuitBreaker, LimiterConfig};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -33,4 +33,14 @@ fn hot_paths_allocate_nothing() {
     assert_eq!(allocations(|| drop(breaker.call(|| Ok::<_, ()>(1)))), 0, "closed");
     breaker.force_open();
     assert_eq!(allocations(|| drop(breaker.try_acquire())), 0, "refused");
+
+    let fast = AdaptiveRateLimiter::new("alloc", LimiterConfig::fixed(4e9).burst(1_000_000)).unwrap();
+    assert_eq!(allocations(|| fast.try_acquire(1).unwrap().succeed()), 0, "granted");
+    let adaptive = LimiterConfig::default().max_rate_per_sec(4e9).initial_rate_per_sec(4e9).burst(1_000_000);
+    let adaptive = AdaptiveRateLimiter::new("alloc", adaptive).unwrap();
+    assert_eq!(allocations(|| adaptive.try_acquire(1).unwrap().succeed()), 0, "granted and learnt from");
+    let slow = LimiterConfig::fixed(0.001);
+    let slow = AdaptiveRateLimiter::new("alloc", slow).unwrap();
+    slow.try_acquire(1).unwrap().succeed();
+    assert_eq!(allocations(|| drop(slow.try_acquire(1))), 0, "refused");
 }

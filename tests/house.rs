@@ -21,9 +21,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder or file of the ground floor and what it may use.
-const GROUND: [(&str, &[&str]); 8] = [
+const GROUND: [(&str, &[&str]); 9] = [
     ("error", &[]),
     ("name", &[]),
+    ("tally", &["sync"]),
     ("sync", &[]),
     ("clock", &["sync", "error"]),
     ("config", &["error"]),

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feedguard::{
-    BreakerConfig, BreakerState, CacheConfig, CircuitBreaker, Clock, Eviction, LoadError, ManualClock, OpenReason,
-    SmartCache,
+    AdaptiveRateLimiter, BreakerConfig, BreakerState, CacheConfig, CircuitBreaker, Clock, Deadline, Eviction,
+    LimitReason, LimiterConfig, LoadError, ManualClock, OpenReason, SmartCache,
 };
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
@@ -340,5 +340,65 @@ fn a_refusal_tells_of_one_opening_only() {
             };
             assert!(is_one, "{open:?}");
         }
+    });
+}
+
+fn limiter(burst: u32) -> (Arc<AdaptiveRateLimiter>, ManualClock) {
+    let (clock, time) = Clock::manual();
+    let config = LimiterConfig::fixed(1.0).burst(burst);
+    (Arc::new(AdaptiveRateLimiter::builder("model").config(config).clock(clock).build().unwrap()), time)
+}
+
+/// Grants of the lane beside somebody who closes and reopens it.
+#[test]
+fn threads_on_the_lane_never_take_more_than_the_burst() {
+    explore(|| {
+        let (limiter, _time) = limiter(2);
+        let takers: Vec<_> = (0..3)
+            .map(|_| {
+                let limiter = Arc::clone(&limiter);
+                thread::spawn(move || limiter.try_acquire(1).map(|permit| permit.succeed()).is_ok())
+            })
+            .collect();
+        let _snapshot = limiter.snapshot();
+        let granted = takers.into_iter().map(|taker| taker.join().unwrap()).filter(|ok| *ok).count();
+        assert_eq!(granted, 2);
+        assert!(limiter.try_acquire(1).is_err());
+    });
+}
+
+/// A permit that is dropped beside others never lets two start for one.
+#[test]
+fn a_start_taken_back_mints_nothing() {
+    explore(|| {
+        let (limiter, _time) = limiter(2);
+        let dropper = {
+            let limiter = Arc::clone(&limiter);
+            thread::spawn(move || drop(limiter.try_acquire(1)))
+        };
+        let takers: Vec<_> = (0..2)
+            .map(|_| {
+                let limiter = Arc::clone(&limiter);
+                thread::spawn(move || limiter.try_acquire(1).map(|permit| permit.succeed()).is_ok())
+            })
+            .collect();
+        dropper.join().unwrap();
+        let granted = takers.into_iter().map(|taker| taker.join().unwrap()).filter(|ok| *ok).count();
+        let rest = (0..3).filter(|_| limiter.try_acquire(1).map(|permit| permit.succeed()).is_ok()).count();
+        assert!(granted + rest <= 2, "{granted} + {rest}");
+    });
+}
+
+#[test]
+fn close_wakes_a_caller_that_lies_down_beside_it() {
+    explore(|| {
+        let (limiter, _time) = limiter(1);
+        limiter.try_acquire(1).unwrap().succeed();
+        let waiter = {
+            let limiter = Arc::clone(&limiter);
+            thread::spawn(move || limiter.acquire(1, Deadline::never()).map(|permit| permit.succeed()))
+        };
+        limiter.close();
+        assert_eq!(waiter.join().unwrap().unwrap_err().reason, LimitReason::Closed);
     });
 }

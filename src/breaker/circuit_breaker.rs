@@ -15,7 +15,10 @@ use crate::clock::Clock;
 use crate::error::{CallError, ConfigError};
 use crate::name::Name;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::tally::Tally;
+
+const REJECTED: usize = 0;
+const WOULD_REJECT: usize = 1;
 
 pub(super) type Listener = Arc<dyn Fn(&BreakerEvent) + Send + Sync>;
 
@@ -46,8 +49,7 @@ pub struct CircuitBreaker {
     clock: Clock,
     metrics: BreakerMetrics,
     listeners: Vec<Listener>,
-    rejected: AtomicU64,
-    would_have_rejected: AtomicU64,
+    counts: Tally<2>,
     word: Word,
     core: Mutex<Core>,
 }
@@ -73,8 +75,7 @@ impl CircuitBreaker {
             name: parts.name,
             clock: parts.clock,
             listeners: parts.listeners,
-            rejected: AtomicU64::new(0),
-            would_have_rejected: AtomicU64::new(0),
+            counts: Tally::new(),
             word: Word::new(&core, &parts.config),
             core: Mutex::new(core),
             config: parts.config,
@@ -193,8 +194,8 @@ impl CircuitBreaker {
             retry_after: core.retry_after(now),
             reason: (core.times_opened > 0).then_some(core.reason),
             times_opened: core.times_opened,
-            rejected: self.rejected.load(Ordering::Relaxed),
-            would_have_rejected: self.would_have_rejected.load(Ordering::Relaxed),
+            rejected: self.counts.sum(REJECTED),
+            would_have_rejected: self.counts.sum(WOULD_REJECT),
             stale_results: core.stale,
         }
     }
@@ -218,7 +219,7 @@ impl CircuitBreaker {
         match answer {
             Ok(grant) => Ok(CallPermit::new(self, grant)),
             Err((Some(observed), ..)) => {
-                self.would_have_rejected.fetch_add(1, Ordering::Relaxed);
+                self.counts.add(WOULD_REJECT, 1);
                 self.metrics.would_reject.inc();
                 Ok(CallPermit::new(self, observed))
             }
@@ -232,7 +233,7 @@ impl CircuitBreaker {
 
     #[inline]
     fn count_rejection(&self) {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.counts.add(REJECTED, 1);
         self.metrics.rejected.inc();
     }
 

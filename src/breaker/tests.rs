@@ -10,7 +10,7 @@ use crate::clock::Tick;
 const NOW: Tick = Tick(1_000_000_000_000);
 
 fn opened(config: &BreakerConfig) -> Core {
-    let mut core = Core::new(&config, 1);
+    let mut core = Core::new(config, 1);
     for _ in 0..config.threshold() {
         let grant = core.admit(config, NOW).0.unwrap();
         core.settle(config, grant, CallVerdict::Failure, NOW);
@@ -232,7 +232,7 @@ fn a_window_adds_up_whatever_comes() {
                     log[step - back].2 = true;
                 }
             }
-            let part = Duration::from_millis(7).as_nanos() as u64;
+            let part = 7_000_000;
             let is_in = |entry: &&(usize, Tick, bool, bool)| match size {
                 WindowSize::Calls(calls) => entry.0 + calls as usize > step,
                 WindowSize::Time(_) => entry.1.0 / part + 10 > now.0 / part,

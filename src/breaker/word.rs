@@ -35,7 +35,7 @@ pub(super) enum Glance {
 
 #[derive(Debug)]
 pub(super) struct Word {
-    word: AtomicU64,
+    bits: AtomicU64,
     open_until: AtomicU64,
     reason: AtomicU64,
     times_opened: AtomicU64,
@@ -44,7 +44,7 @@ pub(super) struct Word {
 impl Word {
     pub(super) fn new(core: &Core, config: &BreakerConfig) -> Self {
         Self {
-            word: AtomicU64::new(encode(core, config)),
+            bits: AtomicU64::new(encode(core, config)),
             open_until: AtomicU64::new(0),
             reason: AtomicU64::new(0),
             times_opened: AtomicU64::new(0),
@@ -54,18 +54,18 @@ impl Word {
     /// Mirrors the core; its lock is held.
     pub(super) fn show(&self, core: &Core, config: &BreakerConfig) {
         let word = encode(core, config);
-        if word & STATE == OPEN && self.word.load(Ordering::Relaxed) != word {
-            self.word.store(word | MODE, Ordering::Release);
+        if word & STATE == OPEN && self.bits.load(Ordering::Relaxed) != word {
+            self.bits.store(word | MODE, Ordering::Release);
             self.open_until.store(core.open_until.0, Ordering::Release);
             self.reason.store(core.reason.pack(), Ordering::Release);
             self.times_opened.store(core.times_opened, Ordering::Release);
         }
-        self.word.store(word, Ordering::Release);
+        self.bits.store(word, Ordering::Release);
     }
 
     #[inline]
     pub(super) fn look(&self, now: impl FnOnce() -> Tick) -> Glance {
-        let word = self.word.load(Ordering::Acquire);
+        let word = self.bits.load(Ordering::Acquire);
         if word & (STATE | MODE | FOLLOWS_CALLS) == 0 {
             return Glance::Pass(word >> GENERATION_SHIFT);
         }
@@ -78,7 +78,7 @@ impl Word {
         let open_until = Tick(self.open_until.load(Ordering::Acquire));
         let reason = self.reason.load(Ordering::Acquire);
         let times_opened = self.times_opened.load(Ordering::Acquire);
-        if self.word.load(Ordering::Relaxed) != word {
+        if self.bits.load(Ordering::Relaxed) != word {
             return Glance::Ask;
         }
         let retry_after = open_until.since(now());
@@ -91,7 +91,7 @@ impl Word {
     /// Whether a call admitted in this generation may end well, or be ignored, without a trace.
     #[inline]
     pub(super) fn is_healthy(&self, generation: u64) -> bool {
-        self.word.load(Ordering::Acquire) == generation << GENERATION_SHIFT
+        self.bits.load(Ordering::Acquire) == generation << GENERATION_SHIFT
     }
 }
 

@@ -1,23 +1,45 @@
-//! The locked shell around bucket and controller; waiting in order of reservation.
+//! The shell: a lane without a lock while nobody waits, a line under the lock when somebody does, and
+//! the mind that learns from ended calls.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bucket::{Bucket, Place};
+use super::admission::rate_or_pause;
+use super::bucket::Bucket;
+use super::builder::LimiterBuilder;
 use super::controller::Controller;
+use super::in_flight::InFlightGuard;
+use super::lane::{Answer, Lane};
+use super::line::Core;
 use super::metrics::LimiterMetrics;
-use super::{LimitReason, Limited, LimiterConfig, RateOutcome, RatePermit};
-use crate::clock::{Clock, Deadline, Tick};
+use super::mind::Mind;
+use super::permit::{Grant, Start};
+use super::quota::CalendarQuota;
+use super::{
+    LimitReason, Limited, LimiterConfig, LimiterEvent, LimiterSnapshot, RateBound, RateOutcome, RatePermit, Reservation,
+};
+use crate::clock::{Clock, Deadline};
 use crate::error::ConfigError;
-use crate::metrics::Metrics;
+use crate::name::Name;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex};
+use crate::tally::Tally;
+
+pub(super) type Listener = Arc<dyn Fn(&LimiterEvent) + Send + Sync>;
+
+pub(super) const ENDED: usize = 0;
+pub(super) const REJECTED: usize = 1;
+pub(super) const LIMITED: usize = 2;
 
 /// A rate limiter for one source that follows the limit the source shows.
 ///
 /// # Concurrency
-/// Thread-safe. Waiting callers hold a reservation, so permits are granted in the order in which
-/// callers asked; [`close`](Self::close) wakes them all.
+/// Thread-safe. While nobody waits, grants and refusals take no lock and allocate nothing. Waiting
+/// callers hold a reservation and start in the order in which they asked; [`close`](Self::close)
+/// wakes them all. Listeners run outside every lock, on the thread that ended a call; their panics
+/// are caught and logged.
 ///
 /// # Examples
 /// ```
@@ -29,37 +51,28 @@ use crate::sync::{Condvar, Mutex};
 /// let refused = limiter.try_acquire(1).unwrap_err();
 /// time.advance(refused.retry_after.unwrap());
 /// limiter.try_acquire(1)?.finish(RateOutcome::Limited { retry_after: Some(Duration::from_secs(2)) });
-/// assert_eq!(limiter.rate(), 7.0);
+/// assert_eq!(limiter.rate(), 6.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct AdaptiveRateLimiter {
-    name: Arc<str>,
-    config: LimiterConfig,
-    clock: Clock,
-    metrics: LimiterMetrics,
-    core: Mutex<Core>,
-    changed: Condvar,
-}
-
-struct Core {
-    bucket: Bucket,
-    controller: Controller,
-    closed: bool,
-    waiting: usize,
-    granted: u64,
-    rejected: u64,
-    limited: u64,
-}
-
-impl Core {
-    /// How long `n` permits are away, and why.
-    fn wait(&self, n: u32, now: Tick) -> (Duration, LimitReason) {
-        (self.bucket.wait(n, now), self.reason(now))
-    }
-
-    fn reason(&self, now: Tick) -> LimitReason {
-        if self.bucket.paused_for(now).is_zero() { LimitReason::Rate } else { LimitReason::Paused }
-    }
+    pub(super) name: Name,
+    pub(super) config: LimiterConfig,
+    pub(super) clock: Clock,
+    pub(super) metrics: LimiterMetrics,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) quotas: Vec<Arc<CalendarQuota>>,
+    /// The rate is all that a call has to pass.
+    pub(super) is_plain: bool,
+    pub(super) lane: Lane,
+    pub(super) counts: Tally<3>,
+    /// Permits granted before the lane opened; the lane counts the others.
+    pub(super) granted: AtomicU64,
+    /// Calls that may be in flight, and whether a caller has met that bound.
+    pub(super) cap: AtomicU64,
+    pub(super) is_bound: AtomicBool,
+    pub(super) mind: Mutex<Mind>,
+    pub(super) core: Mutex<Core>,
+    pub(super) changed: Condvar,
 }
 
 impl AdaptiveRateLimiter {
@@ -67,41 +80,80 @@ impl AdaptiveRateLimiter {
     ///
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
-    pub fn new(name: impl Into<Arc<str>>, config: LimiterConfig) -> Result<Self, ConfigError> {
+    pub fn new(name: impl Into<Name>, config: LimiterConfig) -> Result<Self, ConfigError> {
         Self::builder(name).config(config).build()
     }
 
     /// Starts a limiter; `name` stands in errors, logs and labels.
-    pub fn builder(name: impl Into<Arc<str>>) -> LimiterBuilder {
-        LimiterBuilder {
-            name: name.into(),
-            config: LimiterConfig::default(),
-            clock: Clock::system(),
-            metrics: Metrics::unregistered(),
-        }
+    pub fn builder(name: impl Into<Name>) -> LimiterBuilder {
+        LimiterBuilder::new(name.into())
     }
 
-    /// Takes `n` permits if they are free now.
+    pub(super) fn from_builder(parts: LimiterBuilder) -> Self {
+        let now = parts.clock.now();
+        let config = parts.config;
+        let controller = Controller::new(&config, now);
+        let rate = controller.rate;
+        let bound = RateBound::Between.next(rate, config.min_rate_per_sec, config.max_rate_per_sec);
+        let metrics = LimiterMetrics::new(&parts.metrics, &parts.name);
+        metrics.rate.set(rate);
+        metrics.bound.set(bound.gauge());
+        let limiter = Self {
+            name: parts.name,
+            clock: parts.clock,
+            metrics,
+            listeners: parts.listeners,
+            is_plain: config.enabled && !config.guards_in_flight() && parts.quotas.is_empty(),
+            quotas: parts.quotas,
+            lane: Lane::new(config.burst),
+            counts: Tally::new(),
+            granted: AtomicU64::new(0),
+            cap: AtomicU64::new(u64::MAX),
+            is_bound: AtomicBool::new(false),
+            mind: Mutex::new(Mind { controller, guard: InFlightGuard::new(now), shown: rate, bound, events: 0 }),
+            core: Mutex::new(Core {
+                bucket: Bucket::new(rate, config.burst, now),
+                line: BTreeSet::new(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            config,
+        };
+        drop(limiter.lock());
+        limiter
+    }
+
+    /// Takes `n` permits if they are free now; none for `n` = 0.
     ///
     /// # Errors
     /// [`Limited`] with the time after which they will be; nothing is consumed then.
+    #[inline]
     pub fn try_acquire(&self, n: u32) -> Result<RatePermit<'_>, Limited> {
-        if !self.config.enabled {
-            return Ok(RatePermit::new(self, 0, None));
+        if !self.config.enabled || n == 0 {
+            return Ok(self.untold());
         }
-        let now = self.clock.now();
-        let mut core = self.core.lock();
-        self.check(&mut core, n)?;
-        let (wait, reason) = core.wait(n, now);
-        if !wait.is_zero() {
-            return Err(self.refuse(&mut core, reason, Some(wait)));
+        self.admit(n)?;
+        match self.lane.try_take(n, || self.clock.now()) {
+            Answer::Granted(start, at) => self.grant(n, Start::Lane(start), at),
+            Answer::Wait { time, is_paused } => Err(self.refuse(rate_or_pause(is_paused), Some(time))),
+            Answer::Ask => self.try_under_lock(n),
         }
-        core.bucket.take(n, now);
-        // Cannot fail: the wait, zero, was for the start too.
-        let start = core.bucket.start(n, now).ok();
-        core.granted += u64::from(n);
-        drop(core);
-        Ok(RatePermit::new(self, n, start))
+    }
+
+    /// Takes `n` permits if they are free now, for callers that will not say how their calls end.
+    ///
+    /// # Errors
+    /// As [`try_acquire`](Self::try_acquire).
+    #[inline]
+    pub fn check(&self, n: u32) -> Result<(), Limited> {
+        if self.is_plain && n <= self.config.burst && n > 0 {
+            match self.lane.try_take(n, || self.clock.now()) {
+                Answer::Granted(..) => return Ok(()),
+                Answer::Wait { time, is_paused } => return Err(self.refuse(rate_or_pause(is_paused), Some(time))),
+                Answer::Ask => {}
+            }
+        }
+        self.try_acquire(n).map(RatePermit::fail)
     }
 
     /// Takes `n` permits, waiting for them until `deadline`.
@@ -110,92 +162,55 @@ impl AdaptiveRateLimiter {
     /// [`Limited`] at once if the deadline cannot be met, or when a pause or a close comes in
     /// between; nothing is consumed then.
     pub fn acquire(&self, n: u32, deadline: Deadline) -> Result<RatePermit<'_>, Limited> {
-        if !self.config.enabled {
-            return Ok(RatePermit::new(self, 0, None));
+        if self.config.enabled && n > 0 && self.is_free(n) {
+            if let Answer::Granted(start, at) = self.lane.try_take(n, || self.clock.now()) {
+                return self.grant(n, Start::Lane(start), at);
+            }
         }
+        self.reserve(n, deadline)?.wait(deadline)
+    }
+
+    /// Takes a place in the line, if its turn comes before `deadline` as things are now.
+    ///
+    /// # Errors
+    /// [`Limited`] at once if not; nothing is consumed then.
+    pub fn reserve(&self, n: u32, deadline: Deadline) -> Result<Reservation<'_>, Limited> {
+        if !self.config.enabled || n == 0 {
+            return Ok(Reservation { limiter: self, n: 0, place: None });
+        }
+        self.check_burst(n)?;
+        let mut held = self.lock();
         let now = self.clock.now();
-        let mut core = self.core.lock();
-        self.check(&mut core, n)?;
-        let (wait, reason) = core.wait(n, now);
+        if held.closed {
+            return Err(self.refuse_unlocked(held, LimitReason::Closed, None));
+        }
+        let wait = held.bucket.wait(n, now);
         if wait > Duration::ZERO && deadline.has_passed(now.after(wait)) {
-            return Err(self.refuse(&mut core, reason, Some(wait)));
+            let reason = held.reason(now);
+            return Err(self.refuse_unlocked(held, reason, Some(wait)));
         }
-        let place = core.bucket.take(n, now);
-        core.waiting += 1;
-        let started = loop {
-            let now = self.clock.now();
-            if core.closed {
-                break Err((LimitReason::Closed, None));
-            }
-            let mut left = core.bucket.wait_for(place, now);
-            if left.is_zero() {
-                match core.bucket.start(n, now) {
-                    Ok(start) => break Ok(start),
-                    Err(wait) => left = wait,
-                }
-            }
-            // A pause or a cut that came meanwhile has moved the turn past the deadline.
-            if deadline.has_passed(now.after(left)) {
-                break Err((core.reason(now), Some(left)));
-            }
-            self.clock.wait(&self.changed, &mut core, Deadline::at(now.after(left)));
-        };
-        core.waiting -= 1;
-        match started {
-            Ok(start) => {
-                core.granted += u64::from(n);
-                drop(core);
-                Ok(RatePermit::new(self, n, Some(start)))
-            }
-            Err((reason, retry_after)) => {
-                core.bucket.leave(n, place);
-                let refusal = self.refuse(&mut core, reason, retry_after);
-                drop(core);
-                Err(refusal)
+        if let Err((reason, wait)) = self.quotas_free(n) {
+            if wait.is_none_or(|wait| deadline.has_passed(now.after(wait))) {
+                return Err(self.refuse_unlocked(held, reason, wait));
             }
         }
+        let place = held.bucket.take(n, now);
+        held.line.insert(place);
+        drop(held);
+        Ok(Reservation { limiter: self, n, place: Some(place) })
     }
 
     /// Tells the controller how a call ended, for hosts that hold no permit any more.
     pub fn record(&self, outcome: RateOutcome) {
-        if !self.config.enabled || outcome == RateOutcome::Failed {
-            return;
-        }
-        let now = self.clock.now();
-        let mut core = self.core.lock();
-        let before = core.controller.rate;
-        match outcome {
-            RateOutcome::Accepted => core.controller.accepted(now),
-            RateOutcome::Limited { retry_after } => {
-                core.limited += 1;
-                core.controller.limited(now);
-                let pause = retry_after.unwrap_or_default().min(self.config.max_pause);
-                core.bucket.pause(now.after(pause), now);
-            }
-            RateOutcome::Failed => {}
-        }
-        let rate = core.controller.rate;
-        let has_changed = rate.to_bits() != before.to_bits();
-        if has_changed {
-            core.bucket.set_rate(rate, now);
-        }
-        let is_limit = matches!(outcome, RateOutcome::Limited { .. });
-        let moves_turns = core.waiting > 0 && (has_changed || is_limit);
-        drop(core);
-        if has_changed {
-            self.metrics.rate.set(rate);
-        }
-        if is_limit {
-            self.metrics.limited.inc();
-        }
-        if moves_turns {
-            self.changed.notify_all();
+        if self.config.enabled {
+            let now = self.clock.now();
+            self.learn(Grant { n: 0, start: Start::Untold, at: now, alongside: u64::MAX }, outcome, now);
         }
     }
 
     /// Permits per second now.
     pub fn rate(&self) -> f64 {
-        self.core.lock().controller.rate
+        self.mind.lock().shown
     }
 
     /// The time until one permit is free, without taking it; zero if one is free.
@@ -203,136 +218,56 @@ impl AdaptiveRateLimiter {
         if !self.config.enabled {
             return Duration::ZERO;
         }
-        let now = self.clock.now();
-        self.core.lock().wait(1, now).0
+        let seen = self.lane.peek(1, || self.clock.now());
+        let wait = seen.map_or_else(|| self.lock().bucket.wait(1, self.clock.now()), |(wait, _paused)| wait);
+        let quota = self.quotas_free(1).err().map(|(_, wait)| wait.unwrap_or(Duration::MAX));
+        wait.max(quota.unwrap_or_default())
     }
 
     /// Refuses all later callers and wakes the waiting ones.
     pub fn close(&self) {
-        self.core.lock().closed = true;
+        self.lock().closed = true;
         self.changed.notify_all();
     }
 
     /// Rate and counts at this moment.
     pub fn snapshot(&self) -> LimiterSnapshot {
-        let now = self.clock.now();
-        let core = self.core.lock();
+        let mind = self.mind.lock();
+        let (rate_per_sec, bound) = (mind.shown, mind.bound);
+        drop(mind);
+        let held = self.lock();
+        let (paused_for, waiting) = (held.bucket.paused_for(self.clock.now()), held.line.len());
+        let in_flight = if self.config.guards_in_flight() { self.in_flight_locked() } else { 0 };
+        let granted = self.granted.load(Ordering::Acquire);
+        drop(held);
+        let cap = self.cap.load(Ordering::Relaxed);
         LimiterSnapshot {
-            name: Arc::clone(&self.name),
-            rate_per_sec: core.controller.rate,
-            paused_for: core.bucket.paused_for(now),
-            waiting: core.waiting,
-            granted: core.granted,
-            rejected: core.rejected,
-            limited: core.limited,
+            name: self.name.clone(),
+            rate_per_sec,
+            bound,
+            paused_for,
+            waiting,
+            in_flight,
+            in_flight_cap: (cap < u64::MAX).then_some(cap),
+            granted,
+            rejected: self.counts.sum(REJECTED),
+            limited: self.counts.sum(LIMITED),
         }
     }
 
-    pub(super) fn refund(&self, n: u32, start: Place) {
-        let mut core = self.core.lock();
-        if core.bucket.refund(n, start) {
-            core.granted -= u64::from(n);
-        }
+    /// The calendar quotas it draws on: its own, if it has one, then the shared ones.
+    pub fn quotas(&self) -> &[Arc<CalendarQuota>] {
+        &self.quotas
     }
 
-    fn check(&self, core: &mut Core, n: u32) -> Result<(), Limited> {
-        let burst = self.config.burst;
-        if core.closed {
-            return Err(self.refuse(core, LimitReason::Closed, None));
-        }
-        if n > burst {
-            return Err(self.refuse(core, LimitReason::ExceedsBurst { asked: n, burst }, None));
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, core: &mut Core, reason: LimitReason, retry_after: Option<Duration>) -> Limited {
-        core.rejected += 1;
-        self.metrics.rejected.inc();
-        Limited { name: Arc::clone(&self.name), reason, retry_after }
+    /// The name given at the start.
+    pub fn name(&self) -> &Name {
+        &self.name
     }
 }
 
 impl fmt::Debug for AdaptiveRateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdaptiveRateLimiter").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// Rate and counts of a limiter at one moment.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct LimiterSnapshot {
-    /// Name of the limiter.
-    pub name: Arc<str>,
-    /// Permits per second.
-    pub rate_per_sec: f64,
-    /// Rest of a pause the source asked for.
-    pub paused_for: Duration,
-    /// Callers waiting with a reservation.
-    pub waiting: usize,
-    /// Permits granted and not given back.
-    pub granted: u64,
-    /// Requests refused.
-    pub rejected: u64,
-    /// "Too many requests" answers of the source.
-    pub limited: u64,
-}
-
-/// Collects what an [`AdaptiveRateLimiter`] works with.
-#[must_use]
-#[derive(Debug)]
-pub struct LimiterBuilder {
-    name: Arc<str>,
-    config: LimiterConfig,
-    clock: Clock,
-    metrics: Metrics,
-}
-
-impl LimiterBuilder {
-    /// Sets the settings.
-    pub fn config(mut self, config: LimiterConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Sets the clock; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
-
-    /// Makes the limiter.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn build(self) -> Result<AdaptiveRateLimiter, ConfigError> {
-        self.config.validate()?;
-        let now = self.clock.now();
-        let controller = Controller::new(&self.config, now);
-        let metrics = LimiterMetrics::new(&self.metrics, &self.name);
-        metrics.rate.set(controller.rate);
-        Ok(AdaptiveRateLimiter {
-            core: Mutex::new(Core {
-                bucket: Bucket::new(controller.rate, self.config.burst, now),
-                controller,
-                closed: false,
-                waiting: 0,
-                granted: 0,
-                rejected: 0,
-                limited: 0,
-            }),
-            name: self.name,
-            config: self.config,
-            clock: self.clock,
-            metrics,
-            changed: Condvar::new(),
-        })
     }
 }

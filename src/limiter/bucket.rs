@@ -7,8 +7,9 @@
 //! threads that wake late, all at once, do not start all at once. So any window `w` starts at most
 //! `burst + rate x w`.
 //!
-//! Places are in 2^-64 permits: a rate of one a day keeps five digits, ten years at 5e9 a second
-//! fit.
+//! Places are in 2^-64 permits, rates in 2^-60 permits a nanosecond: a rate of one a day keeps four
+//! digits, ten years at 5e9 a second fit. While nobody waits the bucket is lent to a
+//! [`Lane`](super::lane::Lane), which needs no lock.
 
 use std::time::Duration;
 
@@ -39,8 +40,20 @@ pub(super) struct Bucket {
 /// Permits a nanosecond, rounded down: never more than the rate.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "validated rates give 2^17 to 2^67")]
 fn per_nano(rate: f64) -> u128 {
-    (rate / 1e9 * PERMIT as f64).floor() as u128
+    ((rate / 1e9 * (1u64 << 60) as f64).floor() as u128).max(1) << 4
 }
+
+/// The bucket as a lane needs it: a place from the front in 2^-16 permits, the tick from which the
+/// front moves, the rate in 2^-60 permits a nanosecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) place: u64,
+    pub(super) since: Tick,
+    pub(super) rate: u64,
+}
+
+/// From 2^-16 permits to 2^-64.
+const UNIT: u32 = 48;
 
 impl Bucket {
     pub(super) fn new(rate: f64, burst: u32, now: Tick) -> Self {
@@ -90,6 +103,20 @@ impl Bucket {
         Duration::from_nanos(u64::try_from(moving).unwrap_or(u64::MAX)).saturating_add(pause)
     }
 
+    /// Lends the bucket to a lane, until [`fold`](Self::fold).
+    pub(super) fn share(&mut self, now: Tick) -> Share {
+        self.settle(now);
+        let taken = self.next.max(self.started).saturating_sub(self.front);
+        let place = u64::try_from(taken.div_ceil(1 << UNIT)).unwrap_or(u64::MAX);
+        Share { place, since: self.since, rate: u64::try_from(self.rate >> 4).unwrap_or(u64::MAX) }
+    }
+
+    /// Takes the bucket back: the lane's first place not taken.
+    pub(super) fn fold(&mut self, place: u64) {
+        self.next = self.front.saturating_add(u128::from(place) << UNIT);
+        self.started = self.next;
+    }
+
     /// Takes `n` permits, now or in advance.
     pub(super) fn take(&mut self, n: u32, now: Tick) -> Place {
         let place = self.place(n, now);
@@ -121,6 +148,15 @@ impl Bucket {
     pub(super) fn set_rate(&mut self, rate: f64, now: Tick) {
         self.settle(now);
         self.rate = per_nano(rate);
+    }
+
+    /// Takes what a rest has saved up: the next permit is a whole interval away. The source has just
+    /// said that it has none left.
+    pub(super) fn drain(&mut self, now: Tick) {
+        self.settle(now);
+        let spent = self.front.saturating_add(self.burst);
+        self.next = self.next.max(spent);
+        self.started = self.started.max(spent);
     }
 
     /// Stops the front until then. What a rest had saved up is lost but for one permit, so that

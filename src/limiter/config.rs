@@ -4,8 +4,24 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::quota_config::{QuotaWindow, validate_windows};
 use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
+
+/// What moves the rate of a limiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateControl {
+    /// Finds the rate the source accepts, from its "too many requests" answers.
+    #[default]
+    Adaptive,
+    /// The rule of the first design: every error, limit or not, raises a score by 0.05, every
+    /// success lowers it by 0.01; above 0.1 each grant lowers the rate by 10 %, below 0.01 it raises
+    /// it by 10 %, in whole numbers.
+    ErrorRate,
+    /// Stays at [`initial_rate_per_sec`](LimiterConfig::initial_rate_per_sec).
+    Fixed,
+}
 
 /// Settings of an [`AdaptiveRateLimiter`](super::AdaptiveRateLimiter).
 ///
@@ -20,8 +36,8 @@ use crate::error::ConfigError;
 pub struct LimiterConfig {
     /// `false`: every call is granted at once. Default `true`.
     pub enabled: bool,
-    /// `false`: the rate stays at `initial_rate_per_sec`. Default `true`.
-    pub adaptive: bool,
+    /// What moves the rate. Default `adaptive`.
+    pub control: RateControl,
     /// Permits per second at the start. Default 10.
     pub initial_rate_per_sec: f64,
     /// The rate never falls below this. Default 1.
@@ -34,36 +50,52 @@ pub struct LimiterConfig {
     /// Longest pause a source's `Retry-After` may impose. Default 5 min.
     #[serde(with = "crate::config::human")]
     pub max_pause: Duration,
+    /// With adaptive control: holds calls back once latency shows that they queue at the source.
+    /// Default `true`.
+    pub in_flight_guard: bool,
+    /// Calendar quotas, at most 8 windows. Default none.
+    pub quotas: Vec<QuotaWindow>,
 }
 
 impl Default for LimiterConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            adaptive: true,
+            control: RateControl::Adaptive,
             initial_rate_per_sec: 10.0,
             min_rate_per_sec: 1.0,
             max_rate_per_sec: 100.0,
             burst: 1,
             max_pause: Duration::from_secs(300),
+            in_flight_guard: true,
+            quotas: Vec::new(),
         }
     }
 }
 
 setters!(LimiterConfig {
     enabled: bool,
-    adaptive: bool,
+    control: RateControl,
     initial_rate_per_sec: f64,
     min_rate_per_sec: f64,
     max_rate_per_sec: f64,
     burst: u32,
     max_pause: Duration,
+    in_flight_guard: bool,
+    quotas: Vec<QuotaWindow>,
 });
 
 impl LimiterConfig {
     /// Grants everything.
     pub fn off() -> Self {
         Self::default().enabled(false)
+    }
+
+    /// A rate that stays; [`burst`](Self::burst) permits may be taken at once.
+    pub fn fixed(rate_per_sec: f64) -> Self {
+        let config = Self::default().control(RateControl::Fixed).initial_rate_per_sec(rate_per_sec);
+        let (min, max) = (config.min_rate_per_sec.min(rate_per_sec), config.max_rate_per_sec.max(rate_per_sec));
+        config.min_rate_per_sec(min).max_rate_per_sec(max)
     }
 
     /// Checks every field.
@@ -82,6 +114,17 @@ impl LimiterConfig {
         );
         faults.range("burst", self.burst, 1..=1_000_000);
         faults.duration("max_pause", self.max_pause, Duration::ZERO..=MAX_DURATION);
+        faults.nested("quotas", validate_windows(&self.quotas));
         faults.finish()
+    }
+
+    /// Whether ended calls move anything.
+    pub(super) fn follows_outcomes(&self) -> bool {
+        self.control != RateControl::Fixed
+    }
+
+    /// Whether calls in flight are counted and bounded.
+    pub(super) fn guards_in_flight(&self) -> bool {
+        self.in_flight_guard && self.control == RateControl::Adaptive
     }
 }

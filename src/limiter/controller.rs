@@ -1,71 +1,288 @@
-//! The rate rule, pure: additive growth while the rate is used, one cut an episode.
+//! The rate rule, pure: finds the rate a source accepts from its "too many" answers alone.
 //!
-//! Only a *limit* answer cuts the rate: errors and time-outs say nothing about the limit. Growth
-//! needs use: a rate nobody draws on is not evidence that the source would accept it.
+//! Every fact used is one that a client has: which calls were accepted, which refused, and when they
+//! had started. `docs/DESIGN.md` says what each mechanism is worth; in short:
+//!
+//! * *Unknown wall*: the rate doubles every [`DOUBLING`] until the first refusal.
+//! * *Episodes*: only a refused call that started after the last cut cuts again, each cut of a row
+//!   deeper: the answers still under way when a cut is made belong to it.
+//! * *Known wall*: the rate at the refusal. The gap to it closes quickly, then growth is slow at first
+//!   and faster the longer no refusal comes. Above the wall it grows with the distance: the wall has
+//!   moved.
+//! * *Budget*: the more refusals (and calls lost to their pauses) in the last minute, the flatter the
+//!   growth.
+//! * *Blackout*: a row of refusals without one acceptance is no rate limit but a spent window or a
+//!   ban. Probing backs off, and the calls of one whole cycle give the rate afterwards; it is
+//!   trusted for a cycle, and twice as long each time that it is confirmed.
+//! * *Use*: a rate nobody draws on does not grow.
 
 use std::time::Duration;
 
-use super::LimiterConfig;
-use crate::clock::Tick;
+use super::{LimiterConfig, RateControl};
+use crate::clock::{Tick, seconds};
 
-/// Growth in permits per second, each second.
-const GROWTH: f64 = 1.0;
-/// What a cut leaves of the rate.
-const CUT: f64 = 0.7;
-/// Limit answers within this time of a cut belong to its episode.
-const EPISODE: Duration = Duration::from_secs(1);
-/// Use is measured over this time.
-const USE_WINDOW: Duration = Duration::from_secs(1);
+/// Time in which the rate doubles while no wall is known, in seconds.
+const DOUBLING: f64 = 1.5;
+/// What the first refusal of all leaves of the rate.
+const FIRST_CUT: f64 = 0.6;
+/// Where the wall is assumed then, in rates.
+const FIRST_WALL: f64 = 0.8;
+/// What the cuts of one row leave of the rate.
+const CUTS: [f64; 4] = [0.9, 0.85, 0.7, 0.6];
+/// Share of the wall to which the gap closes, and the beats it takes to close it by 63 %.
+const NEAR: f64 = 0.95;
+const GAP_BEATS: f64 = 1.0;
+/// Growth near the wall, a beat, and the beats without refusal that double it.
+const GROWTH: f64 = 0.015;
+const GROWTH_BEATS: f64 = 4.0;
+/// From this share of the wall on the distance grows by itself, so much a beat.
+const EDGE: f64 = 0.99;
+const BEYOND: f64 = 1.6;
+/// So far above the wall there is none.
+const GONE: f64 = 1.1;
+/// Refusals a minute that flatten growth: a number, or a share of the calls.
+const BUDGET: f64 = 3.0;
+const BUDGET_SHARE: f64 = 0.01;
+/// What flattening leaves of growth.
+const FLATTEST: f64 = 0.08;
+/// Weight of a call lost to a pause against a refusal.
+const PAUSE_COST: f64 = 0.3;
+/// Refusals in a row that make a blackout; its first and its longest pause in seconds.
+const BLACKOUT: u32 = 4;
+const FIRST_PAUSE: f64 = 0.5;
+const LONGEST_PAUSE: f64 = 8.0;
+/// A longer cycle teaches nothing, and no cycle is trusted for longer.
+const LONGEST_CYCLE: f64 = 600.0;
+/// The rule of the design: weight of an error and of a success, and the marks between which the
+/// rate rests.
+const ERROR_STEP: f64 = 0.05;
+const SUCCESS_STEP: f64 = 0.01;
+const ERRORS_HIGH: f64 = 0.1;
+const ERRORS_LOW: f64 = 0.01;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Controller {
     pub(super) rate: f64,
+    control: RateControl,
     min: f64,
     max: f64,
-    adaptive: bool,
-    last_growth: Tick,
-    episode_until: Tick,
-    window_start: Tick,
-    window_count: u32,
-    measured_use: f64,
+    /// The rate at the last refusal that cut, while it is believed.
+    wall: Option<f64>,
+    cut_at: Tick,
+    cuts_in_row: usize,
+    refused_at: Tick,
+    grown_at: Tick,
+    use_: Use,
+    budget: Budget,
+    blackout: Blackout,
+    /// Errors of the design's rule, 0 to 1.
+    errors: f64,
 }
 
 impl Controller {
     pub(super) fn new(config: &LimiterConfig, now: Tick) -> Self {
         Self {
             rate: config.initial_rate_per_sec,
+            control: config.control,
             min: config.min_rate_per_sec,
             max: config.max_rate_per_sec,
-            adaptive: config.adaptive,
-            last_growth: now,
-            episode_until: Tick::default(),
-            window_start: now,
-            window_count: 0,
-            measured_use: 0.0,
+            wall: None,
+            cut_at: now,
+            cuts_in_row: 0,
+            refused_at: now,
+            grown_at: now,
+            use_: Use { since: now, calls: 0, rate: 0.0 },
+            budget: Budget { refused: 0.0, calls: 0.0, at: now },
+            blackout: Blackout {
+                in_row: 0,
+                pauses: 0,
+                rate_before: 0.0,
+                cycle_from: now,
+                cycle_calls: 0,
+                firm_until: Tick::default(),
+                firm_cycles: 1.0,
+            },
+            errors: 0.0,
         }
     }
 
-    /// A call was accepted.
-    pub(super) fn accepted(&mut self, now: Tick) {
-        self.window_count += 1;
-        let window = now.since(self.window_start);
-        if window >= USE_WINDOW {
-            self.measured_use = f64::from(self.window_count) / window.as_secs_f64();
-            (self.window_start, self.window_count) = (now, 0);
+    /// A call that had started at `started` was accepted.
+    pub(super) fn accepted(&mut self, started: Tick, now: Tick) {
+        self.errors = (self.errors - SUCCESS_STEP).max(0.0);
+        if self.control != RateControl::Adaptive {
+            return;
         }
-        let elapsed = now.since(self.last_growth).as_secs_f64().min(1.0);
-        self.last_growth = now;
-        if self.adaptive && self.measured_use * 2.0 >= self.rate {
-            self.rate = (self.rate + GROWTH * elapsed).clamp(self.min, self.max);
+        let beat = self.ended(now);
+        if let Some(found) = self.blackout.accepted(started >= self.cut_at, now) {
+            self.wall = Some(found);
+            self.set(found.max(self.rate));
+            self.cuts_in_row = 0;
+        }
+        let quiet = now.since(self.refused_at).as_secs_f64() / beat;
+        if quiet > 2.0 {
+            self.cuts_in_row = 0;
+        }
+        let beats = (now.since(self.grown_at).as_secs_f64() / beat).min(1.0);
+        self.grown_at = now;
+        if 2.0 * self.use_.rate >= self.rate {
+            self.grow(beats, beat, quiet);
         }
     }
 
-    /// The source said "too many".
-    pub(super) fn limited(&mut self, now: Tick) {
-        self.last_growth = now;
-        if self.adaptive && now >= self.episode_until {
-            self.rate = (self.rate * CUT).clamp(self.min, self.max);
-            self.episode_until = now.after(EPISODE);
+    fn grow(&mut self, beats: f64, beat: f64, quiet: f64) {
+        let Some(wall) = self.wall.filter(|wall| self.rate <= wall * GONE) else {
+            self.wall = None;
+            self.set(self.rate * (beats * beat / DOUBLING).exp2());
+            return;
+        };
+        let gap = (wall * NEAR - self.rate).max(0.0) * (1.0 - (-beats / GAP_BEATS).exp());
+        if self.grown_at < self.blackout.firm_until {
+            self.set((self.rate + gap) * (1.0 + GROWTH * FLATTEST * beats));
+            return;
         }
+        let beyond = (self.rate + gap - wall * EDGE).max(0.0) * BEYOND * beats;
+        let growth = GROWTH * (1.0 + quiet / GROWTH_BEATS) * self.budget.left() * beats;
+        self.set((self.rate + gap) * (1.0 + growth) + beyond);
+    }
+
+    /// A call that had started at `started` was refused; how long nobody should ask.
+    pub(super) fn limited(&mut self, started: Tick, retry_after: Option<Duration>, now: Tick) -> Duration {
+        let pause = retry_after.unwrap_or_default();
+        self.errors = (self.errors + ERROR_STEP).min(1.0);
+        if self.control != RateControl::Adaptive {
+            return pause;
+        }
+        self.ended(now);
+        self.budget.refused += 1.0 + PAUSE_COST * pause.as_secs_f64().min(5.0) * self.rate;
+        if started < self.cut_at || (started == self.cut_at && self.cuts_in_row > 0) {
+            return pause;
+        }
+        let (cut, wall) = if self.wall.is_none() && self.cuts_in_row == 0 {
+            (FIRST_CUT, self.rate * FIRST_WALL)
+        } else {
+            (CUTS[self.cuts_in_row.min(CUTS.len() - 1)], self.rate)
+        };
+        let backs_off = self.blackout.refused(self.rate).filter(|_| retry_after.is_none());
+        self.wall = Some(if backs_off.is_some() { self.blackout.rate_before } else { wall });
+        self.cuts_in_row += 1;
+        (self.cut_at, self.refused_at, self.grown_at) = (now, now, now);
+        self.set(self.rate * cut);
+        pause.max(backs_off.unwrap_or_default())
+    }
+
+    /// A call failed in another way: the adaptive rule learns nothing about the limit from it.
+    pub(super) fn failed(&mut self) {
+        self.errors = (self.errors + ERROR_STEP).min(1.0);
+    }
+
+    /// A call was granted: the design's rule moves the rate here, in whole numbers.
+    pub(super) fn granted(&mut self) {
+        if self.control == RateControl::ErrorRate {
+            if self.errors > ERRORS_HIGH {
+                self.set((self.rate * 0.9).floor());
+            } else if self.errors < ERRORS_LOW {
+                self.set((self.rate * 1.1).floor());
+            }
+        }
+    }
+
+    /// Counts an ended call; the beat of time in seconds, a second or four permits.
+    fn ended(&mut self, now: Tick) -> f64 {
+        let beat = (4.0 / self.rate).max(1.0);
+        self.use_.count(beat, now);
+        self.budget.count(now);
+        beat
+    }
+
+    fn set(&mut self, rate: f64) {
+        self.rate = rate.clamp(self.min, self.max);
+    }
+}
+
+/// How many calls a second are made.
+#[derive(Debug, Clone, PartialEq)]
+struct Use {
+    since: Tick,
+    calls: u32,
+    rate: f64,
+}
+
+impl Use {
+    fn count(&mut self, beat: f64, now: Tick) {
+        self.calls += 1;
+        let time = now.since(self.since).as_secs_f64();
+        if time >= beat {
+            self.rate = f64::from(self.calls) / time;
+            (self.since, self.calls) = (now, 0);
+        }
+    }
+}
+
+/// Calls and refusals of about the last minute.
+#[derive(Debug, Clone, PartialEq)]
+struct Budget {
+    refused: f64,
+    calls: f64,
+    at: Tick,
+}
+
+impl Budget {
+    fn count(&mut self, now: Tick) {
+        let fade = (-now.since(self.at).as_secs_f64() / 60.0).exp();
+        (self.refused, self.calls, self.at) = (self.refused * fade, self.calls * fade + 1.0, now);
+    }
+
+    /// What refusals leave of growth.
+    fn left(&self) -> f64 {
+        (1.0 - self.refused / BUDGET.max(BUDGET_SHARE * self.calls)).max(FLATTEST)
+    }
+}
+
+/// A source that refuses everything for a while.
+#[derive(Debug, Clone, PartialEq)]
+struct Blackout {
+    in_row: u32,
+    pauses: u32,
+    rate_before: f64,
+    /// Since the end of the last blackout: the calls accepted.
+    cycle_from: Tick,
+    cycle_calls: u32,
+    /// Until then the rate of the last cycle is trusted, and for how many cycles.
+    firm_until: Tick,
+    firm_cycles: f64,
+}
+
+impl Blackout {
+    /// An acceptance; the rate of the cycle that it ends, if it ends one.
+    fn accepted(&mut self, is_new: bool, now: Tick) -> Option<f64> {
+        self.cycle_calls += 1;
+        self.in_row = 0;
+        if self.pauses == 0 || !is_new {
+            return None;
+        }
+        let cycle = now.since(self.cycle_from).as_secs_f64();
+        let rate = f64::from(self.cycle_calls - 1) / cycle.max(1.0);
+        (self.pauses, self.cycle_from, self.cycle_calls) = (0, now, 1);
+        if cycle > LONGEST_CYCLE {
+            return None;
+        }
+        let was_firm = now < self.firm_until.after(seconds(cycle));
+        self.firm_cycles = if was_firm { self.firm_cycles * 2.0 } else { 1.0 };
+        self.firm_until = now.after(seconds((cycle * self.firm_cycles).min(LONGEST_CYCLE)));
+        Some(rate.min(self.rate_before) * 1.03)
+    }
+
+    /// A refusal; the pause to make, if the row is long enough.
+    fn refused(&mut self, rate: f64) -> Option<Duration> {
+        if self.in_row == 0 && self.pauses == 0 {
+            self.rate_before = rate;
+        }
+        self.in_row += 1;
+        if self.in_row < BLACKOUT {
+            return None;
+        }
+        let pause = FIRST_PAUSE * f64::from(self.pauses.min(10)).exp2();
+        self.pauses += 1;
+        Some(seconds(pause.min(LONGEST_PAUSE)))
     }
 }

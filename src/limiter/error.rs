@@ -1,8 +1,10 @@
 //! The refusal of a limiter.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
+
+use super::quota_config::QuotaPeriod;
+use crate::name::Name;
 
 /// Why a permit was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,8 +12,20 @@ use std::time::Duration;
 pub enum LimitReason {
     /// The rate is used up.
     Rate,
-    /// The source asked for a pause (`Retry-After`).
+    /// The source asked for a pause (`Retry-After`), or refuses everything.
     Paused,
+    /// Enough calls are in flight: the source queues them instead of answering.
+    InFlight {
+        /// Calls that may be in flight now.
+        cap: u64,
+    },
+    /// A calendar quota is used up.
+    Quota {
+        /// Calls a period.
+        limit: u64,
+        /// The period.
+        per: QuotaPeriod,
+    },
     /// More permits at once than the burst; it can never succeed.
     ExceedsBurst {
         /// Permits asked for.
@@ -28,6 +42,8 @@ impl fmt::Display for LimitReason {
         match self {
             Self::Rate => f.write_str("rate used up"),
             Self::Paused => f.write_str("source asked for a pause"),
+            Self::InFlight { cap } => write!(f, "{cap} calls in flight, the source queues"),
+            Self::Quota { limit, per } => write!(f, "quota of {limit} a {per} used up"),
             Self::ExceedsBurst { asked, burst } => write!(f, "{asked} permits asked, burst is {burst}"),
             Self::Closed => f.write_str("limiter closed"),
         }
@@ -39,8 +55,8 @@ impl fmt::Display for LimitReason {
 #[error("limiter {name:?} refused: {reason}{}", .retry_after.map(|t| format!(", retry in {t:?}")).unwrap_or_default())]
 #[non_exhaustive]
 pub struct Limited {
-    /// Name of the limiter.
-    pub name: Arc<str>,
+    /// Name of the limiter or quota group.
+    pub name: Name,
     /// Why.
     pub reason: LimitReason,
     /// When a permit will be free, from now; `None` if asking again cannot help.

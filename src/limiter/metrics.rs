@@ -5,6 +5,7 @@ use crate::metrics::{Counter, Gauge, Metrics};
 #[derive(Clone, Default)]
 pub(super) struct LimiterMetrics {
     pub(super) rate: Gauge,
+    pub(super) bound: Gauge,
     pub(super) limited: Counter,
     pub(super) rejected: Counter,
 }
@@ -13,6 +14,7 @@ impl LimiterMetrics {
     pub(super) fn new(metrics: &Metrics, name: &str) -> Self {
         Self {
             rate: metrics.limiter_rate(name),
+            bound: metrics.limiter_bound(name),
             limited: metrics.limiter_limited(name),
             rejected: metrics.rejected(name, "rate_limited"),
         }

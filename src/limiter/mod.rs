@@ -9,16 +9,37 @@
 //! callers sleep on a condition variable. Must not know: what the call is, or who else guards it.
 
 mod adaptive_rate_limiter;
+mod admission;
 mod bucket;
+mod builder;
+mod calendar;
 mod config;
 mod controller;
 mod error;
+mod event;
+mod in_flight;
+mod lane;
+mod line;
 mod metrics;
+mod mind;
 mod permit;
+mod quota;
+mod quota_config;
+mod reservation;
+mod retry_after;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use adaptive_rate_limiter::{AdaptiveRateLimiter, LimiterBuilder, LimiterSnapshot};
-pub use config::LimiterConfig;
+pub use adaptive_rate_limiter::AdaptiveRateLimiter;
+pub use builder::LimiterBuilder;
+pub use config::{LimiterConfig, RateControl};
 pub use error::{LimitReason, Limited};
+pub use event::{LimiterEvent, RateBound};
 pub use permit::{RateOutcome, RatePermit};
+pub use quota::CalendarQuota;
+pub(crate) use quota_config::validate_windows;
+pub use quota_config::{QuotaKind, QuotaPeriod, QuotaState, QuotaWindow, QuotaWindowState};
+pub use reservation::Reservation;
+pub use retry_after::retry_after;
+pub use snapshot::LimiterSnapshot;

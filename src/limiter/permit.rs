@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::AdaptiveRateLimiter;
 use super::bucket::Place;
+use super::lane::LaneStart;
+use super::quota::Taken;
+use crate::clock::Tick;
 
 /// How a call ended, as far as the limiter cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,13 +14,35 @@ use super::bucket::Place;
 pub enum RateOutcome {
     /// The source accepted the call.
     Accepted,
-    /// The source said "too many requests", perhaps with a time to wait.
+    /// The source said "too many requests", perhaps with a time to wait; see
+    /// [`retry_after`](super::retry_after()).
     Limited {
         /// The source's `Retry-After`, from now.
         retry_after: Option<Duration>,
     },
+    /// The call was given up after waiting: the rate stays, the in-flight guard takes note.
+    TimedOut,
     /// The call failed in another way; the rate stays.
     Failed,
+}
+
+/// Where a permit stands, to take it back.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Start {
+    Lane(LaneStart),
+    Line(Place),
+    /// Nothing was counted.
+    Untold,
+}
+
+/// What a permit has to remember.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grant {
+    pub(super) n: u32,
+    pub(super) start: Start,
+    pub(super) at: Tick,
+    /// Calls that were in flight already.
+    pub(super) alongside: u64,
 }
 
 /// The right to make the permitted calls now.
@@ -29,23 +54,28 @@ pub enum RateOutcome {
 #[derive(Debug)]
 pub struct RatePermit<'a> {
     limiter: &'a AdaptiveRateLimiter,
-    tokens: u32,
-    /// Its start until it is settled; `None` also where nothing is counted.
-    start: Option<Place>,
+    grant: Grant,
+    quotas: Option<Box<[Taken]>>,
 }
 
 impl<'a> RatePermit<'a> {
-    pub(super) fn new(limiter: &'a AdaptiveRateLimiter, tokens: u32, start: Option<Place>) -> Self {
-        Self { limiter, tokens, start }
+    #[inline]
+    pub(super) fn new(limiter: &'a AdaptiveRateLimiter, grant: Grant, quotas: Option<Box<[Taken]>>) -> Self {
+        Self { limiter, grant, quotas }
     }
 
     /// Says how the call ended.
+    #[inline]
+    #[expect(clippy::mem_forget, reason = "the outcome stands in for the drop; what is owned is dropped before")]
     pub fn finish(mut self, outcome: RateOutcome) {
-        self.start = None;
-        self.limiter.record(outcome);
+        let (limiter, grant) = (self.limiter, self.grant);
+        drop(self.quotas.take());
+        std::mem::forget(self);
+        limiter.finish(grant, outcome);
     }
 
     /// The source accepted the call.
+    #[inline]
     pub fn succeed(self) {
         self.finish(RateOutcome::Accepted);
     }
@@ -57,9 +87,15 @@ impl<'a> RatePermit<'a> {
 }
 
 impl Drop for RatePermit<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let (Some(start), false) = (self.start, std::thread::panicking()) {
-            self.limiter.refund(self.tokens, start);
+        if matches!(self.grant.start, Start::Untold) {
+            return;
+        }
+        if std::thread::panicking() {
+            self.limiter.finish(self.grant, RateOutcome::Failed);
+        } else {
+            self.limiter.refund(self.grant, self.quotas.as_deref().unwrap_or_default());
         }
     }
 }

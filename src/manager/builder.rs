@@ -15,7 +15,7 @@ use crate::breaker::CircuitBreaker;
 use crate::cache::{CacheConfig, SmartCache};
 use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::limiter::AdaptiveRateLimiter;
+use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
 use crate::metrics::Metrics;
 use crate::quality::DataQualityValidator;
 use crate::router::SmartRouter;
@@ -73,7 +73,12 @@ impl<S: Source> ManagerBuilder<S> {
         self.config.validate()?;
         let specs = self.config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
         let router = SmartRouter::builder().config(self.config.router.clone()).endpoints(specs);
-        let endpoints = self.config.endpoints.iter().map(|endpoint| self.guard(endpoint)).collect::<Result<_, _>>()?;
+        let groups = self.config.quota_groups.iter().map(|group| {
+            CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone()).map(Arc::new)
+        });
+        let groups: Vec<Arc<CalendarQuota>> = groups.collect::<Result<_, _>>()?;
+        let guards = self.config.endpoints.iter().map(|endpoint| self.guard(endpoint, &groups));
+        let endpoints = guards.collect::<Result<_, _>>()?;
         let caller = Arc::new(Caller {
             router: router.clock(self.clock.clone()).metrics(&self.metrics).build()?,
             endpoints,
@@ -81,6 +86,7 @@ impl<S: Source> ManagerBuilder<S> {
                 .config(self.config.quality.clone())
                 .metrics(&self.metrics)
                 .build()?,
+            quota_groups: groups,
             is_closed: AtomicBool::new(false),
             source: self.source,
             config: self.config.clone(),
@@ -107,15 +113,21 @@ impl<S: Source> ManagerBuilder<S> {
         Ok(DataSourceManager { caches, caller, batch })
     }
 
-    fn guard(&self, endpoint: &EndpointConfig) -> Result<Guarded, ConfigError> {
+    fn guard(&self, endpoint: &EndpointConfig, groups: &[Arc<CalendarQuota>]) -> Result<Guarded, ConfigError> {
         let name = Arc::clone(&endpoint.spec.name);
+        let group = groups.iter().find(|group| endpoint.quota_group.as_deref() == Some(group.name().as_str()));
+        let limiter = AdaptiveRateLimiter::builder(Arc::clone(&name));
+        let limiter = match group {
+            Some(group) => limiter.quota(Arc::clone(group)),
+            None => limiter,
+        };
         Ok(Guarded {
             breaker: CircuitBreaker::builder(Arc::clone(&name))
                 .config(endpoint.breaker.clone())
                 .clock(self.clock.clone())
                 .metrics(&self.metrics)
                 .build()?,
-            limiter: AdaptiveRateLimiter::builder(Arc::clone(&name))
+            limiter: limiter
                 .config(endpoint.limiter.clone())
                 .clock(self.clock.clone())
                 .metrics(&self.metrics)

@@ -9,7 +9,7 @@ use crate::breaker::BreakerConfig;
 use crate::cache::{CacheConfig, preset};
 use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
-use crate::limiter::LimiterConfig;
+use crate::limiter::{LimiterConfig, QuotaWindow, validate_windows};
 use crate::quality::QualityConfig;
 use crate::router::{EndpointSpec, RouterConfig, validate_endpoints};
 
@@ -38,16 +38,49 @@ pub struct EndpointConfig {
     /// Its limiter. Default as [`LimiterConfig::default`].
     #[serde(default)]
     pub limiter: LimiterConfig,
+    /// The [quota group](ManagerConfig::quota_groups) it draws on, for endpoints of one account.
+    /// Default none.
+    #[serde(default)]
+    pub quota_group: Option<String>,
+}
+
+/// A calendar quota that several endpoints share.
+///
+/// # Examples
+/// ```
+/// use feedguard::{EndpointConfig, EndpointSpec, ManagerConfig, QuotaGroupConfig, QuotaPeriod, QuotaWindow};
+/// let account = QuotaGroupConfig::new("tushare", vec![QuotaWindow::new(500, QuotaPeriod::Minute)]);
+/// let endpoint = |name: &str| EndpointConfig::new(EndpointSpec::named(name)).quota_group(Some("tushare".to_owned()));
+/// let config = ManagerConfig::default()
+///     .quota_groups(vec![account])
+///     .endpoints(vec![endpoint("daily"), endpoint("minute")]);
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct QuotaGroupConfig {
+    /// Its name, in errors and for endpoints to refer to.
+    pub name: String,
+    /// Its windows; a call takes one from each.
+    pub windows: Vec<QuotaWindow>,
+}
+
+impl QuotaGroupConfig {
+    /// A group with these windows.
+    pub fn new(name: impl Into<String>, windows: Vec<QuotaWindow>) -> Self {
+        Self { name: name.into(), windows }
+    }
 }
 
 impl EndpointConfig {
     /// An endpoint with default guards.
     pub fn new(spec: EndpointSpec) -> Self {
-        Self { spec, breaker: BreakerConfig::default(), limiter: LimiterConfig::default() }
+        Self { spec, breaker: BreakerConfig::default(), limiter: LimiterConfig::default(), quota_group: None }
     }
 }
 
-setters!(EndpointConfig { breaker: BreakerConfig, limiter: LimiterConfig });
+setters!(EndpointConfig { breaker: BreakerConfig, limiter: LimiterConfig, quota_group: Option<String> });
 
 /// One cache a category.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,6 +142,8 @@ impl CachesConfig {
 pub struct ManagerConfig {
     /// The endpoints; at least one.
     pub endpoints: Vec<EndpointConfig>,
+    /// Quotas that endpoints share. Default none.
+    pub quota_groups: Vec<QuotaGroupConfig>,
     /// The caches.
     pub caches: CachesConfig,
     /// The router.
@@ -132,6 +167,7 @@ impl Default for ManagerConfig {
     fn default() -> Self {
         Self {
             endpoints: Vec::new(),
+            quota_groups: Vec::new(),
             caches: CachesConfig::default(),
             router: RouterConfig::default(),
             batch: BatchConfig::default(),
@@ -145,6 +181,7 @@ impl Default for ManagerConfig {
 
 setters!(ManagerConfig {
     endpoints: Vec<EndpointConfig>,
+    quota_groups: Vec<QuotaGroupConfig>,
     caches: CachesConfig,
     router: RouterConfig,
     batch: BatchConfig,
@@ -166,6 +203,20 @@ impl ManagerConfig {
         for (index, endpoint) in self.endpoints.iter().enumerate() {
             faults.nested(&format!("endpoints[{index}].breaker"), endpoint.breaker.validate());
             faults.nested(&format!("endpoints[{index}].limiter"), endpoint.limiter.validate());
+            if let Some(group) = &endpoint.quota_group {
+                let is_known = self.quota_groups.iter().any(|known| known.name == *group);
+                faults.require(
+                    is_known,
+                    &format!("endpoints[{index}].quota_group"),
+                    group,
+                    "the name of a quota group",
+                );
+            }
+        }
+        for (index, group) in self.quota_groups.iter().enumerate() {
+            let is_first = self.quota_groups[..index].iter().all(|known| known.name != group.name);
+            faults.require(is_first, &format!("quota_groups[{index}].name"), &group.name, "a name of its own");
+            faults.nested(&format!("quota_groups[{index}].windows"), validate_windows(&group.windows));
         }
         faults.nested("caches.daily", self.caches.daily.validate());
         faults.nested("caches.minute", self.caches.minute.validate());

@@ -12,8 +12,10 @@ use super::fetched::Fetched;
 use super::snapshot::{EndpointHealth, ManagerSnapshot};
 use super::source::{Category, Source};
 use crate::batch::{BatchProcessor, BatchReport};
+use crate::breaker::CircuitBreaker;
 use crate::cache::WarmUpReport;
 use crate::clock::Deadline;
+use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
 use crate::pool::ShutdownReport;
 use crate::router::Decision;
 
@@ -128,6 +130,24 @@ impl<S: Source> DataSourceManager<S> {
     /// How the next call would be routed, with every term.
     pub fn explain(&self) -> Decision {
         self.caller.route()
+    }
+
+    /// The shared quota of that name: to save and restore its counts, or to take over what the
+    /// vendor's headers say.
+    pub fn quota_group(&self, name: &str) -> Option<&Arc<CalendarQuota>> {
+        self.caller.quota_groups.iter().find(|group| *group.name() == *name)
+    }
+
+    /// The limiter of that endpoint: its own quotas, and outcomes of calls made beside this manager.
+    pub fn limiter(&self, endpoint: &str) -> Option<&AdaptiveRateLimiter> {
+        let guarded = self.caller.endpoints.iter().find(|guarded| &*guarded.spec.name == endpoint);
+        guarded.map(|guarded| &guarded.limiter)
+    }
+
+    /// The breaker of that endpoint, to force it open or reset it.
+    pub fn breaker(&self, endpoint: &str) -> Option<&CircuitBreaker> {
+        let guarded = self.caller.endpoints.iter().find(|guarded| &*guarded.spec.name == endpoint);
+        guarded.map(|guarded| &guarded.breaker)
     }
 
     /// The source given at the start.

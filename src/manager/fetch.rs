@@ -9,10 +9,10 @@ use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
 use super::fetched::{Fetched, Stored};
 use super::metrics::{CallMetrics, CallStatus, CountPanic};
 use super::source::{Category, Source, Verdict};
-use crate::breaker::CircuitBreaker;
+use crate::breaker::{CallVerdict, CircuitBreaker};
 use crate::cache::{Loaded, SmartCache};
 use crate::clock::{Clock, Deadline};
-use crate::limiter::{AdaptiveRateLimiter, RateOutcome};
+use crate::limiter::{AdaptiveRateLimiter, CalendarQuota, RateOutcome};
 use crate::quality::{DataQualityValidator, QualityReport};
 use crate::router::{Availability, CallOutcome, Decision, EndpointIndex, EndpointSpec, SmartRouter};
 
@@ -35,6 +35,7 @@ pub(super) struct Caller<S: Source> {
     pub(super) router: SmartRouter,
     pub(super) endpoints: Vec<Guarded>,
     pub(super) validator: DataQualityValidator,
+    pub(super) quota_groups: Vec<Arc<CalendarQuota>>,
     pub(super) is_closed: AtomicBool,
 }
 
@@ -117,14 +118,18 @@ impl<S: Source> Caller<S> {
         let result = self.source.call(&endpoint.spec, request, call_deadline);
         let (verdict, report) = self.judge(request, &result);
         drop(count);
-        let (status, outcome, rate) = meaning(verdict, report.is_some());
+        let (status, outcome, mut rate) = meaning(verdict, report.is_some());
+        if rate == RateOutcome::Failed && call_deadline.has_passed(self.clock.now()) {
+            rate = RateOutcome::TimedOut;
+        }
         let settled = in_flight.finish(outcome);
         token.finish(rate);
-        match outcome {
-            CallOutcome::Success => permit.succeed(),
-            CallOutcome::Failure => permit.fail(),
-            CallOutcome::Ignore => permit.ignore(),
-        };
+        permit.finish(match (outcome, verdict) {
+            (CallOutcome::Success, _) => CallVerdict::Success,
+            (CallOutcome::Failure, Verdict::BadFor(time)) => CallVerdict::FailureFor(time),
+            (CallOutcome::Failure, _) => CallVerdict::Failure,
+            (CallOutcome::Ignore, _) => CallVerdict::Ignore,
+        });
         endpoint.metrics.record(category, status, settled.latency, settled.charged);
         answer(endpoint, verdict, result, report)
     }
@@ -160,7 +165,7 @@ fn meaning(verdict: Verdict, is_bad_data: bool) -> (CallStatus, CallOutcome, Rat
         Verdict::Good | Verdict::GoodFor(_) => (CallStatus::Ok, CallOutcome::Success, RateOutcome::Accepted),
         Verdict::Missing => (CallStatus::Missing, CallOutcome::Success, RateOutcome::Accepted),
         Verdict::Bad if is_bad_data => (CallStatus::BadData, CallOutcome::Failure, RateOutcome::Accepted),
-        Verdict::Bad => (CallStatus::Failed, CallOutcome::Failure, RateOutcome::Failed),
+        Verdict::Bad | Verdict::BadFor(_) => (CallStatus::Failed, CallOutcome::Failure, RateOutcome::Failed),
         // The limiter deals with limits; an endpoint that says so is not ill.
         Verdict::Limited { retry_after } => {
             (CallStatus::Limited, CallOutcome::Ignore, RateOutcome::Limited { retry_after })

@@ -21,7 +21,7 @@ mod snapshot;
 mod source;
 
 pub use builder::ManagerBuilder;
-pub use config::{CachesConfig, EndpointConfig, ManagerConfig};
+pub use config::{CachesConfig, EndpointConfig, ManagerConfig, QuotaGroupConfig};
 pub use data_source_manager::{DataSourceManager, FetchReport};
 pub use error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
 pub use fetched::Fetched;

@@ -52,6 +52,9 @@ pub enum Verdict {
     Missing,
     /// The endpoint failed, or its answer is unusable; the next one is tried.
     Bad,
+    /// It failed and said when to come back (a 503 with `Retry-After`): if this opens its breaker, it
+    /// stays open for that time.
+    BadFor(Duration),
     /// The endpoint said "too many requests"; the next one is tried.
     Limited {
         /// Its `Retry-After`, from now.

@@ -37,6 +37,7 @@ pub(crate) struct Families {
     pub(super) breaker_transitions: IntCounterVec,
     pub(super) rejected: IntCounterVec,
     pub(super) limiter_rate: GaugeVec,
+    pub(super) limiter_bound: GaugeVec,
     pub(super) limiter_limited: IntCounterVec,
     pub(super) router_picks: IntCounterVec,
     pub(super) batch_busy: GaugeVec,
@@ -92,6 +93,11 @@ impl Families {
                 &["source", "reason"],
             )?,
             limiter_rate: gauge("datasource_limiter_rate", "Permits per second the limiter grants now", &["source"])?,
+            limiter_bound: gauge(
+                "datasource_limiter_bound",
+                "-1 the rate is at its floor, 1 at its ceiling, 0 between",
+                &["source"],
+            )?,
             limiter_limited: counter(
                 "datasource_limiter_limited_total",
                 "Answers of the source that said 'too many requests'",
@@ -110,7 +116,7 @@ impl Families {
         })
     }
 
-    pub(super) fn collectors(&self) -> [&dyn Collector; 20] {
+    pub(super) fn collectors(&self) -> [&dyn Collector; 21] {
         [
             &self.api_latency,
             &self.api_calls,
@@ -127,6 +133,7 @@ impl Families {
             &self.breaker_transitions,
             &self.rejected,
             &self.limiter_rate,
+            &self.limiter_bound,
             &self.limiter_limited,
             &self.router_picks,
             &self.batch_busy,

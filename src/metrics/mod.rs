@@ -99,6 +99,7 @@ resolvers! {
     breaker_transitions(source, to) -> Counter;
     rejected(source, reason) -> Counter;
     limiter_rate(source) -> Gauge;
+    limiter_bound(source) -> Gauge;
     limiter_limited(source) -> Counter;
     router_picks(endpoint) -> Counter;
     batch_busy(pool) -> Gauge;

@@ -1,0 +1,128 @@
+//! Learning from ended calls: the mind moves the bucket's rate and tells of its bounds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::adaptive_rate_limiter::{AdaptiveRateLimiter, ENDED, LIMITED};
+use super::controller::Controller;
+use super::in_flight::InFlightGuard;
+use super::permit::{Grant, Start};
+use super::{LimiterEvent, RateBound, RateOutcome};
+use crate::clock::Tick;
+use crate::sync::atomic::Ordering;
+
+/// A rate changed by less than this share is not worth reopening the lane.
+const NOTABLE: f64 = 0.002;
+
+pub(super) struct Mind {
+    pub(super) controller: Controller,
+    pub(super) guard: InFlightGuard,
+    /// The rate the bucket has.
+    pub(super) shown: f64,
+    pub(super) bound: RateBound,
+    pub(super) events: u64,
+}
+
+impl AdaptiveRateLimiter {
+    /// A call has ended.
+    #[inline]
+    pub(super) fn finish(&self, grant: Grant, outcome: RateOutcome) {
+        if matches!(grant.start, Start::Untold) {
+            return;
+        }
+        if self.config.guards_in_flight() {
+            self.counts.add(ENDED, u64::from(grant.n));
+            self.wake_line();
+        }
+        if self.config.follows_outcomes() || matches!(outcome, RateOutcome::Limited { .. }) {
+            let now = self.clock.now();
+            self.learn(grant, outcome, now);
+        }
+    }
+
+    pub(super) fn learn(&self, grant: Grant, outcome: RateOutcome, now: Tick) {
+        let mut mind = self.mind.lock();
+        let mut pause = None;
+        match outcome {
+            RateOutcome::Accepted => mind.controller.accepted(grant.at, now),
+            RateOutcome::Limited { retry_after } => {
+                self.counts.add(LIMITED, 1);
+                self.metrics.limited.inc();
+                let wish = retry_after.map(|wish| wish.min(self.config.max_pause));
+                pause = Some(mind.controller.limited(grant.at, wish, now));
+            }
+            RateOutcome::TimedOut | RateOutcome::Failed => mind.controller.failed(),
+        }
+        if self.config.guards_in_flight() && grant.n > 0 {
+            match outcome {
+                RateOutcome::Accepted => {
+                    let bound = self.is_bound.swap(false, Ordering::Relaxed);
+                    mind.guard.answered(grant.at, grant.alongside, bound, now);
+                }
+                RateOutcome::TimedOut => mind.guard.timed_out(grant.at, now),
+                _ => {}
+            }
+            self.cap.store(mind.guard.cap(), Ordering::Relaxed);
+        }
+        let event = self.show(&mut mind, pause, now);
+        drop(mind);
+        self.announce(event);
+    }
+
+    /// The design's rule moves the rate at each grant.
+    pub(super) fn note_grant(&self) {
+        let now = self.clock.now();
+        let mut mind = self.mind.lock();
+        mind.controller.granted();
+        let event = self.show(&mut mind, None, now);
+        drop(mind);
+        self.announce(event);
+    }
+
+    /// Gives the bucket the mind's rate and a pause, if there is anything new; what to tell.
+    pub(super) fn show(&self, mind: &mut Mind, pause: Option<Duration>, now: Tick) -> Option<LimiterEvent> {
+        let rate = mind.controller.rate;
+        let is_notable = (rate - mind.shown).abs() > NOTABLE * mind.shown;
+        if !is_notable && pause.is_none() {
+            return None;
+        }
+        mind.shown = rate;
+        self.metrics.rate.set(rate);
+        let mut held = self.lock();
+        held.bucket.set_rate(rate, now);
+        match pause {
+            Some(Duration::ZERO) => held.bucket.drain(now),
+            Some(pause) => held.bucket.pause(now.after(pause), now),
+            None => {}
+        }
+        let someone_waits = !held.line.is_empty();
+        drop(held);
+        if someone_waits {
+            self.changed.notify_all();
+        }
+        let from = mind.bound;
+        mind.bound = from.next(rate, self.config.min_rate_per_sec, self.config.max_rate_per_sec);
+        if mind.bound == from {
+            return None;
+        }
+        self.metrics.bound.set(mind.bound.gauge());
+        mind.events += 1;
+        let (sequence, to) = (mind.events, mind.bound);
+        Some(LimiterEvent { name: self.name.clone(), sequence, from, to, rate_per_sec: rate })
+    }
+
+    pub(super) fn announce(&self, event: Option<LimiterEvent>) {
+        let Some(event) = event else { return };
+        let rate = event.rate_per_sec;
+        if event.to == RateBound::Floor {
+            tracing::warn!(limiter = %self.name, rate, "the source accepts less than the lowest rate");
+        } else {
+            tracing::info!(limiter = %self.name, rate, from = ?event.from, to = ?event.to, "limiter rate bound");
+        }
+        for listener in &self.listeners {
+            if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {
+                tracing::error!(limiter = %self.name, "a limiter listener panicked");
+            }
+        }
+    }
+}

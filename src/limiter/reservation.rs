@@ -1,0 +1,45 @@
+//! A place in the line of a limiter.
+
+use std::time::Duration;
+
+use super::bucket::Place;
+use super::{AdaptiveRateLimiter, Limited, RatePermit};
+use crate::clock::Deadline;
+
+/// A place in the line: the permits are taken in advance, and nobody who asked later comes before.
+///
+/// Dropped unused, the place goes back if it is the last of the line; otherwise it is lost, since one
+/// in the middle cannot be handed on without two callers sharing a moment.
+#[must_use = "a reservation that is dropped gives its place up"]
+#[derive(Debug)]
+pub struct Reservation<'a> {
+    pub(super) limiter: &'a AdaptiveRateLimiter,
+    pub(super) n: u32,
+    /// Empty once used.
+    pub(super) place: Option<Place>,
+}
+
+impl<'a> Reservation<'a> {
+    /// The time until its turn; zero once it has come. A pause or a cut of the rate may make it
+    /// longer, a growing rate shorter.
+    pub fn remaining(&self) -> Duration {
+        self.place.map_or(Duration::ZERO, |place| self.limiter.turn_of(place))
+    }
+
+    /// Waits for its turn until `deadline`, and starts.
+    ///
+    /// # Errors
+    /// [`Limited`] if the turn comes too late, or when the limiter is closed; the place is given up.
+    pub fn wait(mut self, deadline: Deadline) -> Result<RatePermit<'a>, Limited> {
+        let place = self.place.take();
+        self.limiter.wait_in_line(self.n, place, deadline)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.limiter.leave_line(self.n, place);
+        }
+    }
+}

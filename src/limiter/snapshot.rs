@@ -1,0 +1,32 @@
+//! A limiter as data.
+
+use std::time::Duration;
+
+use super::RateBound;
+use crate::name::Name;
+
+/// Rate and counts of a limiter at one moment.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LimiterSnapshot {
+    /// Name of the limiter.
+    pub name: Name,
+    /// Permits per second.
+    pub rate_per_sec: f64,
+    /// Where that is between the configured bounds.
+    pub bound: RateBound,
+    /// Rest of a pause the source asked for.
+    pub paused_for: Duration,
+    /// Callers waiting with a reservation.
+    pub waiting: usize,
+    /// Permits granted whose calls have not ended; counted while the in-flight guard is configured.
+    pub in_flight: u64,
+    /// Calls the in-flight guard allows now; `None` while it is not engaged.
+    pub in_flight_cap: Option<u64>,
+    /// Permits granted and not given back.
+    pub granted: u64,
+    /// Requests refused.
+    pub rejected: u64,
+    /// "Too many requests" answers of the source.
+    pub limited: u64,
+}
