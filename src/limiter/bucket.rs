@@ -43,7 +43,7 @@ fn per_nano(rate: f64) -> u128 {
     ((rate / 1e9 * (1u64 << 60) as f64).floor() as u128).max(1) << 4
 }
 
-/// The bucket as a lane needs it: a place from the front in 2^-16 permits, the tick from which the
+/// The bucket as a lane needs it: a place from the front in 2^-20 permits, the tick from which the
 /// front moves, the rate in 2^-60 permits a nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
@@ -52,8 +52,8 @@ pub(super) struct Share {
     pub(super) rate: u64,
 }
 
-/// From 2^-16 permits to 2^-64.
-const UNIT: u32 = 48;
+/// From 2^-20 permits to 2^-64.
+const UNIT: u32 = 44;
 
 impl Bucket {
     pub(super) fn new(rate: f64, burst: u32, now: Tick) -> Self {

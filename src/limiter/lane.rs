@@ -1,8 +1,8 @@
 //! The bucket as one atomic word, for as long as nobody waits: a grant is a compare-and-swap, a
 //! refusal a few loads.
 //!
-//! The word: bit 63 "ask under the lock", bits 52-62 epoch, bits 40-51 permits granted since the lane
-//! opened, bits 0-39 the first place not taken, in 2^-16 permits from where the front stood then. Rate
+//! The word: bit 63 "ask under the lock", bits 52-62 epoch, bits 42-51 permits granted since the lane
+//! opened, bits 0-41 the first place not taken, in 2^-20 permits from where the front stood then. Rate
 //! and start of the front change only while the word says "ask", and reopening it starts a new epoch:
 //! a compare-and-swap that succeeds has used parameters of its own epoch, and a refusal looks at the
 //! word again. (Epochs come again after 2,048 openings. A thread that slept through just as many and
@@ -18,14 +18,14 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 const ASK: u64 = 1 << 63;
 const EPOCH: u32 = 52;
 const EPOCHS: u64 = (1 << 11) - 1;
-const COUNT: u32 = 40;
-const COUNTS: u64 = (1 << 12) - 1;
+const COUNT: u32 = 42;
+const COUNTS: u64 = (1 << 10) - 1;
 const PLACE: u64 = (1 << COUNT) - 1;
-const PERMIT: u32 = 16;
+const PERMIT: u32 = 20;
 /// The farthest front a word may be compared with; a burst more still fits.
-const FARTHEST: u64 = 1 << 39;
+const FARTHEST: u64 = 1 << 41;
 /// Bits after the point in `nanos_a_unit`.
-const INVERSE: u32 = 32;
+const INVERSE: u32 = 36;
 /// Readings of one clock on two cores differ by less; a pause that short is none.
 const CLOCK_SKEW: u64 = 1_000;
 
@@ -67,7 +67,7 @@ pub(super) struct Lane {
     since: AtomicU64,
     /// 2^-60 permits a nanosecond.
     rate: AtomicU64,
-    /// Nanoseconds for 2^-16 permits, rounded up.
+    /// Nanoseconds for 2^-20 permits, rounded up.
     nanos_a_unit: AtomicU64,
     burst: u64,
 }
@@ -187,7 +187,7 @@ impl Lane {
     }
 }
 
-/// How far a front has moved, in 2^-16 permits, rounded down.
+/// How far a front has moved, in 2^-20 permits, rounded down.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "cut at the largest value before")]
 fn front(nanos: u64, rate: u64) -> u64 {
@@ -195,7 +195,7 @@ fn front(nanos: u64, rate: u64) -> u64 {
     moved.min(u128::from(u64::MAX >> 1)) as u64
 }
 
-/// The time for `units` of 2^-16 permits, rounded up.
+/// The time for `units` of 2^-20 permits, rounded up.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "cut at the largest value before")]
 fn nanos_for(units: u64, nanos_a_unit: u64) -> u64 {
