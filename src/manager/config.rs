@@ -19,7 +19,7 @@ use crate::router::{EndpointSpec, RouterConfig, validate_endpoints};
 /// ```
 /// use feedguard::{BreakerConfig, EndpointConfig, EndpointSpec};
 /// let endpoint = EndpointConfig::new(EndpointSpec::named("sina")).breaker(BreakerConfig::free());
-/// assert_eq!(endpoint.breaker.failure_threshold, 3);
+/// assert_eq!(endpoint.breaker.threshold(), 3);
 /// let text = r#"{"name": "sina", "price": 0.02, "breaker": {"failure_threshold": 3, "open_for": "30s"}}"#;
 /// let endpoint: EndpointConfig = serde_json::from_str(text)?;
 /// assert_eq!(endpoint.spec.price, 0.02);
