@@ -48,6 +48,7 @@ pub use quality::{
 };
 pub use registry::{Registry, RegistryError};
 pub use router::{
-    Availability, CallOutcome, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight,
-    NoEndpoint, RouterBuilder, RouterConfig, RouterPolicy, RouterSnapshot, Settlement, SmartRouter, Terms, WhyNot,
+    Availability, Budget, CallOutcome, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight,
+    NoEndpoint, RouterBuilder, RouterConfig, RouterPolicy, RouterSnapshot, Settlement, ShadowCounts, SmartRouter,
+    Terms, WhyNot,
 };

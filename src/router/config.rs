@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Budget;
 use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 
@@ -38,13 +39,13 @@ pub enum RouterPolicy {
 pub struct RouterConfig {
     /// How endpoints are ranked. Default `adaptive`.
     pub policy: RouterPolicy,
-    /// Latency statistics forget with this time constant. Default 10 s.
+    /// Latency and failure statistics forget with this time constant. Default 16 s.
     #[serde(with = "crate::config::human")]
     pub decay: Duration,
-    /// What a failed call costs, as a latency; multiplied by the failure rate. Default 3 s.
+    /// What a failed call costs, as a latency; multiplied by the failure rate. Default 1 s.
     #[serde(with = "crate::config::human")]
     pub failure_penalty: Duration,
-    /// What one unit of price is worth, as a latency: the price dial. Default 60 ms; zero ignores
+    /// What one unit of price is worth, as a latency: the price dial. Default 175 ms; zero ignores
     /// prices.
     #[serde(with = "crate::config::human")]
     pub price_weight: Duration,
@@ -53,9 +54,21 @@ pub struct RouterConfig {
     pub remote_penalty: Duration,
     /// Failures in a row after which an endpoint is set aside. Default 5.
     pub eject_after: u32,
-    /// How long it is set aside at first; doubles up to 16 times that. Default 5 s.
+    /// Share of failures, of the decayed rate, at which it is set aside too, above 0 to 1. Default
+    /// 0.5.
+    pub eject_rate: f64,
+    /// How long it is set aside at first; doubles up to 32 times that, varied by a fifth. Then one
+    /// probe, then twice as many calls at once with each success. Default 3 s.
     #[serde(with = "crate::config::human")]
     pub eject_for: Duration,
+    /// An endpoint that has not been called for so long gets one call, to learn how it does. Default
+    /// 10 s.
+    #[serde(with = "crate::config::human")]
+    pub probe_idle_after: Duration,
+    /// What may be spent. Default unlimited.
+    pub budgets: Vec<Budget>,
+    /// A second policy that is only compared with the first, in the snapshot. Default none.
+    pub shadow: Option<RouterPolicy>,
     /// Seed of the tie-breaking; equal seeds decide equally. Default 0.
     pub seed: u64,
 }
@@ -64,12 +77,16 @@ impl Default for RouterConfig {
     fn default() -> Self {
         Self {
             policy: RouterPolicy::Adaptive,
-            decay: Duration::from_secs(10),
-            failure_penalty: Duration::from_secs(3),
-            price_weight: Duration::from_millis(60),
+            decay: Duration::from_secs(16),
+            failure_penalty: Duration::from_secs(1),
+            price_weight: Duration::from_millis(175),
             remote_penalty: Duration::from_millis(5),
             eject_after: 5,
-            eject_for: Duration::from_secs(5),
+            eject_rate: 0.5,
+            eject_for: Duration::from_secs(3),
+            probe_idle_after: Duration::from_secs(10),
+            budgets: Vec::new(),
+            shadow: None,
             seed: 0,
         }
     }
@@ -82,7 +99,11 @@ setters!(RouterConfig {
     price_weight: Duration,
     remote_penalty: Duration,
     eject_after: u32,
+    eject_rate: f64,
     eject_for: Duration,
+    probe_idle_after: Duration,
+    budgets: Vec<Budget>,
+    shadow: Option<RouterPolicy>,
     seed: u64,
 });
 
@@ -98,6 +119,11 @@ impl RouterConfig {
         faults.duration("price_weight", self.price_weight, Duration::ZERO..=MAX_DURATION);
         faults.duration("remote_penalty", self.remote_penalty, Duration::ZERO..=MAX_DURATION);
         faults.range("eject_after", self.eject_after, 1..=1_000_000);
+        faults.range("eject_rate", self.eject_rate, 0.01..=1.0);
+        faults.duration("probe_idle_after", self.probe_idle_after, Duration::from_millis(1)..=MAX_DURATION);
+        for (index, budget) in self.budgets.iter().enumerate() {
+            faults.nested(&format!("budgets[{index}]"), budget.validate());
+        }
         faults.duration("eject_for", self.eject_for, Duration::from_millis(1)..=MAX_DURATION);
         faults.finish()
     }

@@ -1,8 +1,10 @@
 //! A ranking that explains itself.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EndpointIndex, NoEndpoint};
+use super::{EndpointIndex, EndpointSpec, NoEndpoint};
 
 /// Why an endpoint is not a candidate now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +20,32 @@ pub enum WhyNot {
         /// Time until it is tried again.
         retry_after: Duration,
     },
+    /// It is new, or has just come back, and has as many calls under way as it may have now.
+    Ramping {
+        /// Calls under way.
+        in_flight: u32,
+    },
+    /// Its own rate limit is used up.
+    RateLimited {
+        /// Time until it accepts a call.
+        retry_after: Duration,
+    },
+    /// The budget is spent, and a call would cost.
+    OverBudget {
+        /// Time until the budget is full again.
+        retry_after: Duration,
+    },
 }
 
 impl WhyNot {
     /// When the endpoint may be callable again, from now.
     pub const fn retry_after(self) -> Duration {
         match self {
-            Self::BreakerOpen { retry_after } | Self::Ejected { retry_after } => retry_after,
+            Self::BreakerOpen { retry_after }
+            | Self::Ejected { retry_after }
+            | Self::RateLimited { retry_after }
+            | Self::OverBudget { retry_after } => retry_after,
+            Self::Ramping { .. } => Duration::ZERO,
         }
     }
 }
@@ -74,11 +95,12 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     ranked: Vec<Candidate>,
+    endpoints: Arc<[EndpointSpec]>,
 }
 
 impl Decision {
-    pub(super) fn new(ranked: Vec<Candidate>) -> Self {
-        Self { ranked }
+    pub(super) fn new(ranked: Vec<Candidate>, endpoints: Arc<[EndpointSpec]>) -> Self {
+        Self { ranked, endpoints }
     }
 
     /// The callable endpoints, best first.
@@ -91,18 +113,60 @@ impl Decision {
         &self.ranked
     }
 
+    /// The name of an endpoint of this decision.
+    pub fn name(&self, endpoint: EndpointIndex) -> &str {
+        self.endpoints.get(endpoint.0).map_or("?", |spec| &spec.name)
+    }
+
     /// The best endpoint.
     ///
     /// # Errors
     /// [`NoEndpoint`] with the earliest retry if none is callable.
     pub fn best(&self) -> Result<EndpointIndex, NoEndpoint> {
-        self.candidates()
-            .next()
-            .ok_or_else(|| NoEndpoint { endpoints: self.ranked.len(), retry_after: self.retry_after() })
+        self.candidates().next().ok_or_else(|| self.refusal())
+    }
+
+    pub(super) fn refusal(&self) -> NoEndpoint {
+        let refusal = NoEndpoint { endpoints: self.ranked.len(), retry_after: self.retry_after() };
+        tracing::warn!(%refusal, "no endpoint can be called");
+        refusal
     }
 
     /// The earliest time an endpoint that is set aside may be callable, from now.
     pub fn retry_after(&self) -> Option<Duration> {
         self.ranked.iter().filter_map(|candidate| candidate.why_not).map(WhyNot::retry_after).min()
+    }
+}
+
+/// One line an endpoint, best first: its terms, or why it is set aside.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, candidate) in self.ranked.iter().enumerate() {
+            let Terms { latency, failure, price, load, location, total } = candidate.terms;
+            let name = self.name(candidate.endpoint);
+            write!(
+                f,
+                "{}. {name}: {total:.4} = latency {latency:.4}, failure {failure:.4}, price {price:.4}",
+                place + 1
+            )?;
+            write!(f, ", load {load:.4}, location {location:.4}")?;
+            match candidate.why_not {
+                Some(why_not) => writeln!(f, "; set aside: {why_not}")?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BreakerOpen { retry_after } => write!(f, "breaker open for {retry_after:?}"),
+            Self::Ejected { retry_after } => write!(f, "ejected for {retry_after:?}"),
+            Self::Ramping { in_flight } => write!(f, "ramping, {in_flight} call(s) under way"),
+            Self::RateLimited { retry_after } => write!(f, "rate limit used up for {retry_after:?}"),
+            Self::OverBudget { retry_after } => write!(f, "budget spent for {retry_after:?}"),
+        }
     }
 }

@@ -38,6 +38,10 @@ pub struct EndpointSpec {
     /// Calls the endpoint serves at once before they queue. Default 16.
     #[serde(default = "concurrency")]
     pub concurrency: u32,
+    /// Calls a second it accepts, if that is known: the router keeps to it, half a second's worth at
+    /// once. Default unknown; the limiter finds it.
+    #[serde(default)]
+    pub rate_limit: Option<f64>,
     /// Whether it is in the host's own location. Default `false`.
     #[serde(default)]
     pub local: bool,
@@ -55,6 +59,7 @@ setters!(EndpointSpec {
     price: f64,
     free_quota: u64,
     concurrency: u32,
+    rate_limit: Option<f64>,
     local: bool,
     currency: Arc<str>,
 });
@@ -68,6 +73,7 @@ impl EndpointSpec {
             currency: units(),
             free_quota: 0,
             concurrency: concurrency(),
+            rate_limit: None,
             local: false,
         }
     }
@@ -81,6 +87,9 @@ impl EndpointSpec {
         let length = self.name.len();
         faults.require((1..=200).contains(&length), "name", format_args!("{length} bytes"), "1 to 200 bytes");
         faults.range("price", self.price, 0.0..=1e12);
+        if let Some(limit) = self.rate_limit {
+            faults.range("rate_limit", limit, 1e-5..=1e9);
+        }
         faults.range("concurrency", self.concurrency, 1..=1_000_000);
         faults.finish()
     }
@@ -101,4 +110,17 @@ impl Availability {
     pub fn new(breaker_open: Option<Duration>, permit_in: Duration) -> Self {
         Self { breaker_open, permit_in }
     }
+}
+
+/// Checks a whole list.
+pub(crate) fn validate_endpoints(endpoints: &[EndpointSpec]) -> Result<(), ConfigError> {
+    let mut faults = Faults::new();
+    faults.range("endpoints", endpoints.len(), 1..=10_000);
+    let mut names = std::collections::HashSet::new();
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let path = format!("endpoints[{index}]");
+        faults.nested(&path, endpoint.validate());
+        faults.require(names.insert(&endpoint.name), &format!("{path}.name"), &endpoint.name, "a name not used before");
+    }
+    faults.finish()
 }

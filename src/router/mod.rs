@@ -1,29 +1,41 @@
 //! Router: decides which endpoint gets the next call, and says why.
 //!
 //! ```text
-//! facts (config) + statistics (in flight, latency, failures) + availability (from the host)
-//!        -> score, pure -> Decision: every endpoint, best first, with its terms
-//! begin(endpoint) -> InFlight ticket -> finish(outcome) -> statistics
+//! facts (config) + statistics (in flight, latency, failures, health) + availability (from the host)
+//!        -> score, pure -> pick: the best endpoint, counted at once
+//!                       -> Decision: every endpoint, best first, with its terms
+//! pick or begin(endpoint) -> InFlight ticket -> finish(outcome) -> statistics
 //! ```
 //! Owns: the statistics of endpoints and the ranking. Locks: `state`, held for arithmetic only.
 //! Must not know: breakers and limiters; what they say arrives as plain [`Availability`].
 
+mod budget;
+mod builder;
 mod config;
 mod decision;
 mod endpoint;
 mod error;
+mod health;
+mod histogram;
 mod metrics;
 mod score;
+mod shadow;
 mod smart_router;
+mod snapshot;
 mod stats;
+mod table;
 #[cfg(test)]
 mod tests;
 mod ticket;
 
+pub use budget::Budget;
+pub use builder::RouterBuilder;
 pub use config::{RouterConfig, RouterPolicy};
 pub use decision::{Candidate, Decision, Terms, WhyNot};
+pub(crate) use endpoint::validate_endpoints;
 pub use endpoint::{Availability, EndpointIndex, EndpointSpec};
 pub use error::NoEndpoint;
-pub(crate) use smart_router::validate_endpoints;
-pub use smart_router::{EndpointSnapshot, RouterBuilder, RouterSnapshot, SmartRouter};
+pub use shadow::ShadowCounts;
+pub use smart_router::SmartRouter;
+pub use snapshot::{EndpointSnapshot, RouterSnapshot};
 pub use ticket::{CallOutcome, InFlight, Settlement};

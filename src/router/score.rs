@@ -5,19 +5,34 @@ use super::{Availability, EndpointSpec, RouterConfig, Terms};
 
 /// Latency assumed before the first call, in seconds.
 const UNKNOWN_LATENCY: f64 = 0.1;
+/// Standard deviations of latency counted on top of the mean.
+const TAIL: f64 = 0.83;
+/// Latencies that one call more than the endpoint's places costs, shared by the places: the wait of
+/// the call itself, and what it makes those behind it wait.
+const QUEUE: f64 = 5.0;
+/// From this share of the places on, and how much of a latency a full house costs: arrivals come in
+/// bunches.
+const BUSY: f64 = 0.5;
+const BUSY_COST: f64 = 0.18;
+/// Seconds a call in flight costs an endpoint with free places: it spreads equals, and no more.
+const SPREAD: f64 = 1e-6;
 
 /// Everything in seconds; lower is better.
+#[inline]
 pub(super) fn adaptive(
     spec: &EndpointSpec,
     stats: &EndpointStats,
     availability: Availability,
     config: &RouterConfig,
 ) -> Terms {
-    let tail = if stats.successes == 0 { UNKNOWN_LATENCY } else { stats.mean + stats.variance.max(0.0).sqrt() };
-    let load = f64::from(stats.in_flight) / f64::from(spec.concurrency);
-    // Below half load nothing queues; above it the wait grows like that of an M/M/c queue.
-    let congestion = 1.0 + load.powi(4) * 2.0 + (load - 1.0).max(0.0);
-    let latency = tail * congestion;
+    let (mean, deviation) =
+        if stats.is_known() { (stats.mean, stats.variance.max(0.0).sqrt()) } else { (UNKNOWN_LATENCY, 0.0) };
+    let places = f64::from(spec.concurrency);
+    let in_flight = f64::from(stats.in_flight);
+    let queued = (in_flight + 1.0 - places).max(0.0);
+    let busy = (in_flight / places - BUSY).max(0.0);
+    let congestion = mean * (QUEUE * queued / places + BUSY_COST * busy) + SPREAD * in_flight / places;
+    let latency = mean + TAIL * deviation + congestion;
     let failure = stats.failure_rate * config.failure_penalty.as_secs_f64();
     let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
     let load = availability.permit_in.as_secs_f64();
@@ -44,4 +59,15 @@ pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats) -> Terms {
     let location = if spec.local { 1.1 } else { 1.0 };
     let total = performance * (0.4 + 0.3 * cost + 0.2 * load + 0.1 * location);
     Terms { latency: performance, failure: 0.0, price: cost, load, location, total }
+}
+
+/// The rank of an endpoint under a policy: lower is better.
+pub(super) fn rank(policy: super::RouterPolicy, terms: &Terms, stats: &EndpointStats) -> f64 {
+    match policy {
+        super::RouterPolicy::Adaptive => terms.total,
+        super::RouterPolicy::SeedScore => -terms.total,
+        // An unknown endpoint is tried first.
+        super::RouterPolicy::Fastest => stats.percentiles().map_or(0.0, |[p50, ..]| p50),
+        super::RouterPolicy::RoundRobin => 0.0,
+    }
 }

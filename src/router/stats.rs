@@ -1,87 +1,103 @@
-//! Statistics of one endpoint, pure: decayed latency and failure rate, a window for percentiles,
-//! calls in flight, ejection.
+//! What a router has seen of one endpoint, pure: decayed latency and failure rate, a histogram, calls
+//! in flight, calls used and reserved of the free quota.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::RouterConfig;
+use super::health::Standing;
+use super::histogram::Histogram;
 use crate::clock::Tick;
 
-/// Latencies kept for the percentiles.
-const WINDOW: usize = 100;
-/// The back-off of an ejection doubles at most this often.
-const MAX_DOUBLINGS: u32 = 4;
+/// Least weight of a sample in the decayed latency, and its largest.
+const LIGHTEST: f64 = 0.02;
+const HEAVIEST: f64 = 0.5;
+/// Largest weight of a call in the failure rate.
+const HEAVIEST_FAILURE: f64 = 0.1;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct EndpointStats {
     pub(super) in_flight: u32,
     pub(super) calls: u64,
     pub(super) successes: u64,
-    pub(super) consecutive_failures: u32,
-    /// Decayed mean and variance of successful latencies, in seconds.
+    /// Decayed mean and variance of the latency, in seconds, of calls that did not queue.
     pub(super) mean: f64,
     pub(super) variance: f64,
+    samples: u64,
+    sampled_at: Tick,
     /// Decayed share of failures.
     pub(super) failure_rate: f64,
-    pub(super) ejected_until: Tick,
-    ejections: u32,
-    last_sample: Tick,
-    window: VecDeque<f64>,
+    failed_at: Tick,
+    pub(super) histogram: Histogram,
+    pub(super) standing: Standing,
+    /// Free calls used, and held by calls under way.
+    pub(super) free_used: u64,
+    pub(super) free_reserved: u64,
+    pub(super) charged_calls: u64,
+    /// The last pick, for probes of idle endpoints.
+    pub(super) picked_at: Tick,
+}
+
+/// How a call ended, for the statistics.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sample {
+    pub(super) latency: Duration,
+    pub(super) success: bool,
+    /// It found a free place at the endpoint, so that its latency is the endpoint's own.
+    pub(super) unqueued: bool,
+    /// In 0..1, for the jitter of an ejection.
+    pub(super) dice: f64,
 }
 
 impl EndpointStats {
+    pub(super) fn new(now: Tick) -> Self {
+        Self { picked_at: now, ..Self::default() }
+    }
+
     /// Books a finished call.
-    pub(super) fn record(&mut self, latency: Duration, success: bool, config: &RouterConfig, now: Tick) {
-        // The first sample of a rest weighs more than one of a burst; none weighs less than 2 %.
-        let gap = now.since(self.last_sample).as_secs_f64();
-        let weight =
-            if self.calls == 0 { 1.0 } else { (1.0 - (-gap / config.decay.as_secs_f64()).exp()).clamp(0.02, 0.5) };
-        self.last_sample = now;
+    pub(super) fn record(&mut self, sample: Sample, config: &RouterConfig, now: Tick) {
+        let seconds = sample.latency.as_secs_f64();
         self.calls += 1;
-        let failed = if success { 0.0 } else { 1.0 };
-        self.failure_rate += (failed - self.failure_rate) * weight.min(0.1);
-        if success {
-            self.record_latency(latency.as_secs_f64(), weight);
+        let weight = weight(now.since(self.failed_at), config).min(HEAVIEST_FAILURE);
+        self.failed_at = now;
+        self.failure_rate += (f64::from(u8::from(!sample.success)) - self.failure_rate) * weight;
+        // A failure that took long says how long one waits here; a quick one must not look fast.
+        if sample.unqueued && (sample.success || seconds > self.mean) {
+            self.record_latency(seconds, config, now);
+        }
+        if sample.success {
+            self.histogram.record(seconds, now);
             self.successes += 1;
-            (self.consecutive_failures, self.ejections) = (0, 0);
+            self.standing.succeeded();
         } else {
-            self.consecutive_failures = self.consecutive_failures.saturating_add(1);
-            // Calls that were under way when it was set aside say nothing new.
-            if self.consecutive_failures >= config.eject_after && now >= self.ejected_until {
-                let factor = 1 << self.ejections.min(MAX_DOUBLINGS);
-                self.ejected_until = now.after(config.eject_for.saturating_mul(factor));
-                self.ejections += 1;
-            }
+            self.standing.failed(self.failure_rate, self.calls, config, sample.dice, now);
         }
     }
 
     /// The same history without calls in flight: those belong to tickets of an older list.
     pub(super) fn at_rest(&self) -> Self {
-        Self { in_flight: 0, ..self.clone() }
+        Self { in_flight: 0, free_reserved: 0, ..self.clone() }
     }
 
-    fn record_latency(&mut self, seconds: f64, weight: f64) {
+    fn record_latency(&mut self, seconds: f64, config: &RouterConfig, now: Tick) {
         let difference = seconds - self.mean;
-        if self.successes == 0 {
-            (self.mean, self.variance) = (seconds, 0.0);
+        if self.samples == 0 {
+            (self.mean, self.variance) = (seconds, (seconds * 0.5) * (seconds * 0.5));
         } else {
+            let weight = weight(now.since(self.sampled_at), config);
             self.mean += difference * weight;
             self.variance = (1.0 - weight) * (self.variance + weight * difference * difference);
         }
-        if self.window.len() == WINDOW {
-            self.window.pop_front();
-        }
-        self.window.push_back(seconds);
+        self.samples += 1;
+        self.sampled_at = now;
     }
 
-    /// p50, p95, p99 of the last successful latencies, in seconds; `None` before the first.
+    pub(super) fn is_known(&self) -> bool {
+        self.samples > 0
+    }
+
+    /// p50, p95, p99 of the latest successful latencies, in seconds; `None` before the first.
     pub(super) fn percentiles(&self) -> Option<[f64; 3]> {
-        if self.window.is_empty() {
-            return None;
-        }
-        let mut sorted: Vec<f64> = self.window.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        Some([50, 95, 99].map(|percent| sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]))
+        (!self.histogram.is_empty()).then(|| [0.5, 0.95, 0.99].map(|share| self.histogram.quantile(share)))
     }
 
     /// Success share over the whole life; 1 before the first call.
@@ -91,6 +107,11 @@ impl EndpointStats {
 
     /// Whether the next call would be charged, should all that are under way succeed.
     pub(super) fn is_charged(&self, free_quota: u64) -> bool {
-        self.successes.saturating_add(u64::from(self.in_flight)) >= free_quota
+        self.free_used.saturating_add(self.free_reserved) >= free_quota
     }
+}
+
+/// The first sample of a rest weighs more than one of a burst.
+fn weight(gap: Duration, config: &RouterConfig) -> f64 {
+    (1.0 - (-gap.as_secs_f64() / config.decay.as_secs_f64()).exp()).clamp(LIGHTEST, HEAVIEST)
 }

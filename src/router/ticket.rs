@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::table::Hold;
 use super::{EndpointIndex, SmartRouter};
 use crate::clock::Tick;
 
@@ -37,30 +38,44 @@ pub struct InFlight<'a> {
     endpoint: EndpointIndex,
     generation: u64,
     started: Tick,
-    settled: bool,
+    hold: Hold,
 }
 
 impl<'a> InFlight<'a> {
-    pub(super) fn new(router: &'a SmartRouter, endpoint: EndpointIndex, generation: u64, started: Tick) -> Self {
-        Self { router, endpoint, generation, started, settled: false }
+    #[inline]
+    pub(super) fn new(
+        router: &'a SmartRouter,
+        endpoint: EndpointIndex,
+        generation: u64,
+        started: Tick,
+        hold: Hold,
+    ) -> Self {
+        Self { router, endpoint, generation, started, hold }
+    }
+
+    /// Which endpoint to call.
+    pub fn endpoint(&self) -> EndpointIndex {
+        self.endpoint
     }
 
     /// Says how the call ended; returns how long it took and what it cost.
-    pub fn finish(mut self, outcome: CallOutcome) -> Settlement {
-        self.settle(outcome)
+    #[inline]
+    #[expect(clippy::mem_forget, reason = "the outcome stands in for the drop; nothing here owns anything")]
+    pub fn finish(self, outcome: CallOutcome) -> Settlement {
+        let settlement = self.settle(outcome);
+        std::mem::forget(self);
+        settlement
     }
 
-    fn settle(&mut self, outcome: CallOutcome) -> Settlement {
-        self.settled = true;
-        self.router.settle(self.endpoint, self.generation, self.started, outcome)
+    #[inline]
+    fn settle(&self, outcome: CallOutcome) -> Settlement {
+        self.router.settle(self.endpoint, self.generation, self.started, self.hold, outcome)
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if !self.settled {
-            let failed = std::thread::panicking();
-            self.settle(if failed { CallOutcome::Failure } else { CallOutcome::Ignore });
-        }
+        let failed = std::thread::panicking();
+        self.settle(if failed { CallOutcome::Failure } else { CallOutcome::Ignore });
     }
 }

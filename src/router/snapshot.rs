@@ -1,0 +1,44 @@
+//! A router as data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::shadow::ShadowCounts;
+
+/// What a router knows, at one moment.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RouterSnapshot {
+    /// One entry an endpoint, in the order given.
+    pub endpoints: Vec<EndpointSnapshot>,
+    /// What the shadow policy would have done, if there is one.
+    pub shadow: Option<ShadowCounts>,
+}
+
+/// What a router knows of one endpoint.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EndpointSnapshot {
+    /// Name.
+    pub name: Arc<str>,
+    /// Calls on their way.
+    pub in_flight: u32,
+    /// Calls finished, without ignored ones.
+    pub calls: u64,
+    /// Calls that succeeded.
+    pub successes: u64,
+    /// Decayed share of failures, 0 to 1.
+    pub failure_rate: f64,
+    /// Median latency of the last successes.
+    pub p50: Duration,
+    /// 95th percentile.
+    pub p95: Duration,
+    /// 99th percentile.
+    pub p99: Duration,
+    /// Time until it is tried again after failures in a row.
+    pub ejected_for: Duration,
+    /// Price of the successful calls beyond the free quota.
+    pub cost: f64,
+    /// Free calls left.
+    pub free_quota_left: u64,
+}

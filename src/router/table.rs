@@ -1,0 +1,310 @@
+//! All a router knows, pure: (table, event, now) -> decision. The shell holds it under its lock.
+//!
+//! `costs` mirrors the adaptive score of each endpoint as its statistics are now, and `not_before` the
+//! tick until which it may not be called, so that a pick is one scan over two lists of numbers.
+//! Whatever changes an endpoint calls [`Table::update`].
+
+use std::sync::Arc;
+
+use super::budget::Purse;
+use super::health::Health;
+use super::shadow::Shadow;
+use super::stats::{EndpointStats, Sample};
+use super::{
+    Availability, CallOutcome, Candidate, EndpointIndex, EndpointSpec, RouterConfig, RouterPolicy, Terms, WhyNot, score,
+};
+use crate::clock::Tick;
+
+pub(super) struct Table {
+    pub(super) specs: Arc<[EndpointSpec]>,
+    pub(super) stats: Vec<EndpointStats>,
+    costs: Vec<f64>,
+    not_before: Vec<Tick>,
+    /// When a call to the endpoint keeps to its rate limit.
+    rate_free_at: Vec<Tick>,
+    purses: Vec<Purse>,
+    /// The earliest tick at which some idle endpoint is due for a probe.
+    next_probe: Tick,
+    turn: usize,
+    rng: fastrand::Rng,
+    pub(super) shadow: Option<Shadow>,
+}
+
+/// What a call that begins holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Hold {
+    /// A free call of the quota.
+    pub(super) is_free: bool,
+    /// What it will cost if it succeeds.
+    pub(super) price: f64,
+    /// It found a free place.
+    pub(super) unqueued: bool,
+}
+
+/// A scan's result.
+pub(super) enum Pick {
+    Endpoint(usize),
+    /// Nobody may be called.
+    None,
+}
+
+impl Table {
+    pub(super) fn new(specs: Vec<EndpointSpec>, config: &RouterConfig, now: Tick) -> Self {
+        let count = specs.len();
+        let mut table = Self {
+            specs: specs.into(),
+            stats: vec![EndpointStats::new(now); count],
+            costs: vec![0.0; count],
+            not_before: vec![Tick::default(); count],
+            rate_free_at: vec![Tick::default(); count],
+            purses: config.budgets.iter().map(Purse::new).collect(),
+            next_probe: now,
+            turn: 0,
+            rng: fastrand::Rng::with_seed(config.seed),
+            shadow: config.shadow.map(Shadow::new),
+        };
+        (0..count).for_each(|index| table.update(index, config, now));
+        table
+    }
+
+    /// Replaces the list; endpoints that keep their name keep their history.
+    pub(super) fn replace(
+        &mut self,
+        specs: Vec<EndpointSpec>,
+        config: &RouterConfig,
+        now: Tick,
+    ) -> Arc<[EndpointSpec]> {
+        let known = |spec: &EndpointSpec| self.specs.iter().position(|old| old.name == spec.name);
+        let fresh = || EndpointStats::new(now);
+        let places: Vec<Option<usize>> = specs.iter().map(known).collect();
+        self.stats = places.iter().map(|at| at.map_or_else(fresh, |at| self.stats[at].at_rest())).collect();
+        self.rate_free_at = places.iter().map(|at| at.map_or(Tick::default(), |at| self.rate_free_at[at])).collect();
+        self.costs = vec![0.0; specs.len()];
+        self.not_before = vec![Tick::default(); specs.len()];
+        let old = std::mem::replace(&mut self.specs, specs.into());
+        (0..self.specs.len()).for_each(|index| self.update(index, config, now));
+        self.next_probe = now;
+        old
+    }
+
+    /// Chooses an endpoint for one call; `except` is not asked.
+    #[inline]
+    pub(super) fn pick(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Pick {
+        if now >= self.next_probe {
+            if let Some(probe) = self.probe(except, config, now) {
+                return Pick::Endpoint(probe);
+            }
+        }
+        let mut best = (f64::INFINITY, usize::MAX, 1u32);
+        for (index, (cost, not_before)) in self.costs.iter().zip(&self.not_before).enumerate() {
+            if *cost > best.0 || *not_before > now || Some(index) == except {
+                continue;
+            }
+            // Equals fall at random, each with the same chance.
+            best.2 = if *cost < best.0 { 1 } else { best.2 + 1 };
+            if best.2 == 1 || self.rng.u32(0..best.2) == 0 {
+                (best.0, best.1) = (*cost, index);
+            }
+        }
+        match best.1 {
+            usize::MAX => self.last_resort(except, config, now),
+            index => Pick::Endpoint(index),
+        }
+    }
+
+    /// An endpoint that is due for a probe: new, out of its ejection, or idle for long.
+    #[cold]
+    fn probe(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Option<usize> {
+        let due = |table: &Self, index: usize| {
+            let stats = &table.stats[index];
+            let is_idle = stats.in_flight == 0 && now.since(stats.picked_at) >= config.probe_idle_after;
+            (is_idle || stats.standing.wants_probe(stats.in_flight, now))
+                && table.not_before[index] <= now
+                && Some(index) != except
+        };
+        let probe = (0..self.stats.len()).filter(|index| due(self, *index)).min_by_key(|i| self.stats[*i].picked_at);
+        if probe.is_none() {
+            // Nothing before the first idle time or ejection is over.
+            let next = self.stats.iter().map(|stats| match stats.standing.health {
+                Health::Ejected { until } if until > now => until,
+                _ => stats.picked_at.after(config.probe_idle_after),
+            });
+            self.next_probe = next.min().unwrap_or(Tick::MAX).max(now.after(std::time::Duration::from_millis(1)));
+        }
+        probe
+    }
+
+    /// Health is a preference: when nobody healthy can be called, the rest can, but not against a
+    /// rate limit or a budget.
+    #[cold]
+    fn last_resort(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Pick {
+        let possible = (0..self.stats.len()).filter(|index| {
+            Some(*index) != except
+                && self.rate_free_at[*index] <= now
+                && self.budget_wait(*index, config, now).is_zero()
+        });
+        let best = possible.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
+        best.map_or(Pick::None, Pick::Endpoint)
+    }
+
+    /// Counts a call that begins.
+    #[inline]
+    pub(super) fn begin(&mut self, index: usize, config: &RouterConfig, now: Tick) -> Hold {
+        let (spec, stats) = (&self.specs[index], &mut self.stats[index]);
+        let is_free = !stats.is_charged(spec.free_quota);
+        let unqueued = stats.in_flight < spec.concurrency;
+        let price = if is_free { 0.0 } else { spec.price };
+        stats.free_reserved += u64::from(is_free);
+        stats.in_flight += 1;
+        stats.picked_at = now;
+        if let Some(limit) = spec.rate_limit {
+            let interval = crate::clock::seconds(1.0 / limit);
+            // A burst of half a second, as vendors' buckets have.
+            let earliest = now.before(std::time::Duration::from_millis(500));
+            self.rate_free_at[index] = self.rate_free_at[index].max(earliest).after(interval);
+        }
+        for purse in &mut self.purses {
+            purse.hold(price, &spec.currency, now);
+        }
+        self.update(index, config, now);
+        Hold { is_free, price, unqueued }
+    }
+
+    /// Books a call that ends; what it cost.
+    #[inline]
+    pub(super) fn settle(
+        &mut self,
+        index: usize,
+        hold: Hold,
+        outcome: CallOutcome,
+        began: Tick,
+        config: &RouterConfig,
+        now: Tick,
+    ) -> f64 {
+        let (spec, stats) = (&self.specs[index], &mut self.stats[index]);
+        stats.in_flight = stats.in_flight.saturating_sub(1);
+        stats.free_reserved = stats.free_reserved.saturating_sub(u64::from(hold.is_free));
+        let success = outcome == CallOutcome::Success;
+        if success {
+            stats.free_used += u64::from(hold.is_free);
+            stats.charged_calls += u64::from(!hold.is_free);
+        } else {
+            for purse in &mut self.purses {
+                purse.give_back(hold.price, &spec.currency, began);
+            }
+        }
+        if outcome != CallOutcome::Ignore {
+            let sample = Sample { latency: now.since(began), success, unqueued: hold.unqueued, dice: self.rng.f64() };
+            let was = stats.standing;
+            stats.record(sample, config, now);
+            if stats.standing != was {
+                self.next_probe = now;
+            }
+        }
+        self.update(index, config, now);
+        if success { hold.price } else { 0.0 }
+    }
+
+    /// Ranks all endpoints, callable ones first.
+    pub(super) fn route(&mut self, availability: &[Availability], config: &RouterConfig, now: Tick) -> Vec<Candidate> {
+        let count = self.stats.len();
+        let first = self.turn % count.max(1);
+        if config.policy == RouterPolicy::RoundRobin {
+            self.turn = (first + 1) % count.max(1);
+        }
+        let mut ranked: Vec<(f64, Candidate)> = (0..count)
+            .map(|index| {
+                let availability = availability.get(index).copied().unwrap_or_default();
+                let terms = self.terms(index, availability, config);
+                let stats = &self.stats[index];
+                let in_turn = (index + count - first) % count;
+                let rank = match config.policy {
+                    RouterPolicy::RoundRobin => in_turn as f64,
+                    policy => score::rank(policy, &terms, stats),
+                };
+                // A probe goes first: the others stand behind it if it fails.
+                let is_due = stats.in_flight == 0 && now.since(stats.picked_at) >= config.probe_idle_after;
+                let wants_probe = stats.standing.wants_probe(stats.in_flight, now) || is_due;
+                let is_probe = config.policy == RouterPolicy::Adaptive && wants_probe;
+                let rank = if is_probe { f64::NEG_INFINITY } else { rank };
+                let why_not = self.why_not(index, availability, config, now);
+                (rank, Candidate { endpoint: EndpointIndex(index), terms, why_not })
+            })
+            .collect();
+        readmit_if_nobody_is_left(&mut ranked);
+        // Ties fall at random.
+        self.rng.shuffle(&mut ranked);
+        let is_set_aside = |candidate: &Candidate| candidate.why_not.is_some();
+        ranked.sort_by(|(a, x), (b, y)| is_set_aside(x).cmp(&is_set_aside(y)).then(a.total_cmp(b)));
+        let ranked: Vec<Candidate> = ranked.into_iter().map(|(_, candidate)| candidate).collect();
+        if let Some(shadow) = &mut self.shadow {
+            shadow.compare(&ranked, &self.specs, &self.stats, config);
+        }
+        ranked
+    }
+
+    pub(super) fn terms(&self, index: usize, availability: Availability, config: &RouterConfig) -> Terms {
+        match config.policy {
+            RouterPolicy::SeedScore => score::seed(&self.specs[index], &self.stats[index]),
+            _ => score::adaptive(&self.specs[index], &self.stats[index], availability, config),
+        }
+    }
+
+    fn why_not(&self, index: usize, availability: Availability, config: &RouterConfig, now: Tick) -> Option<WhyNot> {
+        let stats = &self.stats[index];
+        if let Some(retry_after) = availability.breaker_open {
+            return Some(WhyNot::BreakerOpen { retry_after });
+        }
+        let over_budget = self.budget_wait(index, config, now);
+        if !over_budget.is_zero() {
+            return Some(WhyNot::OverBudget { retry_after: over_budget });
+        }
+        let limited = self.rate_free_at[index].since(now);
+        if !limited.is_zero() {
+            return Some(WhyNot::RateLimited { retry_after: limited });
+        }
+        match stats.standing.wait(stats.in_flight, now) {
+            Some(wait) if wait.is_zero() => None,
+            Some(retry_after) => Some(WhyNot::Ejected { retry_after }),
+            None => Some(WhyNot::Ramping { in_flight: stats.in_flight }),
+        }
+    }
+
+    fn budget_wait(&self, index: usize, config: &RouterConfig, now: Tick) -> std::time::Duration {
+        let (spec, stats) = (&self.specs[index], &self.stats[index]);
+        if config.budgets.is_empty() || !stats.is_charged(spec.free_quota) {
+            return std::time::Duration::ZERO;
+        }
+        self.purses.iter().map(|purse| purse.wait(spec.price, &spec.currency, now)).max().unwrap_or_default()
+    }
+
+    /// Mirrors an endpoint into the lists of numbers.
+    fn update(&mut self, index: usize, config: &RouterConfig, now: Tick) {
+        let stats = &self.stats[index];
+        let terms = self.terms(index, Availability::default(), config);
+        let cost = match config.policy {
+            RouterPolicy::RoundRobin => stats.picked_at.0 as f64,
+            policy => score::rank(policy, &terms, stats),
+        };
+        let by_health = match stats.standing.wait(stats.in_flight, now) {
+            Some(wait) => now.after(wait),
+            None => Tick::MAX,
+        };
+        let by_budget = now.after(self.budget_wait(index, config, now));
+        // "Now" is no bound: another thread's reading may be a little older.
+        let bound = |at: Tick| if at <= now { Tick::default() } else { at };
+        self.not_before[index] = bound(by_health).max(bound(by_budget)).max(bound(self.rate_free_at[index]));
+        self.costs[index] = if cost.is_nan() { f64::MAX } else { cost };
+    }
+}
+
+/// Health is a preference, not a verdict: when nobody else can be called, the ejected can.
+fn readmit_if_nobody_is_left(ranked: &mut [(f64, Candidate)]) {
+    if ranked.iter().all(|(_, candidate)| candidate.why_not.is_some()) {
+        for (_, candidate) in ranked.iter_mut() {
+            if matches!(candidate.why_not, Some(WhyNot::Ejected { .. } | WhyNot::Ramping { .. })) {
+                candidate.why_not = None;
+            }
+        }
+    }
+}
