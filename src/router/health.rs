@@ -69,8 +69,15 @@ impl Standing {
             && match self.health {
                 Health::Live => false,
                 Health::Ejected { until } => now >= until,
-                Health::Ramp { allowed } => allowed == 1,
+                // One try; after a failure it waits until it has been idle.
+                Health::Ramp { allowed } => allowed == 1 && self.consecutive_failures == 0,
             }
+    }
+
+    /// What a row of failures says: nothing for one, a seventh for two, a third for four.
+    pub(super) fn streak(self) -> f64 {
+        let row = f64::from(self.consecutive_failures);
+        (row - 1.0).max(0.0) / (row + 5.0)
     }
 
     pub(super) fn succeeded(&mut self) {

@@ -33,7 +33,7 @@ pub(super) fn adaptive(
     let busy = (in_flight / places - BUSY).max(0.0);
     let congestion = mean * (QUEUE * queued / places + BUSY_COST * busy) + SPREAD * in_flight / places;
     let latency = mean + TAIL * deviation + congestion;
-    let failure = stats.failure_rate * config.failure_penalty.as_secs_f64();
+    let failure = stats.expected_failures() * config.failure_penalty.as_secs_f64();
     let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
     let load = availability.permit_in.as_secs_f64();
     let location = if spec.local { 0.0 } else { config.remote_penalty.as_secs_f64() };

@@ -83,12 +83,19 @@ impl EndpointStats {
         if self.samples == 0 {
             (self.mean, self.variance) = (seconds, (seconds * 0.5) * (seconds * 0.5));
         } else {
-            let weight = weight(now.since(self.sampled_at), config);
+            // A plain mean at first: the guess of the variance must not last.
+            let by_count = 1.0 / (self.samples as f64 + 1.0);
+            let weight = weight(now.since(self.sampled_at), config).max(by_count);
             self.mean += difference * weight;
             self.variance = (1.0 - weight) * (self.variance + weight * difference * difference);
         }
         self.samples += 1;
         self.sampled_at = now;
+    }
+
+    /// Share of failures to expect: the decayed rate, or what a row of failures says.
+    pub(super) fn expected_failures(&self) -> f64 {
+        self.failure_rate.max(self.standing.streak())
     }
 
     pub(super) fn is_known(&self) -> bool {

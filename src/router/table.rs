@@ -30,6 +30,9 @@ pub(super) struct Table {
     pub(super) shadow: Option<Shadow>,
 }
 
+/// Puts probes before all others, in the order of their scores.
+const PROBE_FIRST: f64 = 1e12;
+
 /// What a call that begins holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Hold {
@@ -122,7 +125,9 @@ impl Table {
                 && table.not_before[index] <= now
                 && Some(index) != except
         };
-        let probe = (0..self.stats.len()).filter(|index| due(self, *index)).min_by_key(|i| self.stats[*i].picked_at);
+        let probe = (0..self.stats.len()).filter(|index| due(self, *index));
+        // The cheapest first, as always.
+        let probe = probe.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
         if probe.is_none() {
             // Nothing before the first idle time or ejection is over.
             let next = self.stats.iter().map(|stats| match stats.standing.health {
@@ -226,16 +231,19 @@ impl Table {
                 let is_due = stats.in_flight == 0 && now.since(stats.picked_at) >= config.probe_idle_after;
                 let wants_probe = stats.standing.wants_probe(stats.in_flight, now) || is_due;
                 let is_probe = config.policy == RouterPolicy::Adaptive && wants_probe;
-                let rank = if is_probe { f64::NEG_INFINITY } else { rank };
+                let rank = if is_probe { rank - PROBE_FIRST } else { rank };
                 let why_not = self.why_not(index, availability, config, now);
                 (rank, Candidate { endpoint: EndpointIndex(index), terms, why_not })
             })
             .collect();
         readmit_if_nobody_is_left(&mut ranked);
-        // Ties fall at random.
+        // Ties fall at random, those of probes in the order of the list.
         self.rng.shuffle(&mut ranked);
         let is_set_aside = |candidate: &Candidate| candidate.why_not.is_some();
-        ranked.sort_by(|(a, x), (b, y)| is_set_aside(x).cmp(&is_set_aside(y)).then(a.total_cmp(b)));
+        ranked.sort_by(|(a, x), (b, y)| {
+            let by_place = || if *a < 0.0 { x.endpoint.cmp(&y.endpoint) } else { std::cmp::Ordering::Equal };
+            is_set_aside(x).cmp(&is_set_aside(y)).then(a.total_cmp(b)).then_with(by_place)
+        });
         let ranked: Vec<Candidate> = ranked.into_iter().map(|(_, candidate)| candidate).collect();
         if let Some(shadow) = &mut self.shadow {
             shadow.compare(&ranked, &self.specs, &self.stats, config);

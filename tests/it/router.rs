@@ -86,7 +86,12 @@ fn a_burst_of_failures_ejects_once() {
     for ticket in tickets {
         ticket.finish(CallOutcome::Failure);
     }
-    assert_eq!(router.snapshot().endpoints[0].ejected_for, S(5));
+    assert!(about(router.snapshot().endpoints[0].ejected_for, S(5)));
+}
+
+/// An ejection is varied by a fifth.
+fn about(time: Duration, expected: Duration) -> bool {
+    time >= expected.mul_f64(0.79) && time <= expected.mul_f64(1.21)
 }
 
 #[test]
@@ -97,25 +102,27 @@ fn failures_in_a_row_eject_with_growing_time_and_never_the_last() {
         call(&router, &time, 0, MS(1), CallOutcome::Failure);
     }
     let decision = router.route(&[]);
-    assert_eq!(decision.explain()[1].why_not, Some(WhyNot::Ejected { retry_after: S(5) }));
+    assert!(matches!(decision.explain()[1].why_not, Some(WhyNot::Ejected { retry_after }) if about(retry_after, S(5))));
     assert_eq!(decision.candidates().collect::<Vec<_>>(), [EndpointIndex(1)]);
     for _ in 0..3 {
         call(&router, &time, 1, MS(1), CallOutcome::Failure);
     }
     assert_eq!(router.route(&[]).candidates().count(), 2, "with everybody ejected, everybody is tried");
-    time.advance(S(5));
+    time.advance(S(6));
     // The first failed call after it is enough, and calls that were under way then add nothing.
     let under_way = router.begin(EndpointIndex(0));
     call(&router, &time, 0, MS(1), CallOutcome::Failure);
     under_way.finish(CallOutcome::Failure);
     let ejected_for = router.snapshot().endpoints[0].ejected_for;
-    assert_eq!(ejected_for, S(10));
+    assert!(about(ejected_for, S(10)));
     time.advance(ejected_for);
-    call(&router, &time, 0, MS(1), CallOutcome::Success);
+    for _ in 0..8 {
+        call(&router, &time, 0, MS(1), CallOutcome::Success);
+    }
     for _ in 0..3 {
         call(&router, &time, 0, MS(1), CallOutcome::Failure);
     }
-    assert_eq!(router.snapshot().endpoints[0].ejected_for, S(5), "a success forgets the back-off");
+    assert!(about(router.snapshot().endpoints[0].ejected_for, S(5)), "a full recovery forgets the back-off");
 }
 
 #[test]
@@ -203,7 +210,11 @@ fn endpoints_change_at_run_time_and_old_tickets_touch_no_new_statistics() {
     router.set_endpoints(named(&["b", "c"])).unwrap();
     old.finish(CallOutcome::Failure);
     let snapshot = router.snapshot();
-    assert_eq!((snapshot.endpoints[0].calls, snapshot.endpoints[0].p50), (1, MS(30)), "b keeps its statistics");
+    assert_eq!(
+        (snapshot.endpoints[0].calls, snapshot.endpoints[0].p50.as_millis() / 10),
+        (1, 3),
+        "b keeps its statistics"
+    );
     assert_eq!((snapshot.endpoints[1].calls, snapshot.endpoints[1].in_flight), (0, 0));
     assert!(router.set_endpoints(named(&["x", "x"])).is_err());
     assert_eq!(router.endpoints().len(), 2, "a refused list changes nothing");
