@@ -17,7 +17,10 @@ mod router;
 mod sync;
 mod tally;
 
-pub use batch::{BatchBuilder, BatchConfig, BatchMode, BatchProcessor, BatchReport, ItemError};
+pub use batch::{
+    BatchBuilder, BatchConfig, BatchJob, BatchMode, BatchProcessor, BatchReport, BatchStream, CallScope, CancelToken,
+    ItemError, WhenFull,
+};
 pub use breaker::{
     BreakerBuilder, BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, BreakerTier, CallPermit,
     CallVerdict, CircuitBreaker, Open, OpenReason, RateWindow, Settled, WindowCounts, WindowSize,

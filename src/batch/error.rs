@@ -21,12 +21,18 @@ pub enum ItemError<E> {
     /// The deadline of the run passed before the item was started.
     #[error("not started before the deadline of the batch")]
     NotStarted,
-    /// All workers are stuck in calls past their time-out.
-    #[error("not started: {abandoned} worker(s) stuck, none left")]
+    /// All workers, or all places at the source, are held by calls past their time-out.
+    #[error("not started: {abandoned} call(s) stuck, no place left")]
     Saturated {
-        /// Stuck workers.
+        /// Stuck calls.
         abandoned: usize,
     },
+    /// The queue had no room.
+    #[error("not started: the queue is full")]
+    QueueFull,
+    /// The job was cancelled before the item was started.
+    #[error("not started: cancelled")]
+    Cancelled,
     /// The processor was shut down.
     #[error("not started: shutting down")]
     ShuttingDown,

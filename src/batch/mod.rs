@@ -1,23 +1,31 @@
 //! Batch processor: many calls at once, each with its own time-out, none able to hold up the rest.
 //!
 //! ```text
-//! run(items) -> drainers in the pool's queue -> worker runs one item, drainer goes to the back
-//!    |                                              | hangs past the item time-out
-//!    +-- the caller waits, watches the clocks ------+--> TimedOut, worker abandoned and replaced
+//! items -> lanes by source -> a place at the source -> worker runs one item, drainer goes to the back
+//!    |     (room in the queue)                          | hangs past the item time-out
+//!    +-- the caller pulls, waits, watches the clocks ----+--> TimedOut, worker abandoned and replaced
 //! ```
-//! Owns: a worker pool. Locks: `progress`, one a run, held for bookkeeping only; the pool's own.
+//! Owns: a worker pool. Locks: `progress`, one a job, held for bookkeeping only; `shared` of the
+//! places, after it; the pool's own.
 //! Must not know: caches, routers, what a call does.
 
+mod cancel;
 mod config;
 mod error;
+mod job;
 mod metrics;
 mod processor;
 mod report;
 mod run;
+mod scope;
+mod slots;
 #[cfg(test)]
 mod tests;
 
-pub use config::{BatchConfig, BatchMode};
+pub use cancel::CancelToken;
+pub use config::{BatchConfig, BatchMode, WhenFull};
 pub use error::ItemError;
+pub use job::{BatchJob, BatchStream};
 pub use processor::{BatchBuilder, BatchProcessor};
 pub use report::BatchReport;
+pub use scope::CallScope;

@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cancel::CancelToken;
 use super::metrics::BatchMetrics;
-use super::run::Run;
-use super::{BatchConfig, BatchMode, BatchReport, ItemError};
+use super::run::Terms;
+use super::slots::Slots;
+use super::{BatchConfig, BatchJob, BatchMode, BatchReport, CallScope, WhenFull};
 use crate::clock::{Clock, Deadline};
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
-use crate::pool::{PoolSnapshot, Refusal, ShutdownReport, WorkerPool};
+use crate::pool::{PoolSnapshot, ShutdownReport, WorkerPool};
 
 /// Runs many calls at once on its own threads.
 ///
@@ -32,6 +34,7 @@ pub struct BatchProcessor {
     clock: Clock,
     metrics: BatchMetrics,
     pool: Arc<WorkerPool>,
+    slots: Arc<Slots>,
 }
 
 impl BatchProcessor {
@@ -54,10 +57,10 @@ impl BatchProcessor {
     }
 
     /// Calls `call` for every item; returns when each has a result. The deadline given to a call is
-    /// the earlier of its own time-out and that of the run.
+    /// the earlier of its own time-out and that of the run. [`job`](Self::job) has more terms.
     ///
     /// # Panics
-    /// Panics of `call` become [`ItemError::Panicked`].
+    /// Panics of `call` become [`ItemError::Panicked`](super::ItemError::Panicked).
     pub fn run<K, T, E>(
         &self,
         items: Vec<K>,
@@ -65,40 +68,19 @@ impl BatchProcessor {
         call: impl Fn(&K, Deadline) -> Result<T, E> + Send + Sync + 'static,
     ) -> BatchReport<T, E>
     where
-        K: Send + Sync + 'static,
+        K: Send + 'static,
         T: Send + 'static,
         E: Send + 'static,
     {
-        self.run_with_progress(items, deadline, |_done, _total| {}, call)
+        self.job(move |item: &K, scope: &CallScope| call(item, scope.deadline())).deadline(deadline).run(items)
     }
 
-    /// As [`run`](Self::run); `progress` is called on this thread with the number of items done and
-    /// their total.
-    ///
-    /// # Panics
-    /// A panic of `progress` goes on; the items go on too, their results are dropped.
-    pub fn run_with_progress<K, T, E>(
-        &self,
-        items: Vec<K>,
-        deadline: Deadline,
-        mut progress: impl FnMut(usize, usize),
-        call: impl Fn(&K, Deadline) -> Result<T, E> + Send + Sync + 'static,
-    ) -> BatchReport<T, E>
+    /// Puts a job together: sub-limits by source, cancellation, pacing, results as they come.
+    pub fn job<K, T, E, F>(&self, call: F) -> BatchJob<'_, K, F>
     where
-        K: Send + Sync + 'static,
-        T: Send + 'static,
-        E: Send + 'static,
+        F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
     {
-        let (started, total) = (self.clock.now(), items.len());
-        let run = Run::new(items, call, self.clock.clone(), deadline, self.config.item_timeout);
-        let progress = |done| progress(done, total);
-        if self.config.mode == BatchMode::Serial || self.pool.is_worker() || !self.start(&run, total) {
-            run.run_here(|| self.pool.is_closed(), progress);
-        } else {
-            run.watch(&self.pool, self.config.max_abandoned, || self.rest(), progress);
-        }
-        self.metrics.set(self.pool.snapshot());
-        BatchReport { results: run.take_results(), elapsed: self.clock.now().since(started) }
+        BatchJob::new(self, call)
     }
 
     /// Threads of the pool at this moment.
@@ -106,36 +88,52 @@ impl BatchProcessor {
         self.pool.snapshot()
     }
 
-    /// Refuses new runs, lets items that run end until `within` is over, and fails the rest.
+    /// Refuses new items, runs out what waits until `within` is over, and fails the rest with
+    /// [`ItemError::ShuttingDown`](super::ItemError::ShuttingDown). Never waits for a hung call.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
-        self.pool.shutdown(within)
+        let report = self.pool.shutdown(within);
+        ShutdownReport { cancelled: self.slots.queued(), ..report }
     }
 
-    /// Queues the drainers; `false` if the system gives no thread at all.
-    fn start<K, T, E, F>(&self, run: &Arc<Run<K, T, E, F>>, total: usize) -> bool
-    where
-        K: Send + Sync + 'static,
-        T: Send + 'static,
-        E: Send + 'static,
-        F: Fn(&K, Deadline) -> Result<T, E> + Send + Sync + 'static,
-    {
-        for nth in 0..self.config.workers.min(total) {
-            match run.add_drainer(&self.pool) {
-                Ok(()) => {}
-                Err(Refusal::NoThread) if nth == 0 => return false,
-                Err(_) => break,
-            }
+    pub(super) fn terms(&self, deadline: Deadline, cancel: CancelToken) -> Terms {
+        Terms {
+            clock: self.clock.clone(),
+            deadline,
+            item_timeout: self.config.item_timeout,
+            workers: self.config.workers,
+            max_abandoned: self.config.max_abandoned,
+            cancel,
+            slots: Arc::clone(&self.slots),
+            pool: Arc::downgrade(&self.pool),
         }
+    }
+
+    /// Whether items run on the caller's thread: the old way, or a job inside a job, which must not
+    /// wait for the workers that wait for it.
+    pub(super) fn is_inline(&self) -> bool {
+        self.config.mode == BatchMode::Serial || self.pool.is_worker()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
+    /// Items of one job that may wait, run, or have ended unread.
+    pub(super) fn window(&self) -> usize {
+        self.config.max_queued + self.config.workers
+    }
+
+    pub(super) fn when_full(&self) -> WhenFull {
+        self.config.when_full
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Shows the pool in the metrics.
+    pub(super) fn show(&self) {
         self.metrics.set(self.pool.snapshot());
-        true
-    }
-
-    fn rest<E>(&self) -> ItemError<E> {
-        if self.pool.is_closed() {
-            ItemError::ShuttingDown
-        } else {
-            ItemError::Saturated { abandoned: self.pool.snapshot().abandoned }
-        }
     }
 }
 
@@ -183,6 +181,11 @@ impl BatchBuilder {
         let pool = WorkerPool::new(Arc::clone(&self.name), self.clock.clone(), self.config.workers, usize::MAX);
         Ok(BatchProcessor {
             metrics: BatchMetrics::new(&self.metrics, &self.name),
+            slots: Arc::new(Slots::new(
+                self.config.per_source,
+                self.config.source_limits.clone(),
+                self.config.max_queued,
+            )),
             config: self.config,
             clock: self.clock,
             pool: Arc::new(pool),

@@ -1,42 +1,69 @@
-//! One run: its items, who works on them, and the watch over their clocks.
+//! One job at work: its waiting items, who works on them, and the watch over their clocks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::ItemError;
+use super::cancel::CancelToken;
+use super::slots::{Slots, Wake};
+use super::{CallScope, ItemError};
 use crate::clock::{Clock, Deadline, Tick};
+use crate::name::Name;
 use crate::pool::{Refusal, WorkerJob, WorkerPool};
 use crate::sync::{Condvar, Mutex};
 
-type ItemResult<T, E> = Result<T, ItemError<E>>;
+pub(super) type ItemResult<T, E> = Result<T, ItemError<E>>;
 
-pub(super) struct Run<K, T, E, F> {
-    pub(super) items: Vec<K>,
-    pub(super) call: F,
+/// What a job works with.
+pub(super) struct Terms {
     pub(super) clock: Clock,
     pub(super) deadline: Deadline,
     pub(super) item_timeout: Duration,
-    progress: Mutex<Progress<T, E>>,
+    pub(super) workers: usize,
+    pub(super) max_abandoned: usize,
+    pub(super) cancel: CancelToken,
+    pub(super) slots: Arc<Slots>,
+    pub(super) pool: Weak<WorkerPool>,
+}
+
+pub(super) struct Run<K, T, E, F> {
+    call: F,
+    pub(super) terms: Terms,
+    progress: Mutex<Progress<K, T, E>>,
     changed: Condvar,
 }
 
-struct Progress<T, E> {
-    results: Vec<Option<ItemResult<T, E>>>,
-    /// The first item nobody has started.
-    next: usize,
-    done: usize,
-    running: HashMap<usize, (Option<WorkerJob>, Tick)>,
+struct Progress<K, T, E> {
+    /// Items that wait, by source; the first lane has none.
+    lanes: Vec<Lane<K>>,
+    by_source: HashMap<Name, usize>,
+    /// The lane to look at first.
+    turn: usize,
+    pending: usize,
+    finished: VecDeque<(usize, ItemResult<T, E>)>,
+    running: HashMap<usize, Running>,
     /// Drainers queued or at work; a hung one no longer counts.
     drainers: usize,
 }
 
+struct Lane<K> {
+    source: Option<Name>,
+    items: VecDeque<(usize, K)>,
+}
+
+struct Running {
+    job: Option<WorkerJob>,
+    started: Tick,
+    source: Option<Name>,
+}
+
 /// What one turn of a drainer did.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     /// There may be more to do.
     Again,
-    /// All items are started, or this worker was given up on.
+    /// Nothing can be started, or this worker was given up on.
     Over,
 }
 
@@ -52,30 +79,71 @@ impl<K, T, E, F> Drop for Drainer<K, T, E, F> {
     }
 }
 
+impl<K: Send, T: Send, E: Send, F: Send + Sync> Wake for Run<K, T, E, F> {
+    fn wake(&self) {
+        // Whoever has looked under the lock is waiting by now.
+        drop(self.progress.lock());
+        self.changed.notify_all();
+    }
+}
+
 impl<K, T, E, F> Run<K, T, E, F>
 where
-    K: Send + Sync + 'static,
+    K: Send + 'static,
     T: Send + 'static,
     E: Send + 'static,
-    F: Fn(&K, Deadline) -> Result<T, E> + Send + Sync + 'static,
+    F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
 {
-    pub(super) fn new(items: Vec<K>, call: F, clock: Clock, deadline: Deadline, item_timeout: Duration) -> Arc<Self> {
-        let results = items.iter().map(|_| None).collect();
-        Arc::new(Self {
-            items,
-            call,
-            clock,
-            deadline,
-            item_timeout,
-            progress: Mutex::new(Progress { results, next: 0, done: 0, running: HashMap::new(), drainers: 0 }),
-            changed: Condvar::new(),
-        })
+    pub(super) fn new(call: F, terms: Terms) -> Arc<Self> {
+        let progress = Progress {
+            lanes: vec![Lane { source: None, items: VecDeque::new() }],
+            by_source: HashMap::new(),
+            turn: 0,
+            pending: 0,
+            finished: VecDeque::new(),
+            running: HashMap::new(),
+            drainers: 0,
+        };
+        let run = Arc::new(Self { call, terms, progress: Mutex::new(progress), changed: Condvar::new() });
+        let waker: Arc<dyn Wake> = Arc::clone(&run) as Arc<dyn Wake>;
+        run.terms.slots.wakes(Arc::downgrade(&waker));
+        run.terms.cancel.wakes(Arc::downgrade(&waker));
+        run
     }
 
-    /// Puts one more drainer into the queue.
-    pub(super) fn add_drainer(self: &Arc<Self>, pool: &Arc<WorkerPool>) -> Result<(), Refusal> {
-        self.progress.lock().drainers += 1;
-        Self::enqueue(pool, Drainer(Some(Arc::clone(self))))
+    /// Adds an item that waits for a worker; its room in the queue is taken.
+    pub(super) fn push(&self, index: usize, item: K, source: Option<Name>) {
+        let mut progress = self.progress.lock();
+        let lane = progress.lane(source);
+        progress.lanes[lane].items.push_back((index, item));
+        progress.pending += 1;
+    }
+
+    /// Items that wait, run, or have ended and were not fetched.
+    pub(super) fn unfetched(&self) -> usize {
+        let progress = self.progress.lock();
+        progress.pending + progress.running.len() + progress.finished.len()
+    }
+
+    /// Queues drainers for what waits.
+    ///
+    /// # Errors
+    /// The pool's refusal, if nobody is at work.
+    pub(super) fn man(self: &Arc<Self>) -> Result<(), Refusal> {
+        let Some(pool) = self.terms.pool.upgrade() else { return Err(Refusal::Closed) };
+        loop {
+            let mut progress = self.progress.lock();
+            let wanted = progress.pending.min(self.terms.workers);
+            if progress.drainers >= wanted {
+                return Ok(());
+            }
+            let is_first = progress.drainers == 0;
+            progress.drainers += 1;
+            drop(progress);
+            if let Err(refusal) = Self::enqueue(&pool, Drainer(Some(Arc::clone(self)))) {
+                return if is_first { Err(refusal) } else { Ok(()) };
+            }
+        }
     }
 
     fn enqueue(pool: &Arc<WorkerPool>, mut drainer: Drainer<K, T, E, F>) -> Result<(), Refusal> {
@@ -84,11 +152,21 @@ where
         let job = Box::new(move || {
             let Some(run) = drainer.0.take() else { return };
             let job = weak.upgrade().and_then(|pool| pool.current_job());
-            match (run.turn(job), weak.upgrade()) {
-                // At the back of the queue, so that other runs get their turn.
-                (Turn::Again, Some(pool)) => drop(Self::enqueue(&pool, Drainer(Some(run)))),
-                (Turn::Again, None) => drop(Drainer(Some(run))),
-                (Turn::Over, _) => {}
+            while run.turn(job) == Turn::Again {
+                let Some(pool) = weak.upgrade() else { return drop(Drainer(Some(run))) };
+                if !pool.is_closed() {
+                    // At the back of the queue, so that other jobs get their turn.
+                    if Self::enqueue(&pool, Drainer(Some(Arc::clone(&run)))).is_ok() {
+                        return;
+                    }
+                    // Refused, it has taken itself off the count; this one goes on.
+                    run.progress.lock().drainers += 1;
+                }
+                // After a shutdown there is no queue; what waits is run out while there is time.
+                if !pool.runs_out() {
+                    return drop(Drainer(Some(run)));
+                }
+                pool.count_done();
             }
         });
         pool.submit(job).map_err(|(refusal, job)| {
@@ -99,38 +177,45 @@ where
 
     /// Runs the next item on this worker.
     fn turn(&self, job: Option<WorkerJob>) -> Turn {
-        let now = self.clock.now();
+        let now = self.terms.clock.now();
         let mut progress = self.progress.lock();
-        let index = progress.next;
-        if index >= self.items.len() || self.deadline.has_passed(now) {
+        let is_stopped = self.terms.deadline.has_passed(now) || self.terms.cancel.is_cancelled();
+        let next = if is_stopped { None } else { progress.next(&self.terms.slots) };
+        let Some((index, item, source)) = next else {
             progress.drainers -= 1;
             drop(progress);
             self.changed.notify_all();
             return Turn::Over;
-        }
-        progress.next += 1;
-        progress.running.insert(index, (job, now));
+        };
+        progress.running.insert(index, Running { job, started: now, source: source.clone() });
         drop(progress);
-        // The waiter may have to shorten its sleep to this item's time-out.
+        self.terms.slots.unqueue(1);
+        // The watch may have to shorten its sleep to this item's time-out.
         self.changed.notify_all();
-        let result = self.call_item(index, now);
+        let result = self.call(index, &item, now);
+        drop(item);
         let mut progress = self.progress.lock();
-        if progress.running.remove(&index).is_none() {
-            // Timed out meanwhile; drop the late result outside the lock.
+        let is_late = progress.running.remove(&index).is_none();
+        if is_late {
+            // Timed out meanwhile; the late result is dropped outside the lock.
             drop(progress);
             drop(result);
-            return Turn::Over;
+        } else {
+            progress.finished.push_back((index, result));
+            drop(progress);
+            self.changed.notify_all();
         }
-        progress.results[index] = Some(result);
-        progress.done += 1;
-        drop(progress);
-        self.changed.notify_all();
-        Turn::Again
+        if let Some(source) = source {
+            self.terms.slots.release(&source, is_late);
+        }
+        if is_late { Turn::Over } else { Turn::Again }
     }
 
-    fn call_item(&self, index: usize, started: Tick) -> ItemResult<T, E> {
-        let deadline = Deadline::at(started.after(self.item_timeout)).earlier(self.deadline);
-        match catch_unwind(AssertUnwindSafe(|| (self.call)(&self.items[index], deadline))) {
+    /// Calls for one item; a panic is an error of that item.
+    pub(super) fn call(&self, index: usize, item: &K, started: Tick) -> ItemResult<T, E> {
+        let deadline = Deadline::at(started.after(self.terms.item_timeout)).earlier(self.terms.deadline);
+        let scope = CallScope { deadline, cancel: self.terms.cancel.clone() };
+        match catch_unwind(AssertUnwindSafe(|| (self.call)(item, &scope))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(ItemError::Failed(error)),
             Err(_panic) => {
@@ -140,110 +225,140 @@ where
         }
     }
 
-    /// The old way: one item after the other on this thread.
-    pub(super) fn run_here(&self, is_closed: impl Fn() -> bool, mut progress: impl FnMut(usize)) {
-        for index in 0..self.items.len() {
-            let now = self.clock.now();
-            let result = if is_closed() {
-                Err(ItemError::ShuttingDown)
-            } else if self.deadline.has_passed(now) {
-                Err(ItemError::NotStarted)
-            } else {
-                self.call_item(index, now)
-            };
-            let mut state = self.progress.lock();
-            state.results[index] = Some(result);
-            state.done += 1;
-            drop(state);
-            progress(index + 1);
+    /// The next result, if there is one by `wake`; waits for it, times items out, and has their
+    /// workers replaced. `None` also when somebody has to look at what waits.
+    pub(super) fn next(self: &Arc<Self>, wake: Deadline) -> Option<(usize, ItemResult<T, E>)> {
+        let terms = &self.terms;
+        let mut progress = self.progress.lock();
+        if let Some(finished) = progress.finished.pop_front() {
+            return Some(finished);
+        }
+        let mut expired = progress.expire(terms.clock.now(), terms.item_timeout, terms.deadline);
+        if expired.is_empty() {
+            let until = progress.next_expiry(terms.item_timeout).earlier(terms.deadline).earlier(wake);
+            terms.clock.wait(&self.changed, &mut progress, until);
+            expired = progress.expire(terms.clock.now(), terms.item_timeout, terms.deadline);
+        }
+        let finished = progress.finished.pop_front();
+        drop(progress);
+        self.give_up(expired);
+        finished
+    }
+
+    /// Gives up on workers that hang, and has them replaced for what waits.
+    fn give_up(self: &Arc<Self>, expired: Vec<Running>) {
+        for Running { job, source, .. } in expired {
+            if let Some(source) = source {
+                self.terms.slots.hangs(&source);
+            }
+            if let (Some(job), Some(pool)) = (job, self.terms.pool.upgrade()) {
+                pool.abandon(job, self.terms.max_abandoned);
+            }
         }
     }
 
-    /// Waits for the end, times items out, and has their workers replaced. `rest` says what items
-    /// get that no drainer is left for.
-    pub(super) fn watch(
-        self: &Arc<Self>,
-        pool: &Arc<WorkerPool>,
-        max_abandoned: usize,
-        rest: impl Fn() -> ItemError<E>,
-        mut report: impl FnMut(usize),
-    ) {
-        let mut reported = 0;
-        loop {
-            let mut progress = self.progress.lock();
-            let now = self.clock.now();
-            let expired = progress.expire(now, self.item_timeout, self.deadline);
-            if expired.is_empty() && progress.done == reported && !progress.is_over(self.items.len()) {
-                let wake = progress.next_expiry(self.item_timeout).earlier(self.deadline);
-                self.clock.wait(&self.changed, &mut progress, wake);
-            }
-            if self.deadline.has_passed(self.clock.now()) {
-                progress.fill_rest(|| ItemError::NotStarted);
-            } else if progress.drainers == 0 && progress.running.is_empty() && expired.is_empty() {
-                progress.fill_rest(&rest);
-            }
-            let (done, is_over) = (progress.done, progress.is_over(self.items.len()));
-            let has_more = progress.next < self.items.len();
-            drop(progress);
-            for job in expired {
-                if job.is_some_and(|job| pool.abandon(job, max_abandoned)) && has_more {
-                    // Refused only at shutdown; then the rest is filled above.
-                    let _refused = self.add_drainer(pool);
+    /// Fails what waits and cannot be started any more.
+    pub(super) fn fail_hopeless(&self, refusal: Option<Refusal>) {
+        let terms = &self.terms;
+        let pool = terms.pool.upgrade();
+        let is_closed = pool.as_ref().is_none_or(|pool| pool.is_closed());
+        let mut progress = self.progress.lock();
+        let nobody_works = progress.drainers == 0 && progress.running.is_empty();
+        let mut failed = Vec::new();
+        if terms.cancel.is_cancelled() {
+            failed = progress.fail_all(|| ItemError::Cancelled);
+        } else if terms.deadline.has_passed(terms.clock.now()) {
+            failed = progress.fail_all(|| ItemError::NotStarted);
+        } else if progress.drainers == 0 && is_closed {
+            failed = progress.fail_all(|| ItemError::ShuttingDown);
+        } else if nobody_works && refusal == Some(Refusal::Saturated) {
+            let abandoned = pool.map_or(0, |pool| pool.snapshot().abandoned);
+            failed = progress.fail_all(|| ItemError::Saturated { abandoned });
+        } else {
+            for lane in 0..progress.lanes.len() {
+                let stuck = progress.lanes[lane].source.as_ref().and_then(|source| terms.slots.saturated(source));
+                if let Some(abandoned) = stuck.filter(|_| !progress.lanes[lane].items.is_empty()) {
+                    failed.extend(progress.fail_lane(lane, || ItemError::Saturated { abandoned }));
                 }
             }
-            if done != reported {
-                reported = done;
-                report(done);
-            }
-            if is_over {
-                return;
-            }
         }
+        drop(progress);
+        terms.slots.unqueue(failed.len());
+        // The host's items, dropped outside the lock.
+        drop(failed);
     }
 
-    /// The results so far; what is missing was not started.
-    pub(super) fn take_results(&self) -> Vec<ItemResult<T, E>> {
-        let results = std::mem::take(&mut self.progress.lock().results);
-        results.into_iter().map(|result| result.unwrap_or(Err(ItemError::NotStarted))).collect()
+    /// Drops what waits, at the end of a stream that nobody reads any more.
+    pub(super) fn forget_rest(&self) {
+        let mut progress = self.progress.lock();
+        let rest = progress.fail_all(|| ItemError::Cancelled);
+        let unread = std::mem::take(&mut progress.finished);
+        drop(progress);
+        self.terms.slots.unqueue(rest.len());
+        drop((rest, unread));
     }
 }
 
-impl<T, E> Progress<T, E> {
-    fn is_over(&self, items: usize) -> bool {
-        self.done == items
+impl<K, T, E> Progress<K, T, E> {
+    fn lane(&mut self, source: Option<Name>) -> usize {
+        let Some(source) = source else { return 0 };
+        if let Some(lane) = self.by_source.get(&source) {
+            return *lane;
+        }
+        self.lanes.push(Lane { source: Some(source.clone()), items: VecDeque::new() });
+        self.by_source.insert(source, self.lanes.len() - 1);
+        self.lanes.len() - 1
+    }
+
+    /// The next item whose source has a place, the sources in turn.
+    fn next(&mut self, slots: &Slots) -> Option<(usize, K, Option<Name>)> {
+        let count = self.lanes.len();
+        for step in 0..count {
+            let at = (self.turn + step) % count;
+            let lane = &mut self.lanes[at];
+            if lane.items.is_empty() || lane.source.as_ref().is_some_and(|source| !slots.try_take(source)) {
+                continue;
+            }
+            let source = lane.source.clone();
+            let (index, item) = lane.items.pop_front()?;
+            self.turn = at + 1;
+            self.pending -= 1;
+            return Some((index, item, source));
+        }
+        None
     }
 
     fn next_expiry(&self, item_timeout: Duration) -> Deadline {
-        self.running
-            .values()
-            .map(|(_, started)| started.after(item_timeout))
-            .min()
-            .map_or(Deadline::never(), Deadline::at)
+        let starts = self.running.values().map(|running| running.started.after(item_timeout));
+        starts.min().map_or(Deadline::never(), Deadline::at)
     }
 
-    /// Times out what has run too long; returns the workers it ran on.
-    fn expire(&mut self, now: Tick, item_timeout: Duration, deadline: Deadline) -> Vec<Option<WorkerJob>> {
+    /// Times out what has run too long; what it ran on.
+    fn expire(&mut self, now: Tick, item_timeout: Duration, deadline: Deadline) -> Vec<Running> {
         let is_late = |started: Tick| now >= started.after(item_timeout) || deadline.has_passed(now);
-        let late: Vec<usize> =
-            self.running.iter().filter(|(_, (_, started))| is_late(*started)).map(|(i, _)| *i).collect();
+        let late = self.running.iter().filter(|(_, running)| is_late(running.started)).map(|(index, _)| *index);
+        let late: Vec<usize> = late.collect();
         late.into_iter()
             .filter_map(|index| {
-                let (job, started) = self.running.remove(&index)?;
-                self.results[index] = Some(Err(ItemError::TimedOut { after: now.since(started) }));
-                self.done += 1;
+                let running = self.running.remove(&index)?;
+                self.finished.push_back((index, Err(ItemError::TimedOut { after: now.since(running.started) })));
                 self.drainers -= 1;
-                Some(job)
+                Some(running)
             })
             .collect()
     }
 
-    fn fill_rest(&mut self, error: impl Fn() -> ItemError<E>) {
-        for result in &mut self.results[self.next..] {
-            if result.is_none() {
-                *result = Some(Err(error()));
-                self.done += 1;
-            }
-        }
-        self.next = self.results.len();
+    fn fail_all(&mut self, error: impl Fn() -> ItemError<E>) -> Vec<K> {
+        (0..self.lanes.len()).flat_map(|lane| self.fail_lane(lane, &error)).collect()
+    }
+
+    fn fail_lane(&mut self, lane: usize, error: impl Fn() -> ItemError<E>) -> Vec<K> {
+        let items = std::mem::take(&mut self.lanes[lane].items);
+        self.pending -= items.len();
+        let fail = |(index, item)| {
+            self.finished.push_back((index, Err(error())));
+            item
+        };
+        items.into_iter().map(fail).collect()
     }
 }

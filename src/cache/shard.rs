@@ -88,6 +88,11 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         Some(Arc::clone(entry))
     }
 
+    /// Whether a lookup would find something, counted nowhere: an entry, or an answer that is held.
+    pub(super) fn knows(&mut self, hash: u64, key: &K) -> bool {
+        self.entries.get(hash, key).is_some() || self.hold(hash, key).is_some()
+    }
+
     /// Decides a lookup: store, holds and flights are read, and a new flight is put up, in one
     /// critical section.
     pub(super) fn step(&mut self, config: &CacheConfig, hash: u64, key: &K, now: Tick, ask: Ask) -> Step<V, E> {

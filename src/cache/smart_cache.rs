@@ -128,6 +128,12 @@ where
         })
     }
 
+    /// Whether the cache holds something for a key, of whatever age; counts as no lookup.
+    pub fn contains(&self, key: &K) -> bool {
+        let hash = self.core.hash(key);
+        self.core.shard(hash).lock().knows(hash, key)
+    }
+
     /// The value of a key; loads it on this thread if it is not there, or waits for the thread that
     /// does. A value that is due or stale is returned at once and refreshed in the background by
     /// the same loader.

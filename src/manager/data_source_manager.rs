@@ -11,7 +11,7 @@ use super::fetch::{Caller, SourceCache, cache_of, fetch};
 use super::fetched::Fetched;
 use super::snapshot::{EndpointHealth, ManagerSnapshot};
 use super::source::{Category, Source};
-use crate::batch::{BatchProcessor, BatchReport};
+use crate::batch::{BatchProcessor, BatchReport, CallScope};
 use crate::breaker::CircuitBreaker;
 use crate::cache::WarmUpReport;
 use crate::clock::Deadline;
@@ -102,9 +102,17 @@ impl<S: Source> DataSourceManager<S> {
         progress: impl FnMut(usize, usize),
     ) -> FetchReport<S> {
         let (caches, caller) = (Arc::clone(&self.caches), Arc::clone(&self.caller));
-        self.batch.run_with_progress(requests, deadline, progress, move |request: &S::Request, deadline| {
-            fetch(cache_of::<S>(&caches, caller.source.category(request)), &caller, request, deadline)
-        })
+        let job = self.batch.job(move |request: &S::Request, scope: &CallScope| {
+            fetch(cache_of::<S>(&caches, caller.source.category(request)), &caller, request, scope.deadline())
+        });
+        // A worker is not to wait for a permit: what is not cached waits here for the first one.
+        let pace = |request: &S::Request| {
+            let cached = cache_of::<S>(&self.caches, self.caller.source.category(request)).contains(request);
+            let wait = if cached { Duration::ZERO } else { self.caller.permit_in() };
+            // A quota that is spent for long is no matter of pacing: the fetch says so at once.
+            if wait > self.caller.config.permit_timeout { Duration::ZERO } else { wait }
+        };
+        job.deadline(deadline).pace(pace).run_with_progress(requests, progress)
     }
 
     /// Loads what will be asked for first, a cache's worth at once; `progress` is called on this

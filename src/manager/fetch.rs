@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::ManagerConfig;
 use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
@@ -145,6 +146,11 @@ impl<S: Source> Caller<S> {
             }
         }
         (verdict, None)
+    }
+
+    /// Time until some endpoint has a permit.
+    pub(super) fn permit_in(&self) -> Duration {
+        self.endpoints.iter().map(|endpoint| endpoint.limiter.peek()).min().unwrap_or_default()
     }
 
     pub(super) fn route(&self) -> Decision {

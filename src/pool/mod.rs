@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, Deadline};
+use crate::clock::{Clock, Deadline, Tick};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
 
@@ -48,6 +48,8 @@ pub(crate) struct WorkerJob {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
+    /// Calls that ended during the shutdown.
+    pub done: usize,
     /// Queued jobs that were dropped unrun.
     pub cancelled: usize,
     /// Workers still inside a call of the host when the time was up; they end with that call.
@@ -56,7 +58,11 @@ pub struct ShutdownReport {
 
 impl ShutdownReport {
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self { cancelled: self.cancelled + other.cancelled, abandoned: self.abandoned + other.abandoned }
+        Self {
+            done: self.done + other.done,
+            cancelled: self.cancelled + other.cancelled,
+            abandoned: self.abandoned + other.abandoned,
+        }
     }
 }
 
@@ -92,6 +98,8 @@ struct Shared {
 struct State {
     queue: VecDeque<Job>,
     closed: bool,
+    /// After a shutdown: how long queued work may still run out.
+    runs_out_until: Tick,
     idle: usize,
     /// The number of the job each worker runs.
     busy: HashMap<ThreadId, u64>,
@@ -99,6 +107,8 @@ struct State {
     stuck: HashSet<ThreadId>,
     abandoned: HashSet<ThreadId>,
     jobs: u64,
+    /// Calls that have ended.
+    done: usize,
     started: u64,
     /// Threads spawned that have not yet reported in.
     starting: usize,
@@ -188,6 +198,11 @@ impl WorkerPool {
         Some(WorkerJob { thread, number })
     }
 
+    /// Counts a call that ended inside a job that goes on.
+    pub(crate) fn count_done(&self) {
+        self.shared.state.lock().done += 1;
+    }
+
     /// Whether the calling thread is a worker of this pool.
     pub(crate) fn is_worker(&self) -> bool {
         let me = thread::current().id();
@@ -197,6 +212,13 @@ impl WorkerPool {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.shared.state.lock().closed
+    }
+
+    /// Whether it is shut down and what waits may still be run.
+    pub(crate) fn runs_out(&self) -> bool {
+        let now = self.shared.clock.now();
+        let state = self.shared.state.lock();
+        state.closed && now < state.runs_out_until
     }
 
     pub(crate) fn snapshot(&self) -> PoolSnapshot {
@@ -221,6 +243,8 @@ impl WorkerPool {
         let me = thread::current().id();
         let mut state = self.shared.state.lock();
         state.closed = true;
+        state.runs_out_until = deadline.tick();
+        let done_before = state.done;
         self.shared.work.notify_all();
         loop {
             let own = usize::from(state.busy.contains_key(&me));
@@ -233,8 +257,11 @@ impl WorkerPool {
         }
         let rest = std::mem::take(&mut state.queue);
         let own = usize::from(state.busy.contains_key(&me));
-        let report =
-            ShutdownReport { cancelled: rest.len(), abandoned: state.busy.len() - own + state.abandoned.len() };
+        let report = ShutdownReport {
+            done: state.done - done_before,
+            cancelled: rest.len(),
+            abandoned: state.busy.len() - own + state.abandoned.len(),
+        };
         drop(state);
         drop(rest);
         report

@@ -38,6 +38,7 @@ impl Shared {
             state.busy.insert(me, number);
             MutexGuard::unlocked(&mut state, || self.run(job));
             state.stuck.remove(&me);
+            state.done += 1;
             if state.busy.remove(&me).is_none() {
                 // Given up on meanwhile: another worker has the place.
                 state.abandoned.remove(&me);

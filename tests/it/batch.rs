@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use feedguard::{BatchConfig, BatchProcessor, Clock, Deadline, ItemError, ManualClock};
+use feedguard::{BatchConfig, BatchProcessor, CallScope, Clock, Deadline, ItemError, ManualClock};
 
 use crate::support::{Count, Gate, eventually};
 
@@ -233,16 +233,12 @@ fn progress_runs_on_the_callers_thread_and_reaches_the_total() {
     let (batch, _time) = batch(workers(4));
     let me = thread::current().id();
     let mut last = 0;
-    batch.run_with_progress(
-        (0..50).collect(),
-        Deadline::never(),
-        |done, total| {
-            assert_eq!((thread::current().id(), total), (me, 50));
-            assert!(done > last);
-            last = done;
-        },
-        |n: &u32, _| Ok::<_, ()>(*n),
-    );
+    let job = batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n));
+    job.run_with_progress(0..50, |done, total| {
+        assert_eq!((thread::current().id(), total), (me, 50));
+        assert!(done > last);
+        last = done;
+    });
     assert_eq!(last, 50);
 }
 

@@ -1,0 +1,23 @@
+//! What a call of a batch is given beside its item.
+
+use super::cancel::CancelToken;
+use crate::clock::Deadline;
+
+/// What a call of a batch is given beside its item.
+#[derive(Debug, Clone)]
+pub struct CallScope {
+    pub(super) deadline: Deadline,
+    pub(super) cancel: CancelToken,
+}
+
+impl CallScope {
+    /// When the call has to end: the earlier of its own time-out and the job's deadline.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Whether the job has been cancelled: what the call still does is in vain.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
