@@ -8,13 +8,16 @@
 #![allow(clippy::print_stdout, reason = "the protocol is spoken on stdout")]
 
 use std::error::Error;
-use std::io::{BufRead, Write, stdin, stdout};
+use std::io::{BufRead, Lines, StdinLock, Write, stdin, stdout};
 use std::time::Duration;
 
 use feedguard::{CallOutcome, Clock, EndpointIndex, EndpointSpec, InFlight, RouterConfig, SmartRouter};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut lines = stdin().lock().lines();
+    play(stdin().lock().lines())
+}
+
+fn play(mut lines: Lines<StdinLock<'_>>) -> Result<(), Box<dyn Error>> {
     let first = lines.next().ok_or("no endpoints")??;
     let endpoints = endpoints(&first)?;
     let count = endpoints.len();

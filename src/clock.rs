@@ -13,6 +13,10 @@ use chrono::{DateTime, Utc};
 
 use crate::sync::{Condvar, MutexGuard};
 
+/// The tick of the origin of all system clocks: not zero, so that "an hour ago" is a tick in the first
+/// minute of a process too. 36 years.
+const ORIGIN: u64 = 1 << 60;
+
 /// How long a wait under a manual clock sleeps, in real time, before it looks at the clock again.
 const MANUAL_POLL: Duration = Duration::from_millis(1);
 
@@ -84,8 +88,8 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Tick {
         match &self.0 {
-            Kind::System(counter) => Tick(counter.clock.delta_as_nanos(counter.origin, counter.clock.raw())),
-            Kind::Os(origin) => Tick(nanos(origin.elapsed())),
+            Kind::System(counter) => Tick(ORIGIN + counter.clock.delta_as_nanos(counter.origin, counter.clock.raw())),
+            Kind::Os(origin) => Tick(ORIGIN.saturating_add(nanos(origin.elapsed()))),
             Kind::Manual(hands) => Tick(hands.nanos.load(Ordering::Acquire)),
         }
     }
@@ -178,8 +182,7 @@ impl fmt::Debug for ManualClock {
     }
 }
 
-/// A point in monotonic time: nanoseconds since the first system [`Clock`] of the process, or by the
-/// hands of a manual one (584 years fit).
+/// A point in monotonic time, in nanoseconds from an origin in the past (500 years fit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Tick(pub(crate) u64);
 
@@ -294,13 +297,13 @@ mod tests {
     fn system_clocks_read_each_others_deadlines() {
         let early = Clock::system();
         // Were each to count from its own birth, the later one would be behind.
-        while early.now() < Tick(1_000_000) {
+        while early.now() < Tick(ORIGIN + 1_000_000) {
             std::hint::spin_loop();
         }
         let first = early.now();
         let late = Clock::system();
         assert!(late.now() >= first);
-        assert!(Clock::os().now() > Tick(500_000), "the same origin");
+        assert!(Clock::os().now() > Tick(ORIGIN + 500_000), "the same origin");
         let deadline = Deadline::after(&early, Duration::from_secs(3600));
         assert!(deadline.remaining(late.now()).is_some_and(|left| left > Duration::from_secs(3000)));
     }

@@ -248,7 +248,7 @@ where
     fn feed(&mut self) -> Option<(usize, ItemResult<T, E>)> {
         let is_closed = self.processor.is_closed();
         while self.run.unfetched() < self.processor.window() {
-            let Some(item) = self.next.take().or_else(|| self.pull()) else { return None };
+            let item = self.next.take().or_else(|| self.pull())?;
             let terms = &self.run.terms;
             let now = terms.clock.now();
             let stopped = if terms.cancel.is_cancelled() {
@@ -293,8 +293,7 @@ where
     }
 
     fn next_inline(&mut self) -> Option<(usize, ItemResult<T, E>)> {
-        let item = self.next.take().or_else(|| self.pull());
-        let Some(item) = item else { return None };
+        let item = self.next.take().or_else(|| self.pull())?;
         let (index, terms) = (self.pulled - 1, &self.run.terms);
         let now = terms.clock.now();
         let result = if self.processor.is_closed() {

@@ -249,6 +249,7 @@ impl BreakerConfig {
         let grown = crate::clock::seconds(self.open_for.as_secs_f64() * growth).min(self.max_open_for);
         if self.open_jitter > 0.0 {
             crate::clock::seconds(grown.as_secs_f64() * (1.0 + self.open_jitter * (2.0 * dice - 1.0)))
+                .min(self.max_open_for)
         } else if failed_probes == 0 || self.open_growth <= 1.0 {
             self.open_for
         } else {

@@ -264,7 +264,7 @@ impl Core {
         if calls < rates.minimum_calls {
             return None;
         }
-        let reaches = |part: u32, rate: f64| f64::from(part) >= rate * f64::from(calls);
+        let reaches = |part: u32, rate: f64| f64::from(part) / f64::from(calls) >= rate;
         let reason = if reaches(failed, rates.failure_rate) {
             OpenReason::FailureRate { percent: counts.percent(failed), calls }
         } else if rates.slow_call_after.is_some() && reaches(slow, rates.slow_call_rate) {

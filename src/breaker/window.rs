@@ -1,5 +1,6 @@
 //! Results of the latest calls, pure: how many of them failed, how many were slow.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::config::{RateWindow, WindowSize};
@@ -26,15 +27,15 @@ pub struct WindowCounts {
 
 impl WindowCounts {
     fn add(&mut self, flags: u8) {
-        self.calls += u32::from(flags & CALL > 0);
-        self.failed += u32::from(flags & FAILED > 0);
-        self.slow += u32::from(flags & SLOW > 0);
+        self.calls = self.calls.saturating_add(u32::from(flags & CALL > 0));
+        self.failed = self.failed.saturating_add(u32::from(flags & FAILED > 0));
+        self.slow = self.slow.saturating_add(u32::from(flags & SLOW > 0));
     }
 
     fn remove(&mut self, other: Self) {
-        self.calls -= other.calls;
-        self.failed -= other.failed;
-        self.slow -= other.slow;
+        self.calls = self.calls.saturating_sub(other.calls);
+        self.failed = self.failed.saturating_sub(other.failed);
+        self.slow = self.slow.saturating_sub(other.slow);
     }
 
     /// Whole percent of `part` among the calls.
@@ -157,9 +158,8 @@ fn slot(number: u64, len: usize) -> usize {
 /// Calls under way in the order of their start: finds those that have run past the slow limit.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    /// The front has the number `first`.
-    calls: std::collections::VecDeque<Call>,
-    first: u64,
+    calls: BTreeMap<u64, Call>,
+    next: u64,
     /// The first number not yet found slow.
     unmarked: u64,
 }
@@ -168,10 +168,9 @@ pub(super) struct Running {
 struct Call {
     started: Tick,
     mark: Option<Mark>,
-    is_done: bool,
 }
 
-/// Calls followed at most; further ones are judged when they end.
+/// Calls followed at once; of further ones nothing is known but their verdict.
 const MAX_RUNNING: usize = 10_000;
 
 impl Running {
@@ -180,47 +179,40 @@ impl Running {
         if self.calls.len() >= MAX_RUNNING {
             return None;
         }
-        self.calls.push_back(Call { started: now, mark: None, is_done: false });
-        Some(self.first + self.calls.len() as u64 - 1)
+        let number = self.next;
+        self.next += 1;
+        self.calls.insert(number, Call { started: now, mark: None });
+        Some(number)
     }
 
     /// Ends a call: when it started, and where it was recorded as slow if it was.
     pub(super) fn end(&mut self, number: u64) -> Option<(Tick, Option<Mark>)> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let call = self.calls.get_mut(at).filter(|call| !call.is_done)?;
-        call.is_done = true;
-        let ended = (call.started, call.mark);
-        self.trim(|_| false);
-        Some(ended)
+        self.calls.remove(&number).map(|call| (call.started, call.mark))
     }
 
     /// Records calls that have run past the limit as slow, once each, and forgets those that have
     /// held their permit for longer than a lease.
     pub(super) fn mark_overdue(&mut self, window: &mut Window, limit: Duration, lease: Duration, now: Tick) {
-        while let Ok(at) = usize::try_from(self.unmarked.saturating_sub(self.first)) {
-            let Some(call) = self.calls.get_mut(at).filter(|call| now.since(call.started) > limit) else { break };
-            if !call.is_done {
-                call.mark = Some(window.record(false, true, now));
+        for (number, call) in self.calls.range_mut(self.unmarked..) {
+            if now.since(call.started) <= limit {
+                break;
             }
-            self.unmarked = self.first + at as u64 + 1;
+            call.mark = Some(window.record(false, true, now));
+            self.unmarked = number + 1;
         }
-        self.trim(|call| call.mark.is_some() && now.since(call.started) > lease);
+        while let Some(oldest) = self.calls.first_entry() {
+            if now.since(oldest.get().started) <= lease || oldest.get().mark.is_none() {
+                break;
+            }
+            oldest.remove();
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.first += self.calls.len() as u64;
-        self.unmarked = self.first;
         self.calls.clear();
     }
 
     pub(super) fn len(&self) -> usize {
-        self.calls.iter().filter(|call| !call.is_done).count()
-    }
-
-    fn trim(&mut self, is_forgotten: impl Fn(&Call) -> bool) {
-        while self.calls.front().is_some_and(|call| call.is_done || is_forgotten(call)) {
-            self.calls.pop_front();
-            self.first += 1;
-        }
+        self.calls.len()
     }
 }

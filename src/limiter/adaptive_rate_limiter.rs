@@ -153,18 +153,23 @@ impl AdaptiveRateLimiter {
                 Answer::Ask => {}
             }
         }
-        self.try_acquire(n).map(RatePermit::fail)
+        self.try_acquire(n).map(RatePermit::forget)
     }
 
     /// Takes `n` permits, waiting for them until `deadline`.
     ///
     /// # Errors
-    /// [`Limited`] at once if the deadline cannot be met, or when a pause or a close comes in
-    /// between; nothing is consumed then.
+    /// [`Limited`] at once if the deadline cannot be met; nothing is consumed then. Also when a pause
+    /// or a close comes in between: a place in the middle of the line is lost then, since handing it
+    /// on could let two callers start at one moment.
     pub fn acquire(&self, n: u32, deadline: Deadline) -> Result<RatePermit<'_>, Limited> {
         if self.config.enabled && n > 0 && self.is_free(n) {
             if let Answer::Granted(start, at) = self.lane.try_take(n, || self.clock.now()) {
-                return self.grant(n, Start::Lane(start), at);
+                match self.grant(n, Start::Lane(start), at) {
+                    // Another caller was quicker with the quota; its next window may come in time.
+                    Err(Limited { reason: LimitReason::Quota { .. }, retry_after: Some(_), .. }) => {}
+                    answer => return answer,
+                }
             }
         }
         self.reserve(n, deadline)?.wait(deadline)
@@ -220,6 +225,9 @@ impl AdaptiveRateLimiter {
         }
         let seen = self.lane.peek(1, || self.clock.now());
         let wait = seen.map_or_else(|| self.lock().bucket.wait(1, self.clock.now()), |(wait, _paused)| wait);
+        // Whoever waits for a quota or for calls in flight comes first.
+        let is_blocked = wait.is_zero() && self.lane.is_closed() && !self.core.lock().line.is_empty();
+        let wait = if is_blocked { Duration::from_millis(1) } else { wait };
         let quota = self.quotas_free(1).err().map(|(_, wait)| wait.unwrap_or(Duration::MAX));
         wait.max(quota.unwrap_or_default())
     }

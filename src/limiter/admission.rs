@@ -120,15 +120,32 @@ impl AdaptiveRateLimiter {
     /// Takes the quotas, or the start back: another caller was quicker.
     pub(super) fn quotas_or_undo(&self, n: u32, start: Start) -> Result<QuotaTaken, Limited> {
         self.take_quotas(n).map_err(|(reason, wait)| {
-            self.undo(n, start);
+            if !self.undo(n, start) {
+                // The token is lost, the call is not made.
+                self.counts.add(ENDED, u64::from(n));
+                self.wake_line();
+            }
             self.refuse(reason, wait)
         })
     }
 
+    /// Calls in flight beside the `n` just granted.
+    #[inline]
+    fn alongside(&self, n: u32, start: Start) -> u64 {
+        if !self.config.guards_in_flight() {
+            return 0;
+        }
+        let all = match start {
+            Start::Lane(_) => self.in_flight(),
+            // Granted under the lock: nothing is counted in the lane yet, or very little.
+            _ => None,
+        };
+        all.unwrap_or_else(|| self.in_flight_locked()).saturating_sub(u64::from(n))
+    }
+
     #[inline]
     pub(super) fn granted(&self, n: u32, start: Start, at: Tick, quotas: QuotaTaken) -> RatePermit<'_> {
-        let guarded = self.config.guards_in_flight();
-        let alongside = if guarded { self.in_flight().unwrap_or(u64::MAX) } else { 0 };
+        let alongside = self.alongside(n, start);
         if self.config.control == RateControl::ErrorRate {
             self.note_grant();
         }
@@ -171,7 +188,10 @@ impl AdaptiveRateLimiter {
         match start {
             Start::Lane(start) => self.lane.undo(n, start),
             Start::Line(start) => {
-                let is_undone = self.lock().bucket.refund(n, start);
+                let mut held = self.lock();
+                let is_last = held.line.last().is_none_or(|last| *last < start);
+                let is_undone = held.bucket.refund(n, start, is_last);
+                drop(held);
                 if is_undone {
                     self.granted.fetch_sub(u64::from(n), Ordering::Release);
                 }

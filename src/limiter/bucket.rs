@@ -35,6 +35,8 @@ pub(super) struct Bucket {
     next: u128,
     /// The first place not started; behind `next` while callers wait.
     started: u128,
+    /// The place in the lane's units, while it is lent.
+    lent: u64,
 }
 
 /// Permits a nanosecond, rounded down: never more than the rate.
@@ -58,7 +60,7 @@ const UNIT: u32 = 44;
 impl Bucket {
     pub(super) fn new(rate: f64, burst: u32, now: Tick) -> Self {
         let burst = u128::from(burst) * PERMIT;
-        Self { rate: per_nano(rate), burst, front: burst, since: now, next: burst, started: burst }
+        Self { rate: per_nano(rate), burst, front: burst, since: now, next: burst, started: burst, lent: 0 }
     }
 
     /// The place of the last of `n` permits, if they were taken now.
@@ -108,11 +110,16 @@ impl Bucket {
         self.settle(now);
         let taken = self.next.max(self.started).saturating_sub(self.front);
         let place = u64::try_from(taken.div_ceil(1 << UNIT)).unwrap_or(u64::MAX);
+        self.lent = place;
         Share { place, since: self.since, rate: u64::try_from(self.rate >> 4).unwrap_or(u64::MAX) }
     }
 
     /// Takes the bucket back: the lane's first place not taken.
     pub(super) fn fold(&mut self, place: u64) {
+        // Unused, it is as exact as before: rounding must not add up over many looks.
+        if place == self.lent {
+            return;
+        }
         self.next = self.front.saturating_add(u128::from(place) << UNIT);
         self.started = self.next;
     }
@@ -132,12 +139,13 @@ impl Bucket {
         }
     }
 
-    /// Takes a start back, if nobody has started later.
-    pub(super) fn refund(&mut self, n: u32, start: Place) -> bool {
+    /// Takes a start back, if nobody has started later. `ends_line`: nobody waits at its place or
+    /// behind, so that the place may be given away again.
+    pub(super) fn refund(&mut self, n: u32, start: Place, ends_line: bool) -> bool {
         let is_last = self.started == start.0;
         if is_last {
             self.started -= u128::from(n) * PERMIT;
-            if self.next == start.0 {
+            if ends_line && self.next == start.0 {
                 self.next = self.started;
             }
         }

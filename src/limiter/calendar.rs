@@ -42,9 +42,22 @@ fn by_date(
     // Before today's reset it is still yesterday's window.
     let shifted = local.checked_sub_signed(into_day).unwrap_or(local);
     let midnight = shifted.date().and_time(chrono::NaiveTime::default());
-    let (first, last) = dates(midnight).unwrap_or((midnight, midnight));
     let reset = |date: NaiveDateTime| to_utc(window.zone, date.checked_add_signed(into_day).unwrap_or(date));
-    (reset(first), reset(last))
+    let bounds = |date: NaiveDateTime| {
+        let (first, last) = dates(date).unwrap_or((date, date));
+        (reset(first), reset(last), first, last)
+    };
+    let (start, end, first, last) = bounds(midnight);
+    // On the days of a clock change the wall time alone may point at a neighbour.
+    let neighbour = if now < start {
+        first.checked_sub_days(Days::new(1))
+    } else if now >= end {
+        Some(last)
+    } else {
+        None
+    };
+    let (start, end, ..) = neighbour.map_or((start, end, first, last), bounds);
+    (start, end)
 }
 
 /// A wall time as an instant. One that a clock change skips counts as an hour later, one that comes

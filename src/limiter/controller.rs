@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::{LimiterConfig, RateControl};
 use crate::clock::{Tick, seconds};
 
-/// Time in which the rate doubles while no wall is known, in seconds.
+/// Beats in which the rate doubles while no wall is known.
 const DOUBLING: f64 = 1.5;
 /// What the first refusal of all leaves of the rate.
 const FIRST_CUT: f64 = 0.6;
@@ -125,14 +125,14 @@ impl Controller {
         let beats = (now.since(self.grown_at).as_secs_f64() / beat).min(1.0);
         self.grown_at = now;
         if 2.0 * self.use_.rate >= self.rate {
-            self.grow(beats, beat, quiet);
+            self.grow(beats, quiet);
         }
     }
 
-    fn grow(&mut self, beats: f64, beat: f64, quiet: f64) {
+    fn grow(&mut self, beats: f64, quiet: f64) {
         let Some(wall) = self.wall.filter(|wall| self.rate <= wall * GONE) else {
             self.wall = None;
-            self.set(self.rate * (beats * beat / DOUBLING).exp2());
+            self.set(self.rate * (beats / DOUBLING).exp2());
             return;
         };
         let gap = (wall * NEAR - self.rate).max(0.0) * (1.0 - (-beats / GAP_BEATS).exp());
@@ -255,7 +255,7 @@ struct Blackout {
 impl Blackout {
     /// An acceptance; the rate of the cycle that it ends, if it ends one.
     fn accepted(&mut self, is_new: bool, now: Tick) -> Option<f64> {
-        self.cycle_calls += 1;
+        self.cycle_calls = self.cycle_calls.saturating_add(1);
         self.in_row = 0;
         if self.pauses == 0 || !is_new {
             return None;

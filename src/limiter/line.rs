@@ -21,6 +21,9 @@ pub(super) struct Core {
     pub(super) closed: bool,
 }
 
+/// How long a caller that waits for a quota sleeps at most before it looks again.
+const QUOTA_LOOK: Duration = Duration::from_millis(250);
+
 impl AdaptiveRateLimiter {
     #[cold]
     pub(super) fn try_under_lock(&self, n: u32) -> Result<RatePermit<'_>, Limited> {
@@ -80,7 +83,11 @@ impl AdaptiveRateLimiter {
             if deadline.has_passed(now.after(left.unwrap_or_default())) {
                 break Err((reason, Some(left.unwrap_or(Duration::from_millis(1)))));
             }
-            let wake = left.map_or(deadline, |left| Deadline::at(now.after(left)).earlier(deadline));
+            let mut wake = left.map_or(deadline, |left| Deadline::at(now.after(left)).earlier(deadline));
+            if matches!(reason, LimitReason::Quota { .. }) {
+                // The wall clock may be set, and others may give calls back.
+                wake = wake.earlier(Deadline::at(now.after(QUOTA_LOOK)));
+            }
             self.clock.wait(&self.changed, &mut held.core, wake);
         };
         held.line.remove(&place);
@@ -106,7 +113,8 @@ impl AdaptiveRateLimiter {
         self.quotas_free(n)?;
         let start = held.bucket.start(n, now).map_err(|wait| (LimitReason::Rate, Some(wait)))?;
         let quotas = self.take_quotas(n).inspect_err(|_| {
-            held.bucket.refund(n, start);
+            // Its place stays its own: it is still in the line.
+            held.bucket.refund(n, start, false);
         })?;
         self.granted.fetch_add(u64::from(n), Ordering::Release);
         Ok((Start::Line(start), quotas))

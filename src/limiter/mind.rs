@@ -32,11 +32,22 @@ impl AdaptiveRateLimiter {
         }
         if self.config.guards_in_flight() {
             self.counts.add(ENDED, u64::from(grant.n));
-            self.wake_line();
         }
         if self.config.follows_outcomes() || matches!(outcome, RateOutcome::Limited { .. }) {
             let now = self.clock.now();
             self.learn(grant, outcome, now);
+        }
+        if self.config.guards_in_flight() {
+            // After the cap has been set: it may be larger now.
+            self.wake_line();
+        }
+    }
+
+    /// A call has ended, or will be told of by nobody.
+    pub(super) fn end(&self, grant: Grant) {
+        if self.config.guards_in_flight() && grant.n > 0 {
+            self.counts.add(ENDED, u64::from(grant.n));
+            self.wake_line();
         }
     }
 
@@ -82,7 +93,9 @@ impl AdaptiveRateLimiter {
     /// Gives the bucket the mind's rate and a pause, if there is anything new; what to tell.
     pub(super) fn show(&self, mind: &mut Mind, pause: Option<Duration>, now: Tick) -> Option<LimiterEvent> {
         let rate = mind.controller.rate;
-        let is_notable = (rate - mind.shown).abs() > NOTABLE * mind.shown;
+        let (min, max) = (self.config.min_rate_per_sec, self.config.max_rate_per_sec);
+        let is_at_bound = (rate <= min || rate >= max) && rate.to_bits() != mind.shown.to_bits();
+        let is_notable = is_at_bound || (rate - mind.shown).abs() > NOTABLE * mind.shown;
         if !is_notable && pause.is_none() {
             return None;
         }
@@ -101,7 +114,7 @@ impl AdaptiveRateLimiter {
             self.changed.notify_all();
         }
         let from = mind.bound;
-        mind.bound = from.next(rate, self.config.min_rate_per_sec, self.config.max_rate_per_sec);
+        mind.bound = from.next(rate, min, max);
         if mind.bound == from {
             return None;
         }

@@ -47,8 +47,9 @@ pub(super) struct Grant {
 
 /// The right to make the permitted calls now.
 ///
-/// Dropped without an outcome the permits go back, unless somebody has started later: then they
-/// are lost, since handing them on could let two calls start at one moment. Dropped while its
+/// Dropped without an outcome the permits go back, unless somebody has started later, or the rate was
+/// changed or the limiter looked at meanwhile: then they are lost, since handing them on could let two
+/// calls start at one moment. Dropped while its
 /// thread panics the call counts as made and failed.
 #[must_use = "a permit that is dropped at once gives its tokens back"]
 #[derive(Debug)]
@@ -72,6 +73,15 @@ impl<'a> RatePermit<'a> {
         drop(self.quotas.take());
         std::mem::forget(self);
         limiter.finish(grant, outcome);
+    }
+
+    /// The call counts as made, and nobody will say how it ended.
+    #[expect(clippy::mem_forget, reason = "it stands in for the drop; what is owned is dropped before")]
+    pub(super) fn forget(mut self) {
+        let (limiter, grant) = (self.limiter, self.grant);
+        drop(self.quotas.take());
+        std::mem::forget(self);
+        limiter.end(grant);
     }
 
     /// The source accepted the call.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::calendar::bounds;
 use super::quota_config::{QuotaKind, QuotaPeriod, QuotaState, QuotaWindow, QuotaWindowState, validate_windows};
@@ -87,19 +87,18 @@ impl CalendarQuota {
         let mut windows = self.windows.lock();
         for window in windows.iter_mut().filter(|window| window.config.per == per) {
             window.roll(tick, wall);
-            let unknown = used.min(window.config.limit).saturating_sub(window.used);
-            window.add(u32::try_from(unknown).unwrap_or(u32::MAX), tick);
+            window.sync(used, tick);
         }
     }
 
     /// The same from a "remaining" header.
     pub fn sync_remaining(&self, per: QuotaPeriod, remaining: u64) {
-        let limits: Vec<u64> = {
-            let windows = self.windows.lock();
-            windows.iter().filter(|window| window.config.per == per).map(|window| window.config.limit).collect()
-        };
-        for limit in limits {
-            self.sync_used(per, limit.saturating_sub(remaining));
+        let (tick, wall) = (self.clock.now(), self.clock.wall());
+        let mut windows = self.windows.lock();
+        for window in windows.iter_mut().filter(|window| window.config.per == per) {
+            window.roll(tick, wall);
+            let used = window.config.limit.saturating_sub(remaining);
+            window.sync(used, tick);
         }
     }
 
@@ -146,7 +145,7 @@ impl CalendarQuota {
         let taken = Taken { n, tick: self.clock.now(), wall: self.clock.wall() };
         let mut windows = self.windows.lock();
         self.check(&mut windows, n, taken.tick, taken.wall)?;
-        windows.iter_mut().for_each(|window| window.add(n, taken.tick));
+        windows.iter_mut().for_each(|window| window.add(u64::from(n), taken.tick));
         drop(windows);
         Ok(taken)
     }
@@ -218,7 +217,7 @@ impl Window {
         if n > limit {
             return None;
         }
-        let mut excess = (self.used + n).saturating_sub(limit);
+        let mut excess = self.used.saturating_add(n).saturating_sub(limit);
         if excess == 0 {
             return Some(Duration::ZERO);
         }
@@ -228,8 +227,9 @@ impl Window {
             let by_wall = (self.end - wall).to_std().unwrap_or_default();
             // A clock set back: the window is over when its own time is.
             let by_tick = self.began.after(length).since(tick);
-            let is_behind = wall < self.start;
-            return Some(if is_behind { by_tick } else { by_wall }.max(soonest));
+            let then = TimeDelta::from_std(by_tick).ok().and_then(|time| wall.checked_add_signed(time));
+            let stays_behind = then.is_some_and(|then| then < self.start);
+            return Some(if stays_behind { by_tick } else { by_wall }.max(soonest));
         }
         for (at, calls) in &self.calls {
             excess = excess.saturating_sub(u64::from(*calls));
@@ -240,14 +240,21 @@ impl Window {
         Some(length)
     }
 
-    fn add(&mut self, n: u32, tick: Tick) {
+    fn add(&mut self, n: u64, tick: Tick) {
         if n == 0 {
             return;
         }
-        self.used += u64::from(n);
+        self.used = self.used.saturating_add(n);
         if self.config.kind == QuotaKind::Sliding {
-            self.calls.push_back((tick, n));
+            // At most the limit, which fits.
+            self.calls.push_back((tick, u32::try_from(n).unwrap_or(u32::MAX)));
         }
+    }
+
+    /// The vendor says that so many are used.
+    fn sync(&mut self, used: u64, tick: Tick) {
+        let unknown = used.min(self.config.limit).saturating_sub(self.used);
+        self.add(unknown, tick);
     }
 
     fn give_back(&mut self, taken: Taken) {
@@ -265,7 +272,7 @@ impl Window {
     }
 
     fn save(&self, tick: Tick, wall: DateTime<Utc>) -> QuotaWindowState {
-        let at = |call: Tick| wall - chrono::TimeDelta::from_std(tick.since(call)).unwrap_or_default();
+        let at = |call: Tick| wall - TimeDelta::from_std(tick.since(call)).unwrap_or_default();
         QuotaWindowState {
             per: self.config.per,
             kind: self.config.kind,
@@ -277,7 +284,10 @@ impl Window {
 
     fn restore(&mut self, saved: &QuotaWindowState, tick: Tick, wall: DateTime<Utc>) {
         if self.config.kind == QuotaKind::Fixed {
-            if saved.start == self.start {
+            // A clock that is behind since must not give the saved window twice.
+            let ahead = (saved.start - wall).to_std().unwrap_or_default();
+            if saved.start >= self.start && ahead < self.config.per.length() {
+                (self.start, self.end) = bounds(&self.config, saved.start);
                 self.used = self.used.max(saved.used);
             }
             return;

@@ -139,6 +139,8 @@ pub(crate) fn validate_windows(windows: &[QuotaWindow]) -> Result<(), ConfigErro
         faults.range(&path("limit"), window.limit, 1..=most);
         if let QuotaPeriod::Every(time) = window.per {
             faults.duration(&path("per.every"), time, Duration::from_millis(1)..=MAX_DURATION);
+            let is_whole = time.subsec_nanos() % 1_000_000 == 0;
+            faults.require(is_whole, &path("per.every"), humantime::format_duration(time), "whole milliseconds");
         }
         let is_known = windows[..index].iter().any(|other| (other.per, other.kind) == (window.per, window.kind));
         faults.require(!is_known, &path("per"), window.per, "one window for each period and kind");

@@ -8,6 +8,9 @@ use crate::clock::Deadline;
 
 /// A place in the line: the permits are taken in advance, and nobody who asked later comes before.
 ///
+/// Who holds a reservation holds up those behind it, also once its turn has come: wait on it soon, or
+/// drop it.
+///
 /// Dropped unused, the place goes back if it is the last of the line; otherwise it is lost, since one
 /// in the middle cannot be handed on without two callers sharing a moment.
 #[must_use = "a reservation that is dropped gives its place up"]

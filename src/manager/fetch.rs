@@ -103,14 +103,19 @@ impl<S: Source> Caller<S> {
 
     /// One endpoint's turn: breaker, limiter, call, judgement, booking.
     fn turn(&self, index: EndpointIndex, endpoint: &Guarded, request: &S::Request, deadline: Deadline) -> Turn<S> {
-        let permit = match endpoint.breaker.try_acquire() {
-            Ok(permit) => permit,
-            Err(open) => return Turn::Refused(open.into()),
-        };
+        // An open circuit must not cost a token; the permit itself is taken last, since from then on
+        // the breaker watches the time.
+        if let Some(open) = endpoint.breaker.peek() {
+            return Turn::Refused(open.into());
+        }
         let patience = Deadline::after(&self.clock, self.config.permit_timeout).earlier(deadline);
         let token = match endpoint.limiter.acquire(1, patience) {
             Ok(token) => token,
             Err(limited) => return Turn::Refused(limited.into()),
+        };
+        let permit = match endpoint.breaker.try_acquire() {
+            Ok(permit) => permit,
+            Err(open) => return Turn::Refused(open.into()),
         };
         let category = self.source.category(request);
         let count = CountPanic { metrics: &endpoint.metrics, category };
@@ -120,7 +125,7 @@ impl<S: Source> Caller<S> {
         let (verdict, report) = self.judge(request, &result);
         drop(count);
         let (status, outcome, mut rate) = meaning(verdict, report.is_some());
-        if rate == RateOutcome::Failed && call_deadline.has_passed(self.clock.now()) {
+        if matches!(status, CallStatus::Failed) && call_deadline.has_passed(self.clock.now()) {
             rate = RateOutcome::TimedOut;
         }
         let settled = in_flight.finish(outcome);

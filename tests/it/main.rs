@@ -26,6 +26,7 @@ mod manager;
 #[cfg(feature = "prometheus")]
 mod metrics_catalogue;
 mod quality;
+mod regressions;
 mod router;
 mod support;
 mod switches;
