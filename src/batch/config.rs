@@ -59,7 +59,8 @@ pub enum WhenFull {
     /// It waits for room, until its deadline.
     #[default]
     Wait,
-    /// They fail with [`ItemError::QueueFull`](super::ItemError::QueueFull).
+    /// They fail with [`ItemError::QueueFull`](super::ItemError::QueueFull), where the job has nothing
+    /// in the queue itself: other jobs have filled it.
     Reject,
 }
 

@@ -251,12 +251,12 @@ where
             let item = self.next.take().or_else(|| self.pull())?;
             let terms = &self.run.terms;
             let now = terms.clock.now();
-            let stopped = if terms.cancel.is_cancelled() {
+            let stopped = if is_closed {
+                Some(ItemError::ShuttingDown)
+            } else if terms.cancel.is_cancelled() {
                 Some(ItemError::Cancelled)
             } else if terms.deadline.has_passed(now) {
                 Some(ItemError::NotStarted)
-            } else if is_closed {
-                Some(ItemError::ShuttingDown)
             } else {
                 None
             };
@@ -270,7 +270,7 @@ where
                 return None;
             }
             if !terms.slots.try_queue() {
-                if self.processor.when_full() == WhenFull::Reject {
+                if self.processor.when_full() == WhenFull::Reject && self.run.pending() == 0 {
                     return Some((self.pulled - 1, Err(ItemError::QueueFull)));
                 }
                 self.paced_until = Tick::MAX;

@@ -45,6 +45,8 @@ struct Progress<K, T, E> {
     running: HashMap<usize, Running>,
     /// Drainers queued or at work; a hung one no longer counts.
     drainers: usize,
+    /// Something has changed that the watch has not looked at yet.
+    is_woken: bool,
 }
 
 struct Lane<K> {
@@ -73,7 +75,10 @@ struct Drainer<K, T, E, F>(Option<Arc<Run<K, T, E, F>>>);
 impl<K, T, E, F> Drop for Drainer<K, T, E, F> {
     fn drop(&mut self) {
         if let Some(run) = self.0.take() {
-            run.progress.lock().drainers -= 1;
+            let mut progress = run.progress.lock();
+            progress.drainers -= 1;
+            progress.is_woken = true;
+            drop(progress);
             run.changed.notify_all();
         }
     }
@@ -81,8 +86,7 @@ impl<K, T, E, F> Drop for Drainer<K, T, E, F> {
 
 impl<K: Send, T: Send, E: Send, F: Send + Sync> Wake for Run<K, T, E, F> {
     fn wake(&self) {
-        // Whoever has looked under the lock is waiting by now.
-        drop(self.progress.lock());
+        self.progress.lock().is_woken = true;
         self.changed.notify_all();
     }
 }
@@ -103,6 +107,7 @@ where
             finished: VecDeque::new(),
             running: HashMap::new(),
             drainers: 0,
+            is_woken: false,
         };
         let run = Arc::new(Self { call, terms, progress: Mutex::new(progress), changed: Condvar::new() });
         let waker: Arc<dyn Wake> = Arc::clone(&run) as Arc<dyn Wake>;
@@ -125,6 +130,11 @@ where
         progress.pending + progress.running.len() + progress.finished.len()
     }
 
+    /// Items that wait.
+    pub(super) fn pending(&self) -> usize {
+        self.progress.lock().pending
+    }
+
     /// Queues drainers for what waits.
     ///
     /// # Errors
@@ -133,7 +143,8 @@ where
         let Some(pool) = self.terms.pool.upgrade() else { return Err(Refusal::Closed) };
         loop {
             let mut progress = self.progress.lock();
-            let wanted = progress.pending.min(self.terms.workers);
+            let startable = progress.startable(&self.terms.slots);
+            let wanted = (startable + progress.running.len()).min(self.terms.workers);
             if progress.drainers >= wanted {
                 return Ok(());
             }
@@ -183,6 +194,7 @@ where
         let next = if is_stopped { None } else { progress.next(&self.terms.slots) };
         let Some((index, item, source)) = next else {
             progress.drainers -= 1;
+            progress.is_woken = true;
             drop(progress);
             self.changed.notify_all();
             return Turn::Over;
@@ -234,7 +246,7 @@ where
             return Some(finished);
         }
         let mut expired = progress.expire(terms.clock.now(), terms.item_timeout, terms.deadline);
-        if expired.is_empty() {
+        if expired.is_empty() && !std::mem::take(&mut progress.is_woken) {
             let until = progress.next_expiry(terms.item_timeout).earlier(terms.deadline).earlier(wake);
             terms.clock.wait(&self.changed, &mut progress, until);
             expired = progress.expire(terms.clock.now(), terms.item_timeout, terms.deadline);
@@ -326,6 +338,15 @@ impl<K, T, E> Progress<K, T, E> {
             return Some((index, item, source));
         }
         None
+    }
+
+    /// Items that wait and whose source has a place: a drainer for others would come in vain.
+    fn startable(&self, slots: &Slots) -> usize {
+        let of = |lane: &Lane<K>| {
+            let places = lane.source.as_ref().map_or(usize::MAX, |source| slots.free(source));
+            lane.items.len().min(places)
+        };
+        self.lanes.iter().filter(|lane| !lane.items.is_empty()).map(of).sum()
     }
 
     fn next_expiry(&self, item_timeout: Duration) -> Deadline {

@@ -53,6 +53,12 @@ impl Slots {
         is_free
     }
 
+    /// Places free at the source.
+    pub(super) fn free(&self, source: &Name) -> usize {
+        let running = self.shared.lock().sources.get(source).map_or(0, |places| places.running);
+        self.limit(source).saturating_sub(running)
+    }
+
     /// A call has ended.
     pub(super) fn release(&self, source: &Name, was_hung: bool) {
         let mut shared = self.shared.lock();

@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use feedguard::{BatchConfig, BatchProcessor, CallScope, Clock, Deadline, ItemError, ManualClock};
+use feedguard::{
+    BatchConfig, BatchProcessor, CallScope, CancelToken, Clock, Deadline, ItemError, ManualClock, WhenFull,
+};
 
 use crate::support::{Count, Gate, eventually};
 
@@ -279,4 +281,227 @@ fn dropping_the_processor_inside_its_own_worker_is_fine() {
         Ok::<_, ()>(())
     });
     drop(batch);
+}
+
+#[test]
+fn thirty_two_hung_calls_cost_the_next_hundred_nothing_and_are_counted_down_when_they_end() {
+    let (batch, time) = batch(workers(32));
+    thread::scope(|scope| {
+        let (gate, results) = hang(scope, &batch, &time, 32);
+        assert!(results.iter().all(|result| matches!(result, Err(ItemError::TimedOut { .. }))));
+        // No time passes on the clock of the calls: the hundred wait for nobody.
+        let before = batch.snapshot();
+        let report = batch.run((0..100).collect(), Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n));
+        assert_eq!((report.succeeded(), report.elapsed, before.abandoned), (100, S(0), 32));
+        gate.open();
+        eventually("they come back", || batch.snapshot().abandoned == 0);
+    });
+}
+
+#[test]
+fn a_source_that_hangs_holds_its_own_places_only_and_fails_fast_then() {
+    let (batch, time) = batch(workers(8).per_source(3));
+    let gate = Gate::default();
+    let inside = gate.clone();
+    let served = Count::default();
+    let count = served.clone();
+    thread::scope(|scope| {
+        let job = scope.spawn(|| {
+            let call = move |item: &(&'static str, u32), _: &CallScope| {
+                if item.0 == "hung" {
+                    inside.pass()
+                } else {
+                    drop(count.up())
+                }
+                Ok::<_, ()>(item.1)
+            };
+            let items = (0..200).map(|n| (if n % 2 == 0 { "hung" } else { "good" }, n));
+            batch.job(call).source(|item: &(&str, u32)| item.0.into()).run(items.collect::<Vec<_>>())
+        });
+        // All hundred good ones end while three calls hang: they never wait for them.
+        gate.await_arrivals(3);
+        eventually("the good ones are done", || served.get() == 100);
+        time.advance(S(30));
+        let report = job.join().unwrap();
+        let timed_out = report.results.iter().filter(|r| matches!(r, Err(ItemError::TimedOut { .. }))).count();
+        let saturated =
+            report.results.iter().filter(|r| matches!(r, Err(ItemError::Saturated { abandoned: 3 }))).count();
+        assert_eq!((report.succeeded(), timed_out, saturated), (100, 3, 97));
+        gate.open();
+    });
+}
+
+#[test]
+fn the_places_of_a_source_hold_over_all_jobs_and_are_taken_before_a_worker() {
+    let (batch, _time) = batch(workers(8).per_source(2));
+    let gate = Gate::default();
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let (batch, inside, running, most) = (&batch, gate.clone(), Arc::clone(&running), Arc::clone(&most));
+            scope.spawn(move || {
+                let call = move |_: &u32, _: &CallScope| {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    inside.pass();
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    Ok::<_, ()>(())
+                };
+                assert_eq!(batch.job(call).source(|_| "one".into()).run(0..10).succeeded(), 10);
+            });
+        }
+        gate.await_arrivals(2);
+        eventually("the others hold no worker", || batch.snapshot().busy == 2);
+        gate.open();
+    });
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_stream_of_a_million_items_pulls_no_more_than_it_has_room_for() {
+    let (batch, _time) = batch(workers(4).max_queued(50));
+    let pulled = Count::default();
+    let count = pulled.clone();
+    let items = (0..1_000_000u32).inspect(move |_| {
+        count.up();
+    });
+    let mut done = 0;
+    let mut seen = vec![false; 1_000_000];
+    for (index, result) in batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n)).stream(items) {
+        assert_eq!(result, Ok(u32::try_from(index).unwrap()));
+        assert!(!std::mem::replace(&mut seen[index], true));
+        done += 1;
+        assert!(pulled.get() - done <= 54, "{} pulled, {done} done", pulled.get());
+    }
+    assert_eq!(done, 1_000_000);
+}
+
+#[test]
+fn a_dropped_stream_starts_nothing_more_and_leaves_no_item_in_the_queue() {
+    let (batch, _time) = batch(workers(2));
+    let started = Count::default();
+    let count = started.clone();
+    let mut stream = batch.job(move |_: &u32, _: &CallScope| Ok::<_, ()>(count.up())).stream(0..10_000);
+    assert!(stream.next().is_some());
+    drop(stream);
+    eventually("the pool is quiet", || batch.snapshot().busy == 0 && batch.snapshot().queued == 0);
+    let after = started.get();
+    assert!(after < 10_000);
+    assert_eq!(batch.run(vec![1], Deadline::never(), |_, _| Ok::<_, ()>(())).succeeded(), 1);
+    assert_eq!(started.get(), after);
+}
+
+#[test]
+fn a_token_stops_what_has_not_started_and_is_seen_inside() {
+    let (batch, _time) = batch(workers(2));
+    let (gate, token) = (Gate::default(), CancelToken::new());
+    let inside = gate.clone();
+    thread::scope(|scope| {
+        let job = scope.spawn(|| {
+            let call = move |_: &u32, scope: &CallScope| {
+                inside.pass();
+                if scope.is_cancelled() { Err("seen") } else { Ok(()) }
+            };
+            batch.job(call).cancel(&token).run(0..100)
+        });
+        gate.await_arrivals(2);
+        token.cancel();
+        gate.open();
+        let report = job.join().unwrap();
+        let count = |error: &ItemError<&str>| report.results.iter().filter(|r| r.as_ref() == Err(error)).count();
+        assert_eq!((count(&ItemError::Failed("seen")), count(&ItemError::Cancelled)), (2, 98));
+    });
+    let late = batch.job(|_: &u32, _: &CallScope| Ok::<_, ()>(())).cancel(&token).run(0..3);
+    assert_eq!(late.results, vec![Err(ItemError::Cancelled); 3]);
+}
+
+#[test]
+fn equal_items_are_called_for_once_and_all_get_the_result() {
+    let (batch, _time) = batch(workers(4));
+    let calls = Count::default();
+    let count = calls.clone();
+    let call = move |n: &u32, _: &CallScope| {
+        count.up();
+        if *n == 3 { Err(*n) } else { Ok(*n) }
+    };
+    let report = batch.job(call).run_coalesced((0..1000).map(|n| n % 7));
+    assert_eq!(calls.get(), 7);
+    for (n, result) in report.results.iter().enumerate() {
+        let n = u32::try_from(n % 7).unwrap();
+        assert_eq!(*result, if n == 3 { Err(ItemError::Failed(3)) } else { Ok(n) });
+    }
+}
+
+#[test]
+fn a_full_queue_rejects_or_makes_wait() {
+    for when_full in [WhenFull::Reject, WhenFull::Wait] {
+        let (batch, _time) = batch(workers(1).max_queued(2).when_full(when_full));
+        let gate = Gate::default();
+        thread::scope(|scope| {
+            let inside = gate.clone();
+            let first = scope.spawn(|| {
+                batch
+                    .job(move |_: &u32, _: &CallScope| {
+                        inside.pass();
+                        Ok::<_, ()>(())
+                    })
+                    .run(0..3)
+            });
+            gate.await_arrivals(1);
+            // One runs, two wait: there is no room.
+            let second = scope.spawn(|| batch.run(vec![7], Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n)));
+            if when_full == WhenFull::Reject {
+                assert_eq!(second.join().unwrap().results, [Err(ItemError::QueueFull)]);
+                gate.open();
+            } else {
+                gate.open();
+                assert_eq!(second.join().unwrap().results, [Ok(7)]);
+            }
+            assert_eq!(first.join().unwrap().succeeded(), 3);
+        });
+    }
+}
+
+#[test]
+fn paced_items_wait_on_the_callers_thread_not_on_a_worker() {
+    let (batch, time) = batch(workers(4));
+    let opened = Arc::new(AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let gate = Arc::clone(&opened);
+        let job = scope.spawn(|| {
+            let pace = move |_: &u32| if gate.load(Ordering::SeqCst) > 0 { S(0) } else { S(1) };
+            batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n)).pace(pace).run(0..10)
+        });
+        eventually("nothing is given to a worker", || batch.snapshot().busy == 0 && batch.snapshot().queued == 0);
+        opened.store(1, Ordering::SeqCst);
+        time.advance(S(1));
+        assert_eq!(job.join().unwrap().succeeded(), 10);
+    });
+}
+
+#[test]
+fn a_shutdown_runs_out_what_waits_and_says_what_it_did() {
+    let (batch, _time) = batch(workers(2));
+    let gate = Gate::default();
+    let inside = gate.clone();
+    thread::scope(|scope| {
+        let job = scope.spawn(|| {
+            batch
+                .job(move |n: &u32, _: &CallScope| {
+                    inside.pass();
+                    Ok::<_, ()>(*n)
+                })
+                .run(0..10)
+        });
+        gate.await_arrivals(2);
+        let shutdown = scope.spawn(|| batch.shutdown(S(60)));
+        let over = Deadline::at(Clock::manual().0.now());
+        eventually("it is closed", || {
+            batch.run(vec![1], over, |_, _| Ok::<_, ()>(())).results == [Err(ItemError::ShuttingDown)]
+        });
+        gate.open();
+        assert_eq!(job.join().unwrap().succeeded(), 10, "no time has passed: all are run out");
+        let report = shutdown.join().unwrap();
+        assert!(report.done >= 8, "{report:?}");
+        assert_eq!((report.cancelled, report.abandoned), (0, 0));
+    });
 }

@@ -228,3 +228,100 @@ fn jumps_of_the_clock_do_not_panic_or_poison_scores() {
     let decision = router.route(&[]);
     assert!(decision.explain().iter().all(|candidate| candidate.terms.total.is_finite()));
 }
+
+#[test]
+fn sixty_four_threads_never_overspend_a_free_quota() {
+    let endpoints =
+        vec![EndpointSpec::named("free").price(1.0).free_quota(100), EndpointSpec::named("paid").price(1.0)];
+    let (router, _time) = router(RouterConfig::default(), endpoints);
+    let charged = Mutex::new((0, 0.0));
+    thread::scope(|scope| {
+        for seed in 0..64 {
+            let (router, charged) = (&router, &charged);
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                for _ in 0..20 {
+                    let call = router.begin(EndpointIndex(0));
+                    if rng.u8(0..4) == 0 {
+                        drop(call);
+                        continue;
+                    }
+                    let settled = call.finish(CallOutcome::Success);
+                    let mut charged = charged.lock().unwrap();
+                    *charged = (charged.0 + 1, charged.1 + settled.charged);
+                }
+            });
+        }
+    });
+    let (made, cost) = *charged.lock().unwrap();
+    let endpoint = &router.snapshot().endpoints[0];
+    assert!(f64::from(made) - cost <= 100.0, "{made} made, {cost} charged");
+    assert_eq!((endpoint.in_flight, endpoint.cost), (0, cost));
+    assert_eq!(made - 100 + i32::try_from(endpoint.free_quota_left).unwrap(), cost as i32);
+}
+
+#[test]
+fn a_pick_counts_at_once_so_that_threads_spread() {
+    let names: Vec<String> = (0..8).map(|n| format!("e{n}")).collect();
+    let (router, _time) =
+        router(RouterConfig::default(), names.iter().map(|name| EndpointSpec::named(name.as_str())).collect());
+    let tickets = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                let ticket = router.pick().unwrap();
+                tickets.lock().unwrap().push(ticket);
+            });
+        }
+    });
+    let mut counts = [0; 8];
+    for ticket in tickets.lock().unwrap().iter() {
+        counts[ticket.endpoint().0] += 1;
+    }
+    assert!(counts.iter().all(|count| (4..=12).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn a_budget_in_the_configuration_sends_calls_to_the_free_endpoint() {
+    let budget = feedguard::Budget::new(2.0, "units", S(3600));
+    let endpoints = vec![EndpointSpec::named("slow and free"), EndpointSpec::named("paid").price(1.0)];
+    let (router, time) = router(RouterConfig::default().price_weight(MS(0)).budgets(vec![budget]), endpoints);
+    let mut picked = Vec::new();
+    for _ in 0..10 {
+        let call = router.pick().unwrap();
+        picked.push(call.endpoint().0);
+        time.advance(if call.endpoint().0 == 0 { MS(500) } else { MS(10) });
+        call.finish(CallOutcome::Success);
+    }
+    assert_eq!(picked.iter().filter(|index| **index == 1).count(), 2, "{picked:?}");
+    let why_not = router.route(&[]).explain().iter().find_map(|candidate| candidate.why_not).unwrap();
+    assert!(matches!(why_not, WhyNot::OverBudget { .. }) && why_not.retry_after() > S(3000));
+}
+
+#[test]
+fn a_shadow_policy_is_counted_and_decides_nothing() {
+    let endpoints = || named(&["a", "b"]);
+    let (plain, _) = router(RouterConfig::default(), endpoints());
+    let (shadowed, time) = router(RouterConfig::default().shadow(Some(RouterPolicy::RoundRobin)), endpoints());
+    for _ in 0..50 {
+        call(&plain, &time, best(&plain), MS(20), CallOutcome::Success);
+        call(&shadowed, &time, best(&shadowed), MS(20), CallOutcome::Success);
+    }
+    let counts = shadowed.snapshot().shadow.unwrap();
+    assert_eq!(counts.decisions, 50);
+    assert!(counts.agreed > 0 && counts.agreed < 50, "{counts:?}");
+    assert!(counts.regret >= 0.0, "the best by its own measure: {counts:?}");
+    assert_eq!(plain.snapshot().shadow, None);
+}
+
+#[test]
+fn a_decision_prints_a_line_an_endpoint() {
+    let (router, time) = router(RouterConfig::default().eject_after(1), named(&["good", "bad"]));
+    call(&router, &time, 0, MS(20), CallOutcome::Success);
+    call(&router, &time, 1, MS(20), CallOutcome::Failure);
+    let text = router.route(&[]).to_string();
+    assert!(
+        text.starts_with("1. good: 0.0") && text.contains("\n2. bad: ") && text.contains("set aside: ejected for"),
+        "{text}"
+    );
+}
