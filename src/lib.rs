@@ -38,7 +38,8 @@ pub use limiter::{
 };
 pub use manager::{
     CachesConfig, Category, DataSourceManager, EndpointConfig, EndpointHealth, FetchError, FetchErrorKind, FetchReport,
-    Fetched, ManagerBuilder, ManagerConfig, ManagerSnapshot, QuotaGroupConfig, Refusal, RefusalReason, Source, Verdict,
+    Fetched, HedgeConfig, HedgeSnapshot, ManagerBuilder, ManagerConfig, ManagerSnapshot, QuotaGroupConfig, Refusal,
+    RefusalReason, Source, Verdict,
 };
 pub use metrics::Metrics;
 #[cfg(feature = "prometheus")]

@@ -88,6 +88,11 @@ impl BatchProcessor {
         self.pool.snapshot()
     }
 
+    /// Items of all jobs that wait for a worker.
+    pub fn queued(&self) -> usize {
+        self.slots.queued()
+    }
+
     /// Refuses new items, runs out what waits until `within` is over, and fails the rest with
     /// [`ItemError::ShuttingDown`](super::ItemError::ShuttingDown). Never waits for a hung call.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {

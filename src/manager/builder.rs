@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use super::config::EndpointConfig;
 use super::error::FetchError;
 use super::fetch::{Caller, Guarded, SourceCache};
+use super::hedge::Hedging;
 use super::metrics::CallMetrics;
 use super::source::{Category, Source};
 use super::{DataSourceManager, ManagerConfig};
@@ -87,6 +88,7 @@ impl<S: Source> ManagerBuilder<S> {
                 .metrics(&self.metrics)
                 .build()?,
             quota_groups: groups,
+            hedging: Hedging::new(self.config.hedge.clone(), &self.name, self.clock.clone()),
             is_closed: AtomicBool::new(false),
             source: self.source,
             config: self.config.clone(),

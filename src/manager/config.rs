@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::hedge::HedgeConfig;
 use crate::batch::BatchConfig;
 use crate::breaker::BreakerConfig;
 use crate::cache::{CacheConfig, preset};
@@ -150,6 +151,8 @@ pub struct ManagerConfig {
     pub router: RouterConfig,
     /// The batch processor.
     pub batch: BatchConfig,
+    /// Second calls for slow ones.
+    pub hedge: HedgeConfig,
     /// The validator.
     pub quality: QualityConfig,
     /// How long a fetch without a deadline may take. Default 30 s.
@@ -171,6 +174,7 @@ impl Default for ManagerConfig {
             caches: CachesConfig::default(),
             router: RouterConfig::default(),
             batch: BatchConfig::default(),
+            hedge: HedgeConfig::default(),
             quality: QualityConfig::default(),
             fetch_timeout: Duration::from_secs(30),
             call_timeout: Duration::from_secs(10),
@@ -185,6 +189,7 @@ setters!(ManagerConfig {
     caches: CachesConfig,
     router: RouterConfig,
     batch: BatchConfig,
+    hedge: HedgeConfig,
     quality: QualityConfig,
     fetch_timeout: Duration,
     call_timeout: Duration,
@@ -224,6 +229,7 @@ impl ManagerConfig {
         faults.nested("caches.other", self.caches.other.validate());
         faults.nested("router", self.router.validate());
         faults.nested("batch", self.batch.validate());
+        faults.nested("hedge", self.hedge.validate());
         faults.nested("quality", self.quality.validate());
         let millisecond = Duration::from_millis(1);
         faults.duration("fetch_timeout", self.fetch_timeout, millisecond..=MAX_DURATION);

@@ -177,6 +177,7 @@ impl<S: Source> DataSourceManager<S> {
                 .collect(),
             caches: Category::ALL.into_iter().map(|of| (of, cache_of::<S>(&self.caches, of).snapshot())).collect(),
             batch: self.batch.snapshot(),
+            hedges: self.caller.hedging.snapshot(),
         }
     }
 
@@ -190,6 +191,7 @@ impl<S: Source> DataSourceManager<S> {
         let deadline = Deadline::after(&self.caller.clock, within);
         let left = || deadline.remaining(self.caller.clock.now()).unwrap_or_default();
         let mut report = self.batch.shutdown(left());
+        report = report.plus(self.caller.hedging.pool.shutdown(left()));
         for cache in self.caches.iter() {
             report = report.plus(cache.shutdown(left()));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::ManagerConfig;
 use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
 use super::fetched::{Fetched, Stored};
+use super::hedge::{Finish, Hedging};
 use super::metrics::{CallMetrics, CallStatus, CountPanic};
 use super::source::{Category, Source, Verdict};
 use crate::breaker::{CallVerdict, CircuitBreaker};
@@ -36,12 +37,13 @@ pub(super) struct Caller<S: Source> {
     pub(super) router: SmartRouter,
     pub(super) endpoints: Vec<Guarded>,
     pub(super) validator: DataQualityValidator,
+    pub(super) hedging: Hedging,
     pub(super) quota_groups: Vec<Arc<CalendarQuota>>,
     pub(super) is_closed: AtomicBool,
 }
 
 /// What one endpoint's turn gave.
-enum Turn<S: Source> {
+pub(super) enum Turn<S: Source> {
     Answer(Loaded<Stored<S::Response>>),
     Refused(RefusalReason),
     /// It failed; the next endpoint may do better.
@@ -78,31 +80,59 @@ impl<S: Source> Caller<S> {
     }
 
     /// Tries the endpoints in the router's order until one answers or the deadline passes.
-    pub(super) fn call_source(&self, request: &S::Request, deadline: Deadline) -> Answer<S> {
+    pub(super) fn call_source(self: &Arc<Self>, request: &S::Request, deadline: Deadline) -> Answer<S> {
         let decision = self.route();
         let mut refusals = refusals_of(&decision, &self.endpoints);
-        let mut last = None;
-        for index in decision.candidates() {
+        let (mut last, mut reached_source) = (None, false);
+        let mut candidates = decision.candidates().peekable();
+        while let Some(index) = candidates.next() {
             if deadline.has_passed(self.clock.now()) {
                 last.get_or_insert(FetchErrorKind::TimedOut);
                 break;
             }
-            let endpoint = &self.endpoints[index.0];
-            match self.turn(index, endpoint, request, deadline) {
-                Turn::Answer(loaded) => return Ok(loaded),
-                Turn::Refused(reason) => refusals.push(Refusal { endpoint: Arc::clone(&endpoint.spec.name), reason }),
-                Turn::Failed(error) => last = Some(error),
-                Turn::Final(error) => return Err(FetchError::new(error, true, None)),
+            for (index, turn) in self.turns(index, candidates.peek().copied(), request, deadline) {
+                // The second of a race has had its turn.
+                let _hedge = candidates.next_if_eq(&index);
+                match turn {
+                    Turn::Answer(loaded) => return Ok(loaded),
+                    Turn::Refused(reason) => {
+                        refusals.push(Refusal { endpoint: Arc::clone(&self.endpoints[index.0].spec.name), reason });
+                    }
+                    Turn::Failed(error) => (last, reached_source) = (Some(error), true),
+                    Turn::Final(error) => return Err(FetchError::new(error, true, None)),
+                }
             }
         }
         let retry_after = refusals.iter().filter_map(|refusal| refusal.reason.retry_after()).min();
-        let reached_source = last.as_ref().is_some_and(|kind| !matches!(kind, FetchErrorKind::TimedOut));
         let kind = last.unwrap_or_else(|| FetchErrorKind::NoEndpoint { refusals: refusals.into() });
         Err(FetchError::new(kind, reached_source, retry_after))
     }
 
+    /// One endpoint's turn, or two where the call may be hedged.
+    fn turns(
+        self: &Arc<Self>,
+        index: EndpointIndex,
+        next: Option<EndpointIndex>,
+        request: &S::Request,
+        deadline: Deadline,
+    ) -> Vec<(EndpointIndex, Turn<S>)> {
+        let may_hedge = self.hedging.config.enabled && self.source.is_idempotent(request);
+        if let Some(next) = next.filter(|_| may_hedge) {
+            match self.race(index, next, request, deadline) {
+                Finish::Ended(turns) => {
+                    let failed = || Turn::Failed(FetchErrorKind::Panicked);
+                    return turns.into_iter().map(|(at, turn)| (at, turn.unwrap_or_else(failed))).collect();
+                }
+                Finish::TimedOut => return vec![(index, Turn::Failed(FetchErrorKind::TimedOut))],
+                Finish::NotStarted => {}
+            }
+        }
+        vec![(index, self.turn(index, request, deadline))]
+    }
+
     /// One endpoint's turn: breaker, limiter, call, judgement, booking.
-    fn turn(&self, index: EndpointIndex, endpoint: &Guarded, request: &S::Request, deadline: Deadline) -> Turn<S> {
+    pub(super) fn turn(&self, index: EndpointIndex, request: &S::Request, deadline: Deadline) -> Turn<S> {
+        let endpoint = &self.endpoints[index.0];
         // An open circuit must not cost a token; the permit itself is taken last, since from then on
         // the breaker watches the time.
         if let Some(open) = endpoint.breaker.peek() {

@@ -6,6 +6,7 @@ use crate::limiter::LimiterSnapshot;
 use crate::pool::PoolSnapshot;
 use crate::router::EndpointSnapshot;
 
+use super::hedge::HedgeSnapshot;
 use super::source::Category;
 
 /// Health of an endpoint and its guards.
@@ -30,4 +31,6 @@ pub struct ManagerSnapshot {
     pub caches: Vec<(Category, CacheSnapshot)>,
     /// Threads of the batch processor.
     pub batch: PoolSnapshot,
+    /// Calls made twice.
+    pub hedges: HedgeSnapshot,
 }

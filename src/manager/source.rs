@@ -111,6 +111,12 @@ pub trait Source: Send + Sync + 'static {
         if result.is_ok() { Verdict::Good } else { Verdict::Bad }
     }
 
+    /// Whether a request may be made twice at once: hedging needs it. By default `false`.
+    fn is_idempotent(&self, request: &Self::Request) -> bool {
+        let _ = request;
+        false
+    }
+
     /// Which cache a request belongs to.
     fn category(&self, request: &Self::Request) -> Category {
         let _ = request;

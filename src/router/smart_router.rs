@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::builder::RouterBuilder;
 use super::metrics::RouterMetrics;
@@ -156,6 +157,12 @@ impl SmartRouter {
     /// The endpoints now.
     pub fn endpoints(&self) -> Arc<[EndpointSpec]> {
         Arc::clone(&self.state.lock().table.specs)
+    }
+
+    /// The latency below which this share of an endpoint's latest successes lies; `None` before the
+    /// first.
+    pub fn quantile(&self, endpoint: EndpointIndex, share: f64) -> Option<Duration> {
+        self.state.lock().table.quantile(endpoint.0, share).map(crate::clock::seconds)
     }
 
     /// What the router knows of each endpoint.

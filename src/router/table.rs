@@ -286,6 +286,11 @@ impl Table {
         self.purses.iter().map(|purse| purse.wait(spec.price, &spec.currency, now)).max().unwrap_or_default()
     }
 
+    pub(super) fn quantile(&self, index: usize, share: f64) -> Option<f64> {
+        let histogram = &self.stats.get(index)?.histogram;
+        (!histogram.is_empty()).then(|| histogram.quantile(share))
+    }
+
     /// Mirrors an endpoint into the lists of numbers.
     fn update(&mut self, index: usize, config: &RouterConfig, now: Tick) {
         let stats = &self.stats[index];

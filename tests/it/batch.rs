@@ -311,7 +311,7 @@ fn a_source_that_hangs_holds_its_own_places_only_and_fails_fast_then() {
                 if item.0 == "hung" {
                     inside.pass()
                 } else {
-                    drop(count.up())
+                    count.up();
                 }
                 Ok::<_, ()>(item.1)
             };
@@ -320,7 +320,7 @@ fn a_source_that_hangs_holds_its_own_places_only_and_fails_fast_then() {
         });
         // All hundred good ones end while three calls hang: they never wait for them.
         gate.await_arrivals(3);
-        eventually("the good ones are done", || served.get() == 100);
+        eventually("the good ones are done", || served.get() == 100 && batch.snapshot().busy == 3);
         time.advance(S(30));
         let report = job.join().unwrap();
         let timed_out = report.results.iter().filter(|r| matches!(r, Err(ItemError::TimedOut { .. }))).count();
@@ -444,10 +444,10 @@ fn a_full_queue_rejects_or_makes_wait() {
                         inside.pass();
                         Ok::<_, ()>(())
                     })
-                    .run(0..3)
+                    .run(0..4)
             });
             gate.await_arrivals(1);
-            // One runs, two wait: there is no room.
+            eventually("one runs and two wait", || batch.queued() == 2);
             let second = scope.spawn(|| batch.run(vec![7], Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n)));
             if when_full == WhenFull::Reject {
                 assert_eq!(second.join().unwrap().results, [Err(ItemError::QueueFull)]);
@@ -456,7 +456,7 @@ fn a_full_queue_rejects_or_makes_wait() {
                 gate.open();
                 assert_eq!(second.join().unwrap().results, [Ok(7)]);
             }
-            assert_eq!(first.join().unwrap().succeeded(), 3);
+            assert_eq!(first.join().unwrap().succeeded(), 4);
         });
     }
 }

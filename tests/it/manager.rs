@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use feedguard::{
     BreakerConfig, CacheStatus, CachesConfig, Clock, DataSourceManager, Deadline, EndpointConfig, EndpointSpec,
-    FetchErrorKind, LimiterConfig, ManagerConfig, ManualClock, RefusalReason, RouterConfig, RouterPolicy,
+    FetchErrorKind, HedgeConfig, LimiterConfig, ManagerConfig, ManualClock, RefusalReason, RouterConfig, RouterPolicy,
 };
 
 use crate::support::{Gate, Manner, ScriptedSource, eventually, threads_named};
@@ -308,4 +308,60 @@ fn round_robin_is_there_as_the_old_way() {
     let (manager, ..) = manager(config(3).router(RouterConfig::default().policy(RouterPolicy::RoundRobin)));
     let answers: Vec<String> = (0..6).map(|n| manager.fetch(&n.to_string()).unwrap().endpoint().to_string()).collect();
     assert_eq!(answers, ["a", "b", "c", "a", "b", "c"]);
+}
+
+/// A manager with three endpoints whose calls may be made twice; 200 quick calls have been made.
+fn hedged(budget: f64) -> (Arc<Manager>, ManualClock) {
+    let mut config = config(3).hedge(HedgeConfig::default().enabled(true).budget(budget));
+    for endpoint in &mut config.endpoints {
+        endpoint.limiter = LimiterConfig::off();
+    }
+    let (manager, _clock, time) = manager(config);
+    for n in 0..200 {
+        manager.fetch(&format!("warm {n}")).unwrap();
+    }
+    (manager, time)
+}
+
+#[test]
+fn a_call_that_takes_longer_than_most_is_made_elsewhere_and_the_first_answer_counts() {
+    let (manager, time) = hedged(0.05);
+    let first = manager.explain().candidates().next().unwrap();
+    let slow = manager.explain().name(first).to_owned();
+    let gate = Gate::default();
+    manager.source().set(&slow, Manner::Wait(gate.clone()));
+    let fetched = thread::scope(|scope| {
+        let fetch = scope.spawn(|| manager.fetch(&key("hedge me")).unwrap());
+        gate.await_arrivals(1);
+        // Past the p95 of calls that took no time on this clock.
+        eventually("it is made a second time", || {
+            time.advance(Duration::from_millis(1));
+            manager.health().hedges.hedged == 1
+        });
+        fetch.join().unwrap()
+    });
+    assert_ne!(&**fetched.endpoint(), slow.as_str());
+    let hedges = manager.health().hedges;
+    assert_eq!((hedges.hedged, hedges.won), (1, 1));
+    gate.open();
+    eventually("the slow call is settled", || manager.health().endpoints.iter().all(|of| of.router.in_flight == 0));
+}
+
+#[test]
+fn without_budget_or_idempotence_nothing_is_made_twice() {
+    let (manager, time) = hedged(0.0);
+    let first = manager.explain().candidates().next().unwrap();
+    let slow = manager.explain().name(first).to_owned();
+    let gate = Gate::default();
+    manager.source().set(&slow, Manner::Wait(gate.clone()));
+    thread::scope(|scope| {
+        let fetch = scope.spawn(|| manager.fetch(&key("hedge me not")).unwrap());
+        gate.await_arrivals(1);
+        time.advance(S(1));
+        manager.source().set(&slow, Manner::Answer);
+        gate.open();
+        assert_eq!(&**fetch.join().unwrap().endpoint(), slow.as_str());
+    });
+    assert_eq!(manager.health().hedges.hedged, 0);
+    assert!(manager.health().hedges.calls > 0);
 }

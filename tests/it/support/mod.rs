@@ -103,6 +103,10 @@ impl Source for ScriptedSource {
     type Response = String;
     type Error = Scripted;
 
+    fn is_idempotent(&self, request: &String) -> bool {
+        request.contains("hedge") || request.contains("warm")
+    }
+
     fn call(&self, endpoint: &EndpointSpec, request: &String, _deadline: Deadline) -> Result<String, Scripted> {
         self.calls.up();
         *self.calls_by.lock().unwrap().entry(endpoint.name.to_string()).or_default() += 1;
