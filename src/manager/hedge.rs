@@ -144,6 +144,7 @@ pub(super) enum Finish<S: Source> {
 impl<S: Source> Caller<S> {
     /// Calls `first`, and `second` too if that takes long; until one answers, both have ended, or the
     /// deadline passes.
+    #[expect(clippy::significant_drop_tightening, reason = "a wait gives the lock away and takes it again")]
     pub(super) fn race(
         self: &Arc<Self>,
         first: EndpointIndex,
