@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let endpoints = vec![
         EndpointSpec::named(names[0]),
         EndpointSpec::named(names[1]),
-        EndpointSpec::named(names[2]).price(1.0).local(true),
+        EndpointSpec::named(names[2]).price(0.5).local(true),
     ];
     let router = SmartRouter::builder().endpoints(endpoints).clock(clock).build()?;
     let call = |endpoint: usize, latency: u64, outcome: CallOutcome| {

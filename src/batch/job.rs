@@ -171,7 +171,8 @@ impl<K, F> fmt::Debug for BatchJob<'_, K, F> {
     }
 }
 
-/// The results of a job as they come: position of the item, and its result.
+/// The results of a job as they come: position of the item, and its result. Item time-outs are watched
+/// while it is read; dropped, it gives up on calls under way.
 #[must_use = "a stream that is dropped starts nothing more"]
 pub struct BatchStream<'b, K, T, E, F, I>
 where
@@ -269,6 +270,7 @@ where
                 self.next = Some(item);
                 return None;
             }
+            let source = self.source.as_ref().map(|source| source(&item));
             if !terms.slots.try_queue() {
                 if self.processor.when_full() == WhenFull::Reject && self.run.pending() == 0 {
                     return Some((self.pulled - 1, Err(ItemError::QueueFull)));
@@ -277,7 +279,6 @@ where
                 self.next = Some(item);
                 return None;
             }
-            let source = self.source.as_ref().map(|source| source(&item));
             self.run.push(self.pulled - 1, item, source);
         }
         None
@@ -293,8 +294,15 @@ where
     }
 
     fn next_inline(&mut self) -> Option<(usize, ItemResult<T, E>)> {
-        let item = self.next.take().or_else(|| self.pull())?;
-        let (index, terms) = (self.pulled - 1, &self.run.terms);
+        // What waits first: the system gave no thread for it.
+        let waiting = self.run.take_waiting();
+        let (index, item) = if let Some(waiting) = waiting {
+            waiting
+        } else {
+            let item = self.next.take().or_else(|| self.pull())?;
+            (self.pulled - 1, item)
+        };
+        let terms = &self.run.terms;
         let now = terms.clock.now();
         let result = if self.processor.is_closed() {
             Err(ItemError::ShuttingDown)

@@ -93,11 +93,16 @@ impl BatchProcessor {
         self.slots.queued()
     }
 
-    /// Refuses new items, runs out what waits until `within` is over, and fails the rest with
+    /// Refuses new items, runs out what waits for a worker until `within` is over, and fails the
+    /// rest, and what waits for a place at its source, with
     /// [`ItemError::ShuttingDown`](super::ItemError::ShuttingDown). Never waits for a hung call.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
+        self.pool.close(within);
+        self.slots.wake_all();
         let report = self.pool.shutdown(within);
-        ShutdownReport { cancelled: self.slots.queued(), ..report }
+        let cancelled = self.slots.cancelled();
+        self.slots.wake_all();
+        ShutdownReport { cancelled, ..report }
     }
 
     pub(super) fn terms(&self, deadline: Deadline, cancel: CancelToken) -> Terms {

@@ -135,6 +135,17 @@ where
         self.progress.lock().pending
     }
 
+    /// The next item that waits, for a caller that has to run it itself.
+    pub(super) fn take_waiting(&self) -> Option<(usize, K)> {
+        let mut progress = self.progress.lock();
+        let lane = progress.lanes.iter_mut().find(|lane| !lane.items.is_empty())?;
+        let waiting = lane.items.pop_front();
+        progress.pending -= 1;
+        drop(progress);
+        self.terms.slots.unqueue(1);
+        waiting
+    }
+
     /// Queues drainers for what waits.
     ///
     /// # Errors
@@ -166,12 +177,13 @@ where
             while run.turn(job) == Turn::Again {
                 let Some(pool) = weak.upgrade() else { return drop(Drainer(Some(run))) };
                 if !pool.is_closed() {
-                    // At the back of the queue, so that other jobs get their turn.
+                    // At the back of the queue, so that other jobs get their turn. Counted twice for a
+                    // moment: a refused one takes itself off, and this one goes on.
+                    run.progress.lock().drainers += 1;
                     if Self::enqueue(&pool, Drainer(Some(Arc::clone(&run)))).is_ok() {
+                        run.progress.lock().drainers -= 1;
                         return;
                     }
-                    // Refused, it has taken itself off the count; this one goes on.
-                    run.progress.lock().drainers += 1;
                 }
                 // After a shutdown there is no queue; what waits is run out while there is time.
                 if !pool.runs_out() {
@@ -205,7 +217,10 @@ where
         // The watch may have to shorten its sleep to this item's time-out.
         self.changed.notify_all();
         let result = self.call(index, &item, now);
-        drop(item);
+        // The host's, and so is its panic.
+        if catch_unwind(AssertUnwindSafe(|| drop(item))).is_err() {
+            tracing::error!(item = index, "dropping a batch item panicked");
+        }
         let mut progress = self.progress.lock();
         let is_late = progress.running.remove(&index).is_none();
         if is_late {
@@ -245,11 +260,11 @@ where
         if let Some(finished) = progress.finished.pop_front() {
             return Some(finished);
         }
-        let mut expired = progress.expire(terms.clock.now(), terms.item_timeout, terms.deadline);
+        let mut expired = progress.expire(terms);
         if expired.is_empty() && !std::mem::take(&mut progress.is_woken) {
             let until = progress.next_expiry(terms.item_timeout).earlier(terms.deadline).earlier(wake);
             terms.clock.wait(&self.changed, &mut progress, until);
-            expired = progress.expire(terms.clock.now(), terms.item_timeout, terms.deadline);
+            expired = progress.expire(terms);
         }
         let finished = progress.finished.pop_front();
         drop(progress);
@@ -259,10 +274,11 @@ where
 
     /// Gives up on workers that hang, and has them replaced for what waits.
     fn give_up(self: &Arc<Self>, expired: Vec<Running>) {
-        for Running { job, source, .. } in expired {
-            if let Some(source) = source {
-                self.terms.slots.hangs(&source);
-            }
+        // Others that wait for the same source may have to give up.
+        if expired.iter().any(|running| running.source.is_some()) {
+            self.terms.slots.wake_all();
+        }
+        for Running { job, .. } in expired {
             if let (Some(job), Some(pool)) = (job, self.terms.pool.upgrade()) {
                 pool.abandon(job, self.terms.max_abandoned);
             }
@@ -276,12 +292,13 @@ where
         let is_closed = pool.as_ref().is_none_or(|pool| pool.is_closed());
         let mut progress = self.progress.lock();
         let nobody_works = progress.drainers == 0 && progress.running.is_empty();
-        let mut failed = Vec::new();
+        let (mut failed, mut is_shutdown) = (Vec::new(), false);
         if terms.cancel.is_cancelled() {
             failed = progress.fail_all(|| ItemError::Cancelled);
         } else if terms.deadline.has_passed(terms.clock.now()) {
             failed = progress.fail_all(|| ItemError::NotStarted);
         } else if progress.drainers == 0 && is_closed {
+            is_shutdown = true;
             failed = progress.fail_all(|| ItemError::ShuttingDown);
         } else if nobody_works && refusal == Some(Refusal::Saturated) {
             let abandoned = pool.map_or(0, |pool| pool.snapshot().abandoned);
@@ -295,18 +312,29 @@ where
             }
         }
         drop(progress);
-        terms.slots.unqueue(failed.len());
+        if is_shutdown {
+            terms.slots.cancel(failed.len());
+        } else {
+            terms.slots.unqueue(failed.len());
+        }
         // The host's items, dropped outside the lock.
         drop(failed);
     }
 
     /// Drops what waits, at the end of a stream that nobody reads any more.
-    pub(super) fn forget_rest(&self) {
+    pub(super) fn forget_rest(self: &Arc<Self>) {
         let mut progress = self.progress.lock();
         let rest = progress.fail_all(|| ItemError::Cancelled);
         let unread = std::mem::take(&mut progress.finished);
+        // Nobody will watch their clocks: they are given up on now, and counted until they end.
+        let running: Vec<Running> = progress.running.drain().map(|(_, running)| running).collect();
+        progress.drainers -= running.len();
+        for source in running.iter().filter_map(|running| running.source.as_ref()) {
+            self.terms.slots.hangs(source);
+        }
         drop(progress);
         self.terms.slots.unqueue(rest.len());
+        self.give_up(running);
         drop((rest, unread));
     }
 }
@@ -355,8 +383,9 @@ impl<K, T, E> Progress<K, T, E> {
     }
 
     /// Times out what has run too long; what it ran on.
-    fn expire(&mut self, now: Tick, item_timeout: Duration, deadline: Deadline) -> Vec<Running> {
-        let is_late = |started: Tick| now >= started.after(item_timeout) || deadline.has_passed(now);
+    fn expire(&mut self, terms: &Terms) -> Vec<Running> {
+        let now = terms.clock.now();
+        let is_late = |started: Tick| now >= started.after(terms.item_timeout) || terms.deadline.has_passed(now);
         let late = self.running.iter().filter(|(_, running)| is_late(running.started)).map(|(index, _)| *index);
         let late: Vec<usize> = late.collect();
         late.into_iter()
@@ -364,6 +393,10 @@ impl<K, T, E> Progress<K, T, E> {
                 let running = self.running.remove(&index)?;
                 self.finished.push_back((index, Err(ItemError::TimedOut { after: now.since(running.started) })));
                 self.drainers -= 1;
+                if let Some(source) = &running.source {
+                    // Before its late end can release the place.
+                    terms.slots.hangs(source);
+                }
                 Some(running)
             })
             .collect()

@@ -22,6 +22,8 @@ struct Places {
 struct Shared {
     sources: HashMap<Name, Places>,
     queued: usize,
+    /// Items that a shutdown has kept from starting.
+    cancelled: usize,
     waiting: Vec<Weak<dyn Wake>>,
 }
 
@@ -80,6 +82,11 @@ impl Slots {
         }
     }
 
+    /// Lets every job look anew.
+    pub(super) fn wake_all(&self) {
+        self.wake();
+    }
+
     /// Calls that hang at the source, if they hold every place there.
     pub(super) fn saturated(&self, source: &Name) -> Option<usize> {
         let limit = self.limit(source);
@@ -105,6 +112,19 @@ impl Slots {
         if was_full {
             self.wake();
         }
+    }
+
+    /// Items have left the queue because of a shutdown.
+    pub(super) fn cancel(&self, items: usize) {
+        let mut shared = self.shared.lock();
+        shared.queued = shared.queued.saturating_sub(items);
+        shared.cancelled += items;
+    }
+
+    /// Items that a shutdown has kept, or will keep, from starting.
+    pub(super) fn cancelled(&self) -> usize {
+        let shared = self.shared.lock();
+        shared.cancelled + shared.queued
     }
 
     pub(super) fn queued(&self) -> usize {

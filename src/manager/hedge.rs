@@ -101,8 +101,12 @@ impl Hedging {
         let may = *saved >= 1.0 - 1e-9;
         *saved -= f64::from(u8::from(may));
         drop(saved);
-        self.hedged.fetch_add(u64::from(may), Ordering::Relaxed);
         may
+    }
+
+    fn refund(&self) {
+        let mut saved = self.saved.lock();
+        *saved = (*saved + 1.0).min(MOST_SAVED);
     }
 
     pub(super) fn snapshot(&self) -> HedgeSnapshot {
@@ -181,8 +185,13 @@ impl<S: Source> Caller<S> {
             if may_hedge && patience.has_passed(now) {
                 may_hedge = false;
                 drop(ended);
-                if self.hedging.spend() && self.start_runner(&race, second, request, deadline) {
-                    running += 1;
+                if self.hedging.spend() {
+                    if self.start_runner(&race, second, request, deadline) {
+                        self.hedging.hedged.fetch_add(1, Ordering::Relaxed);
+                        running += 1;
+                    } else {
+                        self.hedging.refund();
+                    }
                 }
                 ended = race.ended.lock();
                 continue;

@@ -237,6 +237,14 @@ impl WorkerPool {
         self.shutdown_by(&self.shared.clock, within)
     }
 
+    /// Refuses new jobs from now on; what is queued may run out for `within`.
+    pub(crate) fn close(&self, within: Duration) {
+        let until = self.shared.clock.now().after(within);
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        state.runs_out_until = until;
+    }
+
     /// As [`shutdown`](Self::shutdown), by a clock of the caller's.
     pub(crate) fn shutdown_by(&self, clock: &Clock, within: Duration) -> ShutdownReport {
         let deadline = Deadline::after(clock, within);

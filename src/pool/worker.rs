@@ -16,7 +16,7 @@ impl Shared {
         state.starting += 1;
         let shared = Arc::clone(this);
         // Linux cuts thread names at 15 bytes; the number must survive.
-        let name = format!("{:.10}-{}", this.name, state.started);
+        let name = format!("{:.10}-{}", this.name, state.started).replace('\0', "?");
         match thread::Builder::new().name(name).spawn(move || shared.work()) {
             Ok(_detached) => true,
             Err(error) => {

@@ -49,22 +49,27 @@ impl Budget {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Purse {
     budget: Budget,
-    since: Tick,
+    /// `None` before the first call.
+    since: Option<Tick>,
     spent: f64,
 }
 
+/// Sums of prices are not exact; a millionth of the budget is nobody's loss.
+const ROUNDING: f64 = 1e-6;
+
 impl Purse {
     pub(super) fn new(budget: &Budget) -> Self {
-        Self { budget: budget.clone(), since: Tick::default(), spent: 0.0 }
+        Self { budget: budget.clone(), since: None, spent: 0.0 }
     }
 
     /// Time until a call of this price fits; zero now.
     pub(super) fn wait(&self, price: f64, currency: &str, now: Tick) -> Duration {
-        let left = self.since.after(self.budget.per).since(now);
-        let fits = self.spent + price <= self.budget.amount || (left.is_zero() && price <= self.budget.amount);
+        let left = self.since.map_or(Duration::ZERO, |since| since.after(self.budget.per).since(now));
+        let most = self.budget.amount * (1.0 + ROUNDING);
+        let fits = self.spent + price <= most || (left.is_zero() && price <= most);
         if price <= 0.0 || currency != self.budget.currency || fits {
             Duration::ZERO
-        } else if price > self.budget.amount {
+        } else if price > most {
             Duration::MAX
         } else {
             left
@@ -74,8 +79,8 @@ impl Purse {
     /// Holds the price of a call that begins; the period it counts in.
     pub(super) fn hold(&mut self, price: f64, currency: &str, now: Tick) {
         if price > 0.0 && currency == self.budget.currency {
-            if now >= self.since.after(self.budget.per) {
-                (self.since, self.spent) = (now, 0.0);
+            if self.since.is_none_or(|since| now >= since.after(self.budget.per)) {
+                (self.since, self.spent) = (Some(now), 0.0);
             }
             self.spent += price;
         }
@@ -83,7 +88,7 @@ impl Purse {
 
     /// Gives the price of a call back that cost nothing, if its period still runs.
     pub(super) fn give_back(&mut self, price: f64, currency: &str, began: Tick) {
-        if price > 0.0 && currency == self.budget.currency && began >= self.since {
+        if price > 0.0 && currency == self.budget.currency && self.since.is_some_and(|since| began >= since) {
             self.spent = (self.spent - price).max(0.0);
         }
     }

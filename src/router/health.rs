@@ -80,7 +80,11 @@ impl Standing {
         (row - 1.0).max(0.0) / (row + 5.0)
     }
 
-    pub(super) fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self, now: Tick) {
+        // A call from before an ejection says nothing about the source since.
+        if !self.ejected_for(now).is_zero() {
+            return;
+        }
         self.consecutive_failures = 0;
         match self.health {
             Health::Ramp { allowed } if allowed < RAMP_END => self.health = Health::Ramp { allowed: allowed * 2 },

@@ -46,6 +46,7 @@ impl Histogram {
 
     /// The latency in seconds below which this share lies, to a tenth; 0 without any.
     pub(super) fn quantile(&self, share: f64) -> f64 {
+        let share = if share.is_nan() { 1.0 } else { share.clamp(0.0, 1.0) };
         let total = f64::from(self.totals[0]) + f64::from(self.totals[1]);
         let mut below = 0.0;
         for bucket in 0..BUCKETS {

@@ -1,5 +1,6 @@
 //! The locked shell around the [`Table`].
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +50,12 @@ struct State {
     handles: RouterMetrics,
     /// Grows with every change of the list, so that old tickets touch no new statistics.
     generation: u64,
+    /// The last lists before, for what their tickets hold of quotas and budgets.
+    old_lists: VecDeque<(u64, Arc<[EndpointSpec]>)>,
 }
+
+/// Older lists that are remembered; tickets of older ones give nothing back.
+const MAX_OLD_LISTS: usize = 8;
 
 impl SmartRouter {
     /// Starts a router.
@@ -70,7 +76,7 @@ impl SmartRouter {
     ) -> Self {
         let handles = RouterMetrics::new(&metrics, &endpoints);
         let table = Table::new(endpoints, &config, clock.now());
-        let state = Mutex::new(State { table, handles, generation: 0 });
+        let state = Mutex::new(State { table, handles, generation: 0, old_lists: VecDeque::new() });
         Self { config, clock, metrics, state }
     }
 
@@ -148,9 +154,12 @@ impl SmartRouter {
         let mut state = self.state.lock();
         let old = state.table.replace(endpoints, &self.config, now);
         state.handles = handles;
+        let generation = state.generation;
+        state.old_lists.push_back((generation, old));
+        let forgotten = if state.old_lists.len() > MAX_OLD_LISTS { state.old_lists.pop_front() } else { None };
         state.generation += 1;
         drop(state);
-        drop(old);
+        drop(forgotten);
         Ok(())
     }
 
@@ -205,10 +214,14 @@ impl SmartRouter {
         let is_current = state.generation == generation && endpoint.0 < state.table.stats.len();
         let charged = if is_current {
             state.table.settle(endpoint.0, hold, outcome, started, &self.config, now)
-        } else if outcome == CallOutcome::Success {
-            hold.price
         } else {
-            0.0
+            let success = outcome == CallOutcome::Success;
+            let State { old_lists, table, .. } = &mut *state;
+            let old = old_lists.iter().find(|(of, _)| *of == generation).and_then(|(_, specs)| specs.get(endpoint.0));
+            if let Some(spec) = old {
+                table.settle_old(&spec.name, &spec.currency, hold, success, started);
+            }
+            if success { hold.price } else { 0.0 }
         };
         drop(state);
         Settlement { latency: now.since(started), charged }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::RouterConfig;
-use super::health::Standing;
+use super::health::{Health, Standing};
 use super::histogram::Histogram;
 use crate::clock::Tick;
 
@@ -35,6 +35,8 @@ pub(super) struct EndpointStats {
     pub(super) charged_calls: u64,
     /// The last pick, for probes of idle endpoints.
     pub(super) picked_at: Tick,
+    /// The number of that pick among all, for taking turns.
+    pub(super) picked: u64,
 }
 
 /// How a call ended, for the statistics.
@@ -67,7 +69,7 @@ impl EndpointStats {
         if sample.success {
             self.histogram.record(seconds, now);
             self.successes += 1;
-            self.standing.succeeded();
+            self.standing.succeeded(now);
         } else {
             self.standing.failed(self.failure_rate, self.calls, config, sample.dice, now);
         }
@@ -91,6 +93,12 @@ impl EndpointStats {
         }
         self.samples += 1;
         self.sampled_at = now;
+    }
+
+    /// It is new and nobody has tried it, or its ejection is over.
+    pub(super) fn wants_probe(&self, now: Tick) -> bool {
+        let is_new = matches!(self.standing.health, Health::Ramp { .. });
+        self.standing.wants_probe(self.in_flight, now) && (!is_new || self.picked == 0)
     }
 
     /// Share of failures to expect: the decayed rate, or what a row of failures says.

@@ -26,6 +26,7 @@ pub(super) struct Table {
     /// The earliest tick at which some idle endpoint is due for a probe.
     next_probe: Tick,
     turn: usize,
+    picks: u64,
     rng: fastrand::Rng,
     pub(super) shadow: Option<Shadow>,
 }
@@ -63,6 +64,7 @@ impl Table {
             purses: config.budgets.iter().map(Purse::new).collect(),
             next_probe: now,
             turn: 0,
+            picks: 0,
             rng: fastrand::Rng::with_seed(config.seed),
             shadow: config.shadow.map(Shadow::new),
         };
@@ -81,7 +83,13 @@ impl Table {
         let fresh = || EndpointStats::new(now);
         let places: Vec<Option<usize>> = specs.iter().map(known).collect();
         self.stats = places.iter().map(|at| at.map_or_else(fresh, |at| self.stats[at].at_rest())).collect();
-        self.rate_free_at = places.iter().map(|at| at.map_or(Tick::default(), |at| self.rate_free_at[at])).collect();
+        let rate_free_at = |(at, spec): (&Option<usize>, &EndpointSpec)| {
+            let (Some(at), Some(limit)) = (*at, spec.rate_limit) else { return Tick::default() };
+            // Never later than the new limit has it.
+            self.rate_free_at[at].min(now.after(crate::clock::seconds(1.0 / limit)))
+        };
+        let rate_free_at: Vec<Tick> = places.iter().zip(&specs).map(rate_free_at).collect();
+        self.rate_free_at = rate_free_at;
         self.costs = vec![0.0; specs.len()];
         self.not_before = vec![Tick::default(); specs.len()];
         let old = std::mem::replace(&mut self.specs, specs.into());
@@ -103,6 +111,10 @@ impl Table {
             if *cost > best.0 || *not_before > now || Some(index) == except {
                 continue;
             }
+            // Purses are shared: what one call holds changes what all may do.
+            if !self.purses.is_empty() && !self.budget_wait(index, now).is_zero() {
+                continue;
+            }
             // Equals fall at random, each with the same chance.
             best.2 = if *cost < best.0 { 1 } else { best.2 + 1 };
             if best.2 == 1 || self.rng.u32(0..best.2) == 0 {
@@ -110,7 +122,7 @@ impl Table {
             }
         }
         match best.1 {
-            usize::MAX => self.last_resort(except, config, now),
+            usize::MAX => self.last_resort(except, now),
             index => Pick::Endpoint(index),
         }
     }
@@ -121,14 +133,15 @@ impl Table {
         let due = |table: &Self, index: usize| {
             let stats = &table.stats[index];
             let is_idle = stats.in_flight == 0 && now.since(stats.picked_at) >= config.probe_idle_after;
-            (is_idle || stats.standing.wants_probe(stats.in_flight, now))
+            (is_idle || stats.wants_probe(now))
                 && table.not_before[index] <= now
+                && table.budget_wait(index, now).is_zero()
                 && Some(index) != except
         };
         let probe = (0..self.stats.len()).filter(|index| due(self, *index));
         // The cheapest first, as always.
         let probe = probe.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
-        if probe.is_none() {
+        if probe.is_none() && except.is_none() {
             // Nothing before the first idle time or ejection is over.
             let next = self.stats.iter().map(|stats| match stats.standing.health {
                 Health::Ejected { until } if until > now => until,
@@ -142,11 +155,9 @@ impl Table {
     /// Health is a preference: when nobody healthy can be called, the rest can, but not against a
     /// rate limit or a budget.
     #[cold]
-    fn last_resort(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Pick {
+    fn last_resort(&mut self, except: Option<usize>, now: Tick) -> Pick {
         let possible = (0..self.stats.len()).filter(|index| {
-            Some(*index) != except
-                && self.rate_free_at[*index] <= now
-                && self.budget_wait(*index, config, now).is_zero()
+            Some(*index) != except && self.rate_free_at[*index] <= now && self.budget_wait(*index, now).is_zero()
         });
         let best = possible.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
         best.map_or(Pick::None, Pick::Endpoint)
@@ -162,6 +173,8 @@ impl Table {
         stats.free_reserved += u64::from(is_free);
         stats.in_flight += 1;
         stats.picked_at = now;
+        self.picks += 1;
+        stats.picked = self.picks;
         if let Some(limit) = spec.rate_limit {
             let interval = crate::clock::seconds(1.0 / limit);
             // A burst of half a second, as vendors' buckets have.
@@ -202,12 +215,27 @@ impl Table {
             let sample = Sample { latency: now.since(began), success, unqueued: hold.unqueued, dice: self.rng.f64() };
             let was = stats.standing;
             stats.record(sample, config, now);
-            if stats.standing != was {
+            if stats.standing != was || matches!(stats.standing.health, Health::Ejected { .. }) {
                 self.next_probe = now;
             }
         }
         self.update(index, config, now);
         if success { hold.price } else { 0.0 }
+    }
+
+    /// Books what a call of an older list costs or gives back.
+    pub(super) fn settle_old(&mut self, name: &str, currency: &str, hold: Hold, success: bool, began: Tick) {
+        if success {
+            let index = self.specs.iter().position(|spec| &*spec.name == name);
+            if let Some(stats) = index.map(|index| &mut self.stats[index]) {
+                stats.free_used += u64::from(hold.is_free);
+                stats.charged_calls += u64::from(!hold.is_free);
+            }
+        } else {
+            for purse in &mut self.purses {
+                purse.give_back(hold.price, currency, began);
+            }
+        }
     }
 
     /// Ranks all endpoints, callable ones first.
@@ -229,10 +257,10 @@ impl Table {
                 };
                 // A probe goes first: the others stand behind it if it fails.
                 let is_due = stats.in_flight == 0 && now.since(stats.picked_at) >= config.probe_idle_after;
-                let wants_probe = stats.standing.wants_probe(stats.in_flight, now) || is_due;
+                let wants_probe = stats.wants_probe(now) || is_due;
                 let is_probe = config.policy == RouterPolicy::Adaptive && wants_probe;
                 let rank = if is_probe { rank - PROBE_FIRST } else { rank };
-                let why_not = self.why_not(index, availability, config, now);
+                let why_not = self.why_not(index, availability, now);
                 (rank, Candidate { endpoint: EndpointIndex(index), terms, why_not })
             })
             .collect();
@@ -258,12 +286,12 @@ impl Table {
         }
     }
 
-    fn why_not(&self, index: usize, availability: Availability, config: &RouterConfig, now: Tick) -> Option<WhyNot> {
+    fn why_not(&self, index: usize, availability: Availability, now: Tick) -> Option<WhyNot> {
         let stats = &self.stats[index];
         if let Some(retry_after) = availability.breaker_open {
             return Some(WhyNot::BreakerOpen { retry_after });
         }
-        let over_budget = self.budget_wait(index, config, now);
+        let over_budget = self.budget_wait(index, now);
         if !over_budget.is_zero() {
             return Some(WhyNot::OverBudget { retry_after: over_budget });
         }
@@ -278,9 +306,9 @@ impl Table {
         }
     }
 
-    fn budget_wait(&self, index: usize, config: &RouterConfig, now: Tick) -> std::time::Duration {
+    fn budget_wait(&self, index: usize, now: Tick) -> std::time::Duration {
         let (spec, stats) = (&self.specs[index], &self.stats[index]);
-        if config.budgets.is_empty() || !stats.is_charged(spec.free_quota) {
+        if self.purses.is_empty() || !stats.is_charged(spec.free_quota) {
             return std::time::Duration::ZERO;
         }
         self.purses.iter().map(|purse| purse.wait(spec.price, &spec.currency, now)).max().unwrap_or_default()
@@ -296,17 +324,18 @@ impl Table {
         let stats = &self.stats[index];
         let terms = self.terms(index, Availability::default(), config);
         let cost = match config.policy {
-            RouterPolicy::RoundRobin => stats.picked_at.0 as f64,
+            RouterPolicy::RoundRobin => stats.picked as f64,
             policy => score::rank(policy, &terms, stats),
         };
         let by_health = match stats.standing.wait(stats.in_flight, now) {
+            // With calls under way an ejected endpoint gets none beside them: each end looks anew.
+            Some(wait) if !wait.is_zero() && stats.in_flight > 0 => Tick::MAX,
             Some(wait) => now.after(wait),
             None => Tick::MAX,
         };
-        let by_budget = now.after(self.budget_wait(index, config, now));
         // "Now" is no bound: another thread's reading may be a little older.
         let bound = |at: Tick| if at <= now { Tick::default() } else { at };
-        self.not_before[index] = bound(by_health).max(bound(by_budget)).max(bound(self.rate_free_at[index]));
+        self.not_before[index] = bound(by_health).max(bound(self.rate_free_at[index]));
         self.costs[index] = if cost.is_nan() { f64::MAX } else { cost };
     }
 }

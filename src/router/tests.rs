@@ -115,7 +115,7 @@ fn an_ejected_endpoint_gets_one_probe_then_twice_as_many_calls_with_each_success
     let again = later.after(Duration::from_secs(20));
     let mut allowed = Vec::new();
     for _ in 0..7 {
-        standing.succeeded();
+        standing.succeeded(again);
         allowed.push((0..200).take_while(|n| standing.wait(*n, again).is_some()).count());
     }
     assert_eq!(allowed, [2, 4, 8, 16, 32, 64, 200]);

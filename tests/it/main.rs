@@ -27,6 +27,7 @@ mod manager;
 mod metrics_catalogue;
 mod quality;
 mod regressions;
+mod regressions_router;
 mod router;
 mod support;
 mod switches;
