@@ -252,15 +252,7 @@ where
             let item = self.next.take().or_else(|| self.pull())?;
             let terms = &self.run.terms;
             let now = terms.clock.now();
-            let stopped = if is_closed {
-                Some(ItemError::ShuttingDown)
-            } else if terms.cancel.is_cancelled() {
-                Some(ItemError::Cancelled)
-            } else if terms.deadline.has_passed(now) {
-                Some(ItemError::NotStarted)
-            } else {
-                None
-            };
+            let stopped = terms.stopped(is_closed, now);
             if let Some(error) = stopped {
                 return Some((self.pulled - 1, Err(error)));
             }
@@ -304,15 +296,8 @@ where
         };
         let terms = &self.run.terms;
         let now = terms.clock.now();
-        let result = if self.processor.is_closed() {
-            Err(ItemError::ShuttingDown)
-        } else if terms.cancel.is_cancelled() {
-            Err(ItemError::Cancelled)
-        } else if terms.deadline.has_passed(now) {
-            Err(ItemError::NotStarted)
-        } else {
-            self.run.call(index, &item, now)
-        };
+        let stopped = terms.stopped(self.processor.is_closed(), now);
+        let result = stopped.map_or_else(|| self.run.call(index, &item, now), Err);
         Some((index, result))
     }
 }

@@ -27,6 +27,19 @@ pub(super) struct Terms {
     pub(super) pool: Weak<WorkerPool>,
 }
 
+impl Terms {
+    /// Why no item may be started any more, if so.
+    pub(super) fn stopped<E>(&self, is_closed: bool, now: Tick) -> Option<ItemError<E>> {
+        if is_closed {
+            Some(ItemError::ShuttingDown)
+        } else if self.cancel.is_cancelled() {
+            Some(ItemError::Cancelled)
+        } else {
+            self.deadline.has_passed(now).then_some(ItemError::NotStarted)
+        }
+    }
+}
+
 pub(super) struct Run<K, T, E, F> {
     call: F,
     pub(super) terms: Terms,

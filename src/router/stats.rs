@@ -95,10 +95,11 @@ impl EndpointStats {
         self.sampled_at = now;
     }
 
-    /// It is new and nobody has tried it, or its ejection is over.
-    pub(super) fn wants_probe(&self, now: Tick) -> bool {
+    /// It is new and nobody has tried it, its ejection is over, or it has been idle for long.
+    pub(super) fn wants_probe(&self, config: &RouterConfig, now: Tick) -> bool {
+        let is_idle = self.in_flight == 0 && now.since(self.picked_at) >= config.probe_idle_after;
         let is_new = matches!(self.standing.health, Health::Ramp { .. });
-        self.standing.wants_probe(self.in_flight, now) && (!is_new || self.picked == 0)
+        is_idle || (self.standing.wants_probe(self.in_flight, now) && (!is_new || self.picked == 0))
     }
 
     /// Share of failures to expect: the decayed rate, or what a row of failures says.

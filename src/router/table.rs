@@ -131,9 +131,7 @@ impl Table {
     #[cold]
     fn probe(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Option<usize> {
         let due = |table: &Self, index: usize| {
-            let stats = &table.stats[index];
-            let is_idle = stats.in_flight == 0 && now.since(stats.picked_at) >= config.probe_idle_after;
-            (is_idle || stats.wants_probe(now))
+            table.stats[index].wants_probe(config, now)
                 && table.not_before[index] <= now
                 && table.budget_wait(index, now).is_zero()
                 && Some(index) != except
@@ -199,18 +197,11 @@ impl Table {
         config: &RouterConfig,
         now: Tick,
     ) -> f64 {
-        let (spec, stats) = (&self.specs[index], &mut self.stats[index]);
+        let stats = &mut self.stats[index];
         stats.in_flight = stats.in_flight.saturating_sub(1);
         stats.free_reserved = stats.free_reserved.saturating_sub(u64::from(hold.is_free));
         let success = outcome == CallOutcome::Success;
-        if success {
-            stats.free_used += u64::from(hold.is_free);
-            stats.charged_calls += u64::from(!hold.is_free);
-        } else {
-            for purse in &mut self.purses {
-                purse.give_back(hold.price, &spec.currency, began);
-            }
-        }
+        book(Some(stats), &mut self.purses, &self.specs[index].currency, hold, success, began);
         if outcome != CallOutcome::Ignore {
             let sample = Sample { latency: now.since(began), success, unqueued: hold.unqueued, dice: self.rng.f64() };
             let was = stats.standing;
@@ -225,17 +216,9 @@ impl Table {
 
     /// Books what a call of an older list costs or gives back.
     pub(super) fn settle_old(&mut self, name: &str, currency: &str, hold: Hold, success: bool, began: Tick) {
-        if success {
-            let index = self.specs.iter().position(|spec| &*spec.name == name);
-            if let Some(stats) = index.map(|index| &mut self.stats[index]) {
-                stats.free_used += u64::from(hold.is_free);
-                stats.charged_calls += u64::from(!hold.is_free);
-            }
-        } else {
-            for purse in &mut self.purses {
-                purse.give_back(hold.price, currency, began);
-            }
-        }
+        let index = self.specs.iter().position(|spec| &*spec.name == name);
+        let stats = index.map(|index| &mut self.stats[index]);
+        book(stats, &mut self.purses, currency, hold, success, began);
     }
 
     /// Ranks all endpoints, callable ones first.
@@ -256,9 +239,7 @@ impl Table {
                     policy => score::rank(policy, &terms, stats),
                 };
                 // A probe goes first: the others stand behind it if it fails.
-                let is_due = stats.in_flight == 0 && now.since(stats.picked_at) >= config.probe_idle_after;
-                let wants_probe = stats.wants_probe(now) || is_due;
-                let is_probe = config.policy == RouterPolicy::Adaptive && wants_probe;
+                let is_probe = config.policy == RouterPolicy::Adaptive && stats.wants_probe(config, now);
                 let rank = if is_probe { rank - PROBE_FIRST } else { rank };
                 let why_not = self.why_not(index, availability, now);
                 (rank, Candidate { endpoint: EndpointIndex(index), terms, why_not })
@@ -337,6 +318,26 @@ impl Table {
         let bound = |at: Tick| if at <= now { Tick::default() } else { at };
         self.not_before[index] = bound(by_health).max(bound(self.rate_free_at[index]));
         self.costs[index] = if cost.is_nan() { f64::MAX } else { cost };
+    }
+}
+
+/// Turns what a call held into what it used, or gives it back.
+#[inline]
+fn book(
+    stats: Option<&mut EndpointStats>,
+    purses: &mut [Purse],
+    currency: &str,
+    hold: Hold,
+    success: bool,
+    began: Tick,
+) {
+    if !success {
+        for purse in purses {
+            purse.give_back(hold.price, currency, began);
+        }
+    } else if let Some(stats) = stats {
+        stats.free_used += u64::from(hold.is_free);
+        stats.charged_calls += u64::from(!hold.is_free);
     }
 }
 
