@@ -47,8 +47,9 @@ pub use metrics::MetricsError;
 pub use name::Name;
 pub use pool::{PoolSnapshot, ShutdownReport};
 pub use quality::{
-    Bars, DataQualityValidator, Finding, QualityConfig, QualityReport, Rule, RuleTotal, Series, SeriesError, Severity,
-    ValidatorBuilder,
+    Bars, Board, BoardLimit, CustomFindings, DataQualityValidator, Dimension, DimensionScores, Finding, Policy,
+    PriceLimits, QualityConfig, QualityReport, RobustConfig, RowSet, Rule, RuleLevel, RuleTotal, Series, SeriesError,
+    Severity, Skipped, TimeUnit, TradingCalendar, ValidatorBuilder,
 };
 pub use registry::{Registry, RegistryError};
 pub use router::{

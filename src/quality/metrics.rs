@@ -1,30 +1,37 @@
 //! Handles of one validator.
 
+use super::sink::Levels;
+use super::{Dimension, QualityReport, Rule};
 use crate::metrics::{Counter, Gauge, Metrics};
-
-use super::{QualityReport, Rule};
 
 pub(super) struct QualityMetrics {
     score: Gauge,
     valid: Gauge,
+    scores: [(Dimension, Gauge); Dimension::ALL.len()],
     findings: Vec<(Rule, Counter)>,
 }
 
 impl QualityMetrics {
-    pub(super) fn new(metrics: &Metrics, name: &str) -> Self {
-        let findings = Rule::ALL.map(|rule| (rule, metrics.findings(rule.as_str(), rule.severity().as_str())));
+    pub(super) fn new(metrics: &Metrics, name: &str, levels: &Levels) -> Self {
+        let findings = levels.rules().map(|(rule, severity)| (rule, metrics.findings(rule.as_str(), severity.as_str())));
         Self {
             score: metrics.data_quality(name, "score"),
             valid: metrics.data_quality(name, "valid"),
-            findings: findings.into(),
+            scores: Dimension::ALL.map(|dimension| (dimension, metrics.data_quality(name, dimension.as_str()))),
+            findings: findings.collect(),
         }
     }
 
     pub(super) fn record(&self, report: &QualityReport) {
         self.score.set(report.score);
         self.valid.set(if report.valid { 100.0 } else { 0.0 });
-        for (rule, counter) in &self.findings {
-            counter.add(report.rows_of(*rule) as u64);
+        for (dimension, score) in &self.scores {
+            score.set(report.scores.of(*dimension));
+        }
+        for total in &report.totals {
+            if let Some((_, counter)) = self.findings.iter().find(|(rule, _)| *rule == total.rule) {
+                counter.add(total.rows as u64);
+            }
         }
     }
 }

@@ -1,23 +1,47 @@
 //! Data-quality validator: finds rows of a price series that cannot be right, or should be looked
-//! at.
+//! at, and lets the market through.
 //!
 //! ```text
-//! Series (borrowed columns) -> rules: logic | business | statistical | cross-source -> findings -> report
+//! Series (borrowed columns) -> in order of time? -> robust | literal policy     \
+//!                              no: Ordered copy     limits, amount, calendar,    > sink -> report
+//!                                                   freshness, rules of the host /
 //! ```
 //! Owns: the rules. Locks: none. Must not know: where a series came from.
 
+mod builder;
+mod calendar;
 mod config;
+mod custom;
 mod error;
+mod limits;
 mod metrics;
+mod ordered;
 mod report;
+mod robust;
+mod robust_config;
+mod row_set;
+mod rule;
 mod rules;
 mod series;
+mod severity;
+mod sink;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod time;
 mod validator;
 
-pub use config::QualityConfig;
+pub use builder::ValidatorBuilder;
+pub use calendar::TradingCalendar;
+pub use config::{Policy, QualityConfig};
+pub use custom::CustomFindings;
 pub use error::SeriesError;
-pub use report::{Finding, QualityReport, Rule, RuleTotal, Severity};
+pub use limits::{Board, BoardLimit, PriceLimits};
+pub use report::{DimensionScores, Finding, QualityReport, RuleTotal, Skipped};
+pub use robust_config::RobustConfig;
+pub use row_set::RowSet;
+pub use rule::Rule;
 pub use series::{Bars, Series};
-pub use validator::{DataQualityValidator, ValidatorBuilder};
+pub use severity::{Dimension, RuleLevel, Severity};
+pub use time::TimeUnit;
+pub use validator::DataQualityValidator;

@@ -1,115 +1,8 @@
 //! What a check found.
 
-use std::fmt;
-
 use serde::Serialize;
 
-/// A named check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Rule {
-    /// Logic: a price or volume is NaN or infinite.
-    NotFinite,
-    /// Logic: two rows have one timestamp.
-    DuplicateTimestamp,
-    /// Logic: the high is below the low.
-    HighBelowLow,
-    /// Logic: the open is outside low to high.
-    OpenOutside,
-    /// Logic: the close is outside low to high.
-    CloseOutside,
-    /// Logic: the volume is negative.
-    NegativeVolume,
-    /// Business: a price is zero or negative.
-    NonPositivePrice,
-    /// Business: the close moved by more than `max_change`.
-    LargeChange,
-    /// Business: the volume is more than `max_volume_ratio` times the mean.
-    VolumeSpike,
-    /// Business: `max_flat_rows` or more rows without volume and change.
-    FlatRows,
-    /// Statistical: a return is more than `max_sigma` standard deviations from the mean.
-    SigmaOutlier,
-    /// Cross-source: the closes of two sources differ by more than `max_source_difference`.
-    SourceDifference,
-    /// Cross-source: a timestamp of one source is missing in the other.
-    MissingInOther,
-}
-
-impl Rule {
-    /// Every rule.
-    pub const ALL: [Self; 13] = [
-        Self::NotFinite,
-        Self::DuplicateTimestamp,
-        Self::HighBelowLow,
-        Self::OpenOutside,
-        Self::CloseOutside,
-        Self::NegativeVolume,
-        Self::NonPositivePrice,
-        Self::LargeChange,
-        Self::VolumeSpike,
-        Self::FlatRows,
-        Self::SigmaOutlier,
-        Self::SourceDifference,
-        Self::MissingInOther,
-    ];
-
-    /// The name in reports and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotFinite => "not_finite",
-            Self::DuplicateTimestamp => "duplicate_timestamp",
-            Self::HighBelowLow => "high_below_low",
-            Self::OpenOutside => "open_outside",
-            Self::CloseOutside => "close_outside",
-            Self::NegativeVolume => "negative_volume",
-            Self::NonPositivePrice => "non_positive_price",
-            Self::LargeChange => "large_change",
-            Self::VolumeSpike => "volume_spike",
-            Self::FlatRows => "flat_rows",
-            Self::SigmaOutlier => "sigma_outlier",
-            Self::SourceDifference => "source_difference",
-            Self::MissingInOther => "missing_in_other",
-        }
-    }
-
-    /// How bad a finding of this rule is.
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::LargeChange | Self::VolumeSpike | Self::FlatRows | Self::SigmaOutlier | Self::MissingInOther => {
-                Severity::Warning
-            }
-            _ => Severity::Error,
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Worth a look; a market may move like this.
-    Warning,
-    /// Cannot be right; the series is not valid.
-    Error,
-}
-
-impl Severity {
-    /// The name in reports and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
+use super::{Dimension, RowSet, Rule, Severity};
 
 /// One row that broke one rule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -121,12 +14,18 @@ pub struct Finding {
     pub severity: Severity,
     /// Row in the series as given, from 0.
     pub row: usize,
+    /// Place of its timestamp among all timestamps in order of time, from 0: the row's number after
+    /// sorting and dropping duplicates.
+    pub position: usize,
     /// Timestamp of the row.
     pub timestamp: i64,
     /// The value that broke the rule.
     pub value: f64,
-    /// The bound it broke.
+    /// The bound it broke, or the value that would be right; NaN if there is none.
     pub expected: f64,
+    /// What the value (for prices: all prices of the row) has to be multiplied with to be right, if
+    /// the rule knows.
+    pub factor: Option<f64>,
 }
 
 /// How often a rule was broken.
@@ -135,8 +34,69 @@ pub struct Finding {
 pub struct RuleTotal {
     /// The rule.
     pub rule: Rule,
-    /// Rows that broke it, also those whose findings were not kept.
+    /// How bad its findings are.
+    pub severity: Severity,
+    /// Findings, also those that were not kept.
     pub rows: usize,
+}
+
+/// A rule that could not be checked for want of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// The rule.
+    pub rule: Rule,
+    /// What the series would have to bring.
+    pub needs: &'static str,
+}
+
+/// Shares of findings by dimension, 0 to 100; 100 where nothing was found.
+///
+/// Counted by finding of warning or error, not by row: two findings of one row count twice.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DimensionScores {
+    /// Is everything there?
+    pub completeness: f64,
+    /// Can each row be right by itself?
+    pub validity: f64,
+    /// Do rows, columns and sources agree?
+    pub consistency: f64,
+    /// Can the course of prices and volumes be right?
+    pub plausibility: f64,
+    /// Is it of today?
+    pub timeliness: f64,
+}
+
+impl DimensionScores {
+    pub(super) fn new(total: usize, totals: &[RuleTotal]) -> Self {
+        let score = |dimension| {
+            let found: usize = totals
+                .iter()
+                .filter(|found| found.rule.dimension() == dimension && found.severity > Severity::Info)
+                .map(|found| found.rows)
+                .sum();
+            if total == 0 { 100.0 } else { 100.0 * (1.0 - (found as f64 / total as f64).min(1.0)) }
+        };
+        Self {
+            completeness: score(Dimension::Completeness),
+            validity: score(Dimension::Validity),
+            consistency: score(Dimension::Consistency),
+            plausibility: score(Dimension::Plausibility),
+            timeliness: score(Dimension::Timeliness),
+        }
+    }
+
+    /// The score of one dimension.
+    pub const fn of(&self, dimension: Dimension) -> f64 {
+        match dimension {
+            Dimension::Completeness => self.completeness,
+            Dimension::Validity => self.validity,
+            Dimension::Consistency => self.consistency,
+            Dimension::Plausibility => self.plausibility,
+            Dimension::Timeliness => self.timeliness,
+        }
+    }
 }
 
 /// What a check found.
@@ -145,20 +105,31 @@ pub struct RuleTotal {
 pub struct QualityReport {
     /// Rows looked at.
     pub total: usize,
-    /// Rows without any finding.
+    /// Rows without a warning or an error.
     pub passed: usize,
+    /// Findings of all rules, also those that were not kept.
+    pub issues: usize,
     /// Share of rows passed, 0 to 100; 100 for no rows.
     pub score: f64,
+    /// The same by dimension.
+    pub scores: DimensionScores,
     /// Whether no row has an error.
     pub valid: bool,
     /// Broken rules with their totals.
     pub totals: Vec<RuleTotal>,
-    /// Findings by rule, then by time; at most `max_findings_per_rule` of each.
+    /// Findings by rule, then by time: of each rule the first and the last
+    /// `max_findings_per_rule`.
     pub findings: Vec<Finding>,
+    /// Rows with an error, numbered as in the series as given.
+    pub quarantine: RowSet,
+    /// Rules that could not be checked, and what they lack.
+    pub skipped: Vec<Skipped>,
+    /// Rules of the host that panicked; what they had reported until then is kept.
+    pub panicked: Vec<Rule>,
 }
 
 impl QualityReport {
-    /// Rows that broke a rule.
+    /// Findings of a rule, also those that were not kept.
     pub fn rows_of(&self, rule: Rule) -> usize {
         self.totals.iter().find(|total| total.rule == rule).map_or(0, |total| total.rows)
     }

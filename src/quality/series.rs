@@ -1,6 +1,9 @@
 //! A price series as borrowed columns.
 
-use super::SeriesError;
+use chrono::NaiveDate;
+
+use super::time::Stamps;
+use super::{Board, SeriesError, TimeUnit, TradingCalendar};
 
 /// Price and volume columns of a series, all of one length.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,15 +20,30 @@ pub struct Bars<'a> {
     pub volume: &'a [f64],
 }
 
-/// A price series: timestamps in any unit, and its bars. Rows may be in any order; what compares a
-/// row with the one before it goes by timestamp.
+/// Columns that a series may have besides.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Extras<'a> {
+    pub(super) amount: Option<&'a [f64]>,
+    pub(super) adj_close: Option<&'a [f64]>,
+    pub(super) dividends: Option<&'a [f64]>,
+    pub(super) splits: Option<&'a [f64]>,
+    pub(super) pre_close: Option<&'a [f64]>,
+    pub(super) limit_up: Option<&'a [f64]>,
+    pub(super) limit_down: Option<&'a [f64]>,
+}
+
+/// A price series of one instrument: timestamps in any unit, and its bars.
+///
+/// Rows may be in any order; what compares a row with the one before it goes by timestamp. Columns
+/// beyond the bars are optional: a rule that needs one that is not there is skipped, and the report
+/// says so.
 ///
 /// # Examples
 /// ```
 /// use feedguard::{Bars, Series};
 /// let price = [10.0, 10.1];
 /// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[100.0, 90.0] };
-/// assert_eq!(Series::new(&[1, 2], bars)?.len(), 2);
+/// assert_eq!(Series::new(&[1, 2], bars)?.adj_close(&[9.0, 9.1])?.len(), 2);
 /// assert!(Series::new(&[1], bars).is_err());
 /// # Ok::<(), feedguard::SeriesError>(())
 /// ```
@@ -33,6 +51,46 @@ pub struct Bars<'a> {
 pub struct Series<'a> {
     timestamps: &'a [i64],
     bars: Bars<'a>,
+    extras: Extras<'a>,
+    stamps: Option<Stamps>,
+    calendar: Option<&'a TradingCalendar>,
+    board: Option<Board>,
+    listed: Option<NaiveDate>,
+}
+
+macro_rules! extra_columns {
+    ($($(#[doc = $doc:literal])+ $name:ident)+) => {
+        impl<'a> Series<'a> {
+            $(
+                $(#[doc = $doc])+
+                ///
+                /// # Errors
+                /// [`SeriesError`] if it has another length than the timestamps.
+                pub fn $name(mut self, column: &'a [f64]) -> Result<Self, SeriesError> {
+                    self.fits(stringify!($name), column)?;
+                    self.extras.$name = Some(column);
+                    Ok(self)
+                }
+            )+
+        }
+    };
+}
+
+extra_columns! {
+    /// Adds the money traded.
+    amount
+    /// Adds the close adjusted for splits and dividends.
+    adj_close
+    /// Adds the dividend per share on its ex-date; 0 elsewhere.
+    dividends
+    /// Adds the split ratio on its ex-date (2 for two new for one old); 0 or 1 elsewhere.
+    splits
+    /// Adds the exchange's reference price of the day: the last close, less what the ex-date takes.
+    pre_close
+    /// Adds the highest price allowed on the day; wins over the board's rule.
+    limit_up
+    /// Adds the lowest price allowed on the day; wins over the board's rule.
+    limit_down
 }
 
 impl<'a> Series<'a> {
@@ -41,17 +99,51 @@ impl<'a> Series<'a> {
     /// # Errors
     /// [`SeriesError`] if a column has another length than the timestamps.
     pub fn new(timestamps: &'a [i64], bars: Bars<'a>) -> Result<Self, SeriesError> {
-        let columns = [
-            ("open", bars.open),
-            ("high", bars.high),
-            ("low", bars.low),
-            ("close", bars.close),
-            ("volume", bars.volume),
-        ];
-        match columns.iter().find(|(_, column)| column.len() != timestamps.len()) {
-            Some((column, values)) => Err(SeriesError { column, found: values.len(), expected: timestamps.len() }),
-            None => Ok(Self { timestamps, bars }),
-        }
+        let series = Self {
+            timestamps,
+            bars,
+            extras: Extras::default(),
+            stamps: None,
+            calendar: None,
+            board: None,
+            listed: None,
+        };
+        series.fits("open", bars.open)?;
+        series.fits("high", bars.high)?;
+        series.fits("low", bars.low)?;
+        series.fits("close", bars.close)?;
+        series.fits("volume", bars.volume)?;
+        Ok(series)
+    }
+
+    /// Says what the timestamps are, and how many seconds local time is ahead of them (for China's
+    /// exchanges and UTC timestamps `8 * 3600`): rules with dates need it.
+    #[must_use]
+    pub const fn time_unit(mut self, unit: TimeUnit, offset_secs: i32) -> Self {
+        self.stamps = Some(Stamps { unit, offset_secs });
+        self
+    }
+
+    /// Says on which days there is trading: gaps need it, and the time unit.
+    #[must_use]
+    pub const fn calendar(mut self, calendar: &'a TradingCalendar) -> Self {
+        self.calendar = Some(calendar);
+        self
+    }
+
+    /// Says on which board the instrument trades: limits by board need it, the time unit, and
+    /// `pre_close`.
+    #[must_use]
+    pub const fn board(mut self, board: Board) -> Self {
+        self.board = Some(board);
+        self
+    }
+
+    /// Says the first day of trading: there are no limits then.
+    #[must_use]
+    pub const fn listed(mut self, first_day: NaiveDate) -> Self {
+        self.listed = Some(first_day);
+        self
     }
 
     /// Number of rows.
@@ -74,12 +166,44 @@ impl<'a> Series<'a> {
         &self.bars
     }
 
-    /// Rows by timestamp, rows of one timestamp in the order given.
-    pub(super) fn by_time(&self) -> Vec<usize> {
-        let mut rows: Vec<usize> = (0..self.len()).collect();
-        if !self.timestamps.is_sorted() {
-            rows.sort_by_key(|row| self.timestamps[*row]);
+    pub(super) const fn extras(&self) -> &Extras<'a> {
+        &self.extras
+    }
+
+    pub(super) const fn stamps(&self) -> Option<Stamps> {
+        self.stamps
+    }
+
+    pub(super) const fn trading_calendar(&self) -> Option<&'a TradingCalendar> {
+        self.calendar
+    }
+
+    pub(super) const fn trading_board(&self) -> Option<Board> {
+        self.board
+    }
+
+    pub(super) const fn first_day(&self) -> Option<NaiveDate> {
+        self.listed
+    }
+
+    /// The same facts about other columns.
+    pub(super) const fn with_columns<'b>(&self, timestamps: &'b [i64], bars: Bars<'b>, extras: Extras<'b>) -> Series<'b>
+    where
+        'a: 'b,
+    {
+        Series {
+            timestamps,
+            bars,
+            extras,
+            stamps: self.stamps,
+            calendar: self.calendar,
+            board: self.board,
+            listed: self.listed,
         }
-        rows
+    }
+
+    fn fits(&self, column: &'static str, values: &[f64]) -> Result<(), SeriesError> {
+        let expected = self.timestamps.len();
+        if values.len() == expected { Ok(()) } else { Err(SeriesError { column, found: values.len(), expected }) }
     }
 }

@@ -2,20 +2,29 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::custom::CustomRule;
 use super::metrics::QualityMetrics;
-use super::rules::{Sink, business, cross_source, logic, statistical};
-use super::{QualityConfig, QualityReport, Series};
+use super::ordered::Ordered;
+use super::robust::{Disorder, Marks, Robust};
+use super::rules::{amount, calendar, cross_source, duplicates, freshness, limits, literal};
+use super::sink::{Levels, Sink};
+use super::threads::Threads;
+use super::{Policy, QualityConfig, QualityReport, RowSet, Series, ValidatorBuilder};
+use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::metrics::Metrics;
 
-/// Checks price series against the four layers of rules.
+/// Checks price series: tells errors of the data from moves of the market.
 ///
-/// Logic errors make a series invalid; business and statistical findings are warnings, since a
-/// market may move like that.
+/// The default, robust policy judges a row by the rows around it; the literal one by fixed
+/// thresholds. An error makes a series invalid and puts the row in quarantine, a warning is worth
+/// a look. What a rule needs and the series does not bring is listed in the report as skipped.
 ///
 /// # Concurrency
-/// Thread-safe; keeps no state between checks.
+/// Thread-safe; keeps no state between checks. Rules of the host run on the caller's thread and
+/// under no lock. With `threads` other than 1, long series are shared out to threads of its own,
+/// started when first needed.
 ///
 /// # Examples
 /// ```
@@ -23,14 +32,20 @@ use crate::metrics::Metrics;
 /// let validator = DataQualityValidator::new(Default::default())?;
 /// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
 /// let report = validator.validate(&Series::new(&[1, 2], bars)?);
-/// assert!(!report.valid);
+/// assert!(!report.valid && report.quarantine.contains(1));
 /// assert_eq!(report.findings[0].rule, Rule::HighBelowLow);
-/// assert_eq!(report.findings[0].row, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DataQualityValidator {
-    config: QualityConfig,
-    metrics: QualityMetrics,
+    pub(super) name: Arc<str>,
+    pub(super) config: QualityConfig,
+    pub(super) clock: Clock,
+    pub(super) custom: Vec<CustomRule>,
+    pub(super) levels: Levels,
+    pub(super) metrics: QualityMetrics,
+    pub(super) threads: Threads,
+    /// Rules whose being skipped is in the log already, by their place.
+    pub(super) told: AtomicU64,
 }
 
 impl DataQualityValidator {
@@ -42,69 +57,114 @@ impl DataQualityValidator {
         Self::builder("quality").config(config).build()
     }
 
-    /// Starts a validator; `name` stands in labels.
+    /// Starts a validator; `name` stands in labels and logs.
     pub fn builder(name: impl Into<Arc<str>>) -> ValidatorBuilder {
-        ValidatorBuilder { name: name.into(), config: QualityConfig::default(), metrics: Metrics::unregistered() }
+        ValidatorBuilder::new(name.into())
     }
 
     /// Checks one series.
     pub fn validate(&self, series: &Series<'_>) -> QualityReport {
-        let mut sink = Sink::new(*series, self.config.max_findings_per_rule);
-        if self.config.enabled {
-            let by_time = series.by_time();
-            logic::check(series, &by_time, &mut sink);
-            business::check(series, &by_time, &self.config, &mut sink);
-            statistical::check(series, &by_time, &self.config, &mut sink);
+        let mut sink = self.sink();
+        let mut ordered = None;
+        if self.config.enabled && self.judge(series, &mut sink).is_err() {
+            sink = self.sink();
+            let sorted = ordered.insert(Ordered::new(series));
+            duplicates::check(series, sorted, &mut sink);
+            // In order now: it cannot be in disorder again.
+            let _ = self.judge(&sorted.series(series), &mut sink);
         }
-        let report = sink.finish();
+        if self.config.enabled {
+            for rule in &self.custom {
+                rule.run(series, ordered.as_ref(), &mut sink);
+            }
+        }
+        let report = sink.finish(series, ordered.as_ref());
         self.metrics.record(&report);
+        self.tell_skipped(&report);
         report
     }
 
     /// Compares a series with another source's, by timestamp; findings are rows of `series`.
     pub fn compare(&self, series: &Series<'_>, other: &Series<'_>) -> QualityReport {
-        let mut sink = Sink::new(*series, self.config.max_findings_per_rule);
+        let mut sink = self.sink();
+        let is_sorted = |series: &Series<'_>| series.timestamps().is_sorted_by(|before, after| before < after);
+        let ordered = (!is_sorted(series)).then(|| Ordered::new(series));
+        let other_ordered = (!is_sorted(other)).then(|| Ordered::new(other));
         if self.config.enabled {
-            cross_source::check(series, other, &self.config, &mut sink);
+            let here = ordered.as_ref().map_or(*series, |ordered| ordered.series(series));
+            let there = other_ordered.as_ref().map_or(*other, |ordered| ordered.series(other));
+            cross_source::check(&here, &there, &self.config, &mut sink);
         }
-        sink.finish()
+        sink.finish(series, ordered.as_ref())
+    }
+
+    fn sink(&self) -> Sink<'_> {
+        Sink::new(&self.levels, self.config.max_findings_per_rule)
+    }
+
+    /// All rules of this crate, on a series in order of time.
+    fn judge<'s>(&'s self, series: &Series<'_>, sink: &mut Sink<'s>) -> Result<(), Disorder> {
+        match self.config.policy {
+            Policy::Robust => self.judge_robust(series, sink)?,
+            Policy::Literal => self.judge_literal(series, sink)?,
+        }
+        limits::check(series, &self.config.price_limits, sink);
+        amount::check(series, sink);
+        calendar::check(series, sink);
+        freshness::check(series, &self.config, self.clock.wall(), sink);
+        Ok(())
+    }
+
+    fn judge_robust<'s>(&'s self, series: &Series<'_>, sink: &mut Sink<'s>) -> Result<(), Disorder> {
+        let robust = Robust::new(*series, &self.config);
+        let mut marks = Marks::default();
+        let parts = self.threads.map(series.len(), |rows| {
+            let mut part = self.sink();
+            robust.sweep(rows, &mut part).map(|marks| (part, marks))
+        });
+        for part in parts {
+            let (found, marked) = part?;
+            sink.append(found);
+            marks.merge(marked);
+        }
+        robust.judge(&marks, sink);
+        Ok(())
+    }
+
+    fn judge_literal<'s>(&'s self, series: &Series<'_>, sink: &mut Sink<'s>) -> Result<(), Disorder> {
+        let sums = self.threads.map(series.len(), |rows| literal::sums(series, rows));
+        let bounds = literal::Bounds::new(&self.config, sums.into_iter().flatten());
+        let mut flat = RowSet::default();
+        let parts = self.threads.map(series.len(), |rows| {
+            let mut part = self.sink();
+            literal::sweep(series, &bounds, rows, &mut part).map(|flat| (part, flat))
+        });
+        for part in parts {
+            let (found, flats) = part?;
+            sink.append(found);
+            flat.merge(flats);
+        }
+        literal::judge_flat(&flat, self.config.max_flat_rows, sink);
+        Ok(())
+    }
+
+    /// Each skipped rule stands in the log once a validator.
+    fn tell_skipped(&self, report: &QualityReport) {
+        for skipped in &report.skipped {
+            let bit = skipped.rule.index().map_or(0, |index| 1 << (index % 64));
+            if self.told.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+                tracing::info!(validator = &*self.name, rule = skipped.rule.as_str(), needs = skipped.needs, "quality rule skipped");
+            }
+        }
     }
 }
 
 impl fmt::Debug for DataQualityValidator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataQualityValidator").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-/// Collects what a [`DataQualityValidator`] works with.
-#[must_use]
-#[derive(Debug)]
-pub struct ValidatorBuilder {
-    name: Arc<str>,
-    config: QualityConfig,
-    metrics: Metrics,
-}
-
-impl ValidatorBuilder {
-    /// Sets the settings.
-    pub fn config(mut self, config: QualityConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
-
-    /// Makes the validator.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn build(self) -> Result<DataQualityValidator, ConfigError> {
-        self.config.validate()?;
-        Ok(DataQualityValidator { metrics: QualityMetrics::new(&self.metrics, &self.name), config: self.config })
+        f.debug_struct("DataQualityValidator")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .field("custom", &self.custom)
+            .finish_non_exhaustive()
     }
 }

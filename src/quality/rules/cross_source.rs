@@ -1,23 +1,85 @@
-//! Cross-source: two sources of one series, compared by timestamp.
+//! Two sources of one series, compared by timestamp.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
 
-use super::Sink;
-use crate::quality::{QualityConfig, Rule, Series};
+use crate::quality::sink::Sink;
+use crate::quality::{Policy, QualityConfig, Rule, Series};
 
+/// Rows in a row with one ratio that are a scale rather than single differences.
+const SCALE_ROWS: usize = 3;
+
+/// A row of both: its place here and the ratio of the closes.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    row: usize,
+    close: f64,
+    expected: f64,
+}
+
+/// Both series are in order of time.
 pub(in crate::quality) fn check(series: &Series<'_>, other: &Series<'_>, config: &QualityConfig, sink: &mut Sink<'_>) {
-    let closes: HashMap<i64, f64> =
-        other.timestamps().iter().copied().zip(other.bars().close.iter().copied()).collect();
-    for (row, (timestamp, close)) in series.timestamps().iter().zip(series.bars().close).enumerate() {
-        match closes.get(timestamp) {
-            None => sink.report(Rule::MissingInOther, row, *close, f64::NAN),
-            Some(expected) => {
-                let difference = (close / expected - 1.0).abs();
-                // A NaN on either side is a difference too.
-                if difference > config.max_source_difference || difference.is_nan() {
-                    sink.report(Rule::SourceDifference, row, *close, *expected);
-                }
+    let (ours, theirs) = (series.timestamps(), other.timestamps());
+    let (mut row, mut other_row, mut missing_here) = (0, 0, 0usize);
+    let mut run: Vec<Pair> = Vec::new();
+    while row < ours.len() || other_row < theirs.len() {
+        let order = match (ours.get(row), theirs.get(other_row)) {
+            (Some(here), Some(there)) => here.cmp(there),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        if order == Ordering::Greater {
+            (missing_here, other_row) = (missing_here + 1, other_row + 1);
+            continue;
+        }
+        if missing_here > 0 {
+            sink.hit(Rule::MissingHere, row, missing_here as f64, 0.0);
+            missing_here = 0;
+        }
+        let close = series.bars().close[row];
+        if order == Ordering::Less {
+            sink.hit(Rule::MissingInOther, row, close, f64::NAN);
+        } else {
+            let pair = Pair { row, close, expected: other.bars().close[other_row] };
+            if !belongs(&run, pair, config) {
+                book(&run, config, sink);
+                run.clear();
             }
+            if differs(pair, config) {
+                run.push(pair);
+            }
+            other_row += 1;
+        }
+        row += 1;
+    }
+    book(&run, config, sink);
+    if let (1.., Some(last)) = (missing_here, ours.len().checked_sub(1)) {
+        sink.hit(Rule::MissingHere, last, missing_here as f64, 0.0);
+    }
+}
+
+/// A NaN on one side is a difference; on both it is none.
+fn differs(pair: Pair, config: &QualityConfig) -> bool {
+    let difference = (pair.close / pair.expected - 1.0).abs();
+    let both_lack = pair.close.is_nan() && pair.expected.is_nan();
+    !(difference <= config.max_source_difference) && !both_lack
+}
+
+/// Whether the pair differs by the ratio that the run differs by.
+fn belongs(run: &[Pair], pair: Pair, config: &QualityConfig) -> bool {
+    let Some(first) = run.first() else { return true };
+    let drift = (pair.close / pair.expected) / (first.close / first.expected) - 1.0;
+    differs(pair, config) && drift.abs() <= config.max_source_difference
+}
+
+fn book(run: &[Pair], config: &QualityConfig, sink: &mut Sink<'_>) {
+    if config.policy == Policy::Robust && run.len() >= SCALE_ROWS {
+        let mut ratios: Vec<f64> = run.iter().map(|pair| pair.close / pair.expected).collect();
+        let middle = ratios.len() / 2;
+        let ratio = *ratios.select_nth_unstable_by(middle, f64::total_cmp).1;
+        sink.hit_with(Rule::SourceScale, run[0].row, ratio, 1.0, ratio.recip());
+    } else {
+        for pair in run {
+            sink.hit_with(Rule::SourceDifference, pair.row, pair.close, pair.expected, pair.expected / pair.close);
         }
     }
 }

@@ -1,0 +1,135 @@
+//! `quality_check FILE.csv... [--json] [--literal] [--svg FOLDER]`: what the validator finds in price files.
+//!
+//! With `--json` one array a file, one line each: `[{"row": 12, "rule": "unit_error", "severity":
+//! "error", ...}]`, rows numbered in order of time after duplicates are dropped; rules that say
+//! something about the market rather than an error of the data carry the prefix `info:`. Without
+//! files it checks the bars that come with the examples.
+#![allow(
+    clippy::pedantic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_types,
+    reason = "an example shows what it does, and plays the host"
+)]
+
+mod picture;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use feedguard::{DataQualityValidator, Policy, QualityConfig, QualityReport, Severity};
+use table::Table;
+
+struct Args {
+    files: Vec<PathBuf>,
+    json: bool,
+    literal: bool,
+    svg: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = match parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(message) => {
+            eprintln!("{message}\nusage: quality_check FILE.csv... [--json] [--literal] [--svg FOLDER]");
+            return ExitCode::from(2);
+        }
+    };
+    let policy = if args.literal { Policy::Literal } else { Policy::Robust };
+    // Every row is to be named, not the first and last hundred.
+    let config = QualityConfig::default().policy(policy).max_findings_per_rule(1_000_000);
+    let validator = DataQualityValidator::new(config).unwrap();
+    let mut failed = false;
+    for file in &args.files {
+        match check(&validator, file) {
+            Ok((table, report)) => {
+                let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+                if args.json { print_json(&report) } else { print_text(&name, &table, &report) }
+                if let Some(folder) = &args.svg {
+                    let target = folder.join(format!("{name}.svg"));
+                    if let Err(error) = std::fs::write(&target, picture::draw(&name, &table, &report)) {
+                        eprintln!("{}: {error}", target.display());
+                        failed = true;
+                    }
+                }
+            }
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                failed = true;
+                // One line a file, so that lines and files keep together.
+                if args.json {
+                    println!("[]");
+                }
+            }
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn parse(words: impl Iterator<Item = String>) -> Result<Args, String> {
+    let mut args = Args { files: Vec::new(), json: false, literal: false, svg: None };
+    let mut words = words;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--json" => args.json = true,
+            "--literal" => args.literal = true,
+            "--svg" => args.svg = Some(words.next().ok_or("--svg needs a folder")?.into()),
+            option if option.starts_with('-') => return Err(format!("unknown option {option:?}")),
+            file => args.files.push(file.into()),
+        }
+    }
+    if args.files.is_empty() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+        args.files = ["AAPL", "MSFT", "IBM"].map(|name| data.join(format!("{name}-1d-unadjusted.csv"))).into();
+    }
+    Ok(args)
+}
+
+fn check(validator: &DataQualityValidator, file: &Path) -> Result<(Table, QualityReport), Box<dyn std::error::Error>> {
+    let table = Table::read(file)?;
+    let report = validator.validate(&table.series()?);
+    Ok((table, report))
+}
+
+fn print_json(report: &QualityReport) {
+    let findings: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            let prefix = if finding.severity == Severity::Error { "" } else { "info:" };
+            serde_json::json!({
+                "row": finding.position,
+                "rule": format!("{prefix}{}", finding.rule),
+                "severity": finding.severity,
+                "value": finding.value,
+                "expected": finding.expected,
+                "factor": finding.factor,
+            })
+        })
+        .collect();
+    println!("{}", serde_json::Value::Array(findings));
+}
+
+fn print_text(name: &str, table: &Table, report: &QualityReport) {
+    println!("{name}: {} rows, score {:.2}, valid: {}", report.total, report.score, report.valid);
+    for total in &report.totals {
+        let rows: Vec<String> = report
+            .findings
+            .iter()
+            .filter(|finding| finding.rule == total.rule)
+            .take(5)
+            .map(|finding| {
+                let time = chrono::DateTime::from_timestamp(table.seconds[finding.row], 0).unwrap_or_default();
+                format!("{} ({:.4})", time.format("%Y-%m-%d"), finding.value)
+            })
+            .collect();
+        let more = if total.rows > rows.len() { ", ..." } else { "" };
+        println!("  {} {}: {} rows: {}{more}", total.severity.as_str(), total.rule, total.rows, rows.join(", "));
+    }
+    for skipped in &report.skipped {
+        println!("  skipped {}: needs {}", skipped.rule, skipped.needs);
+    }
+}

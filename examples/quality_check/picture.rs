@@ -1,0 +1,80 @@
+//! A series as a picture: closes on a logarithmic scale, findings marked.
+
+use std::fmt::Write;
+
+use feedguard::{Finding, QualityReport, Severity};
+
+use crate::table::Table;
+
+const WIDTH: f64 = 1200.0;
+const HEIGHT: f64 = 480.0;
+const MARGIN: f64 = 50.0;
+/// Marks of a picture; more would hide the line.
+const MAX_MARKS: usize = 2000;
+
+/// A self-contained SVG: hover over a mark to read its finding.
+pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String {
+    let close = table.column("close").unwrap_or(&[]);
+    let mut order: Vec<usize> = (0..close.len()).filter(|row| close[*row] > 0.0 && close[*row].is_finite()).collect();
+    order.sort_by_key(|row| table.seconds[*row]);
+    let logs = || order.iter().map(|row| close[*row].ln());
+    let (low, high) = logs().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), log| (low.min(log), high.max(log)));
+    let mut place = vec![0.0; close.len()];
+    for (at, row) in order.iter().enumerate() {
+        place[*row] = MARGIN + (WIDTH - 2.0 * MARGIN) * at as f64 / (order.len().max(2) - 1) as f64;
+    }
+    let y = |price: f64| HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * (price.ln() - low) / (high - low).max(1e-9);
+
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"13\">\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\
+         <text x=\"{MARGIN}\" y=\"24\" font-size=\"16\">{}: {} rows, {} findings, score {:.1}</text>",
+        escape(title),
+        report.total,
+        report.issues,
+        report.score
+    );
+    for price in [low.exp(), (f64::midpoint(low, high)).exp(), high.exp()].iter().filter(|price| price.is_finite()) {
+        let _ = write!(
+            svg,
+            "<line x1=\"{MARGIN}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#ddd\"/><text x=\"4\" y=\"{y:.1}\">{price:.4}</text>",
+            WIDTH - MARGIN,
+            y = y(*price)
+        );
+    }
+    let points: String = order.iter().fold(String::new(), |mut points, row| {
+        let _ = write!(points, "{:.1},{:.1} ", place[*row], y(close[*row]));
+        points
+    });
+    let _ = write!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#456\" stroke-width=\"1\"/>");
+    let mut marked: Vec<&Finding> = report.findings.iter().collect();
+    // The worst on top.
+    marked.sort_by_key(|finding| finding.severity);
+    for finding in marked.into_iter().rev().take(MAX_MARKS).rev() {
+        let price = close[finding.row];
+        let at = if price > 0.0 && price.is_finite() { y(price) } else { HEIGHT - MARGIN / 2.0 };
+        let (colour, radius) = match finding.severity {
+            Severity::Error => ("#d22", 5),
+            Severity::Warning => ("#e90", 4),
+            Severity::Info => ("#39c", 3),
+        };
+        let factor = finding.factor.map_or(String::new(), |factor| format!(", factor {factor:.6}"));
+        let _ = write!(
+            svg,
+            "<circle cx=\"{:.1}\" cy=\"{at:.1}\" r=\"{radius}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\">\
+             <title>row {} {}: {} instead of {}{factor}</title></circle>",
+            place[finding.row], finding.row, finding.rule, finding.value, finding.expected
+        );
+    }
+    let mut top = 44.0;
+    for total in &report.totals {
+        let _ = write!(svg, "<text x=\"{}\" y=\"{top}\" text-anchor=\"end\">{} {}: {}</text>", WIDTH - 8.0, total.severity.as_str(), total.rule, total.rows);
+        top += 16.0;
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

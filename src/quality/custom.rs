@@ -1,0 +1,71 @@
+//! Rules of the host.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::ordered::Ordered;
+use super::sink::Sink;
+use super::{Rule, Series, Severity};
+
+type Check = dyn Fn(&Series<'_>, &mut CustomFindings) + Send + Sync;
+
+/// A rule of the host: its name, how bad its findings are, and the code.
+#[derive(Clone)]
+pub(super) struct CustomRule {
+    pub(super) rule: Rule,
+    pub(super) severity: Severity,
+    check: Arc<Check>,
+}
+
+impl CustomRule {
+    pub(super) fn new(
+        name: &'static str,
+        severity: Severity,
+        check: impl Fn(&Series<'_>, &mut CustomFindings) + Send + Sync + 'static,
+    ) -> Self {
+        Self { rule: Rule::Custom(name), severity, check: Arc::new(check) }
+    }
+
+    /// Runs the rule on the series as given, on the caller's thread. A panic ends the rule, not the
+    /// check.
+    pub(super) fn run(&self, series: &Series<'_>, ordered: Option<&Ordered>, sink: &mut Sink<'_>) {
+        let mut findings = CustomFindings { rows: series.len(), found: Vec::new() };
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.check)(series, &mut findings)));
+        let places = ordered.map(|ordered| ordered.places());
+        for (row, value, expected) in findings.found {
+            let place = places.as_ref().map_or(row, |places| places[row]);
+            sink.hit(self.rule, place, value, expected);
+        }
+        if outcome.is_err() {
+            tracing::error!(rule = self.rule.as_str(), "a quality rule of the host panicked");
+            sink.panicked.push(self.rule);
+        }
+    }
+}
+
+impl fmt::Debug for CustomRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomRule").field("rule", &self.rule).field("severity", &self.severity).finish_non_exhaustive()
+    }
+}
+
+/// Takes the findings of a rule of the host.
+#[derive(Debug)]
+pub struct CustomFindings {
+    rows: usize,
+    found: Vec<(usize, f64, f64)>,
+}
+
+impl CustomFindings {
+    /// Books that a row, numbered as in the series, broke the rule; `value` is what it has,
+    /// `expected` the bound it broke (NaN if there is none). Each row once.
+    ///
+    /// # Panics
+    /// If the series has no such row; like every panic of a rule it ends the rule, and the report
+    /// lists it.
+    pub fn report(&mut self, row: usize, value: f64, expected: f64) {
+        assert!(row < self.rows, "row {row} of a series of {} rows", self.rows);
+        self.found.push((row, value, expected));
+    }
+}

@@ -1,0 +1,213 @@
+//! Dividends, splits and the adjusted close against each other.
+//!
+//! The *factor* of a row is its adjusted close by its close. It steps where a dividend or a split
+//! is adjusted for: `before / after = 1 - dividend / close before`, and is constant elsewhere.
+
+use super::dividend::{Dividend, Verdict, is_phantom_pair, verdict};
+use super::evidence::Evidence;
+use crate::quality::sink::Sink;
+use crate::quality::{RobustConfig, Rule};
+
+/// Rows that the noise of the factor is taken from.
+const NOISE_ROWS: usize = 4096;
+/// Longest run of rows whose factor goes away and comes back.
+const MAX_RUN: usize = 20;
+/// Dividends and wrong steps that are kept in mind; a real series has a few hundred.
+const MAX_EVENTS: usize = 1 << 16;
+/// A yield that a company does not pay.
+const IMPOSSIBLE_YIELD: f64 = 0.5;
+
+/// Adjusted closes before `row` have to be multiplied with `factor`.
+#[derive(Debug, Clone, Copy)]
+struct Wrong {
+    row: usize,
+    factor: f64,
+}
+
+pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, sink: &mut Sink<'_>) {
+    let extras = *evidence.series.extras();
+    if extras.adj_close.is_none() {
+        for rule in [Rule::AdjustmentError, Rule::AdjustmentOutlier, Rule::UnexplainedAdjustment, Rule::DividendMismatch] {
+            sink.skip(rule, "adj_close");
+        }
+    }
+    if extras.dividends.is_none() {
+        for rule in [Rule::DividendUnit, Rule::PhantomDividend] {
+            sink.skip(rule, "dividends");
+        }
+        if extras.adj_close.is_some() {
+            for rule in [Rule::AdjustmentError, Rule::UnexplainedAdjustment, Rule::DividendMismatch] {
+                sink.skip(rule, "dividends");
+            }
+        }
+    }
+    if extras.adj_close.is_none() && extras.dividends.is_none() {
+        return;
+    }
+    let factors = Factors::new(evidence, config.adjustment_tolerance);
+    let mut wrong = Vec::new();
+    if extras.dividends.is_some() {
+        judge_dividends(evidence, &factors, &mut wrong, sink);
+    }
+    factors.judge_steps(evidence, &mut wrong, sink);
+    book(evidence, &wrong, sink);
+}
+
+/// The factors of a series and how exact they are.
+struct Factors {
+    /// Difference of two factors that is more than rounding.
+    noise: f64,
+    /// Difference of two factors that counts.
+    tolerance: f64,
+}
+
+impl Factors {
+    fn new(evidence: &Evidence<'_>, tolerance: f64) -> Self {
+        let rows = 1..evidence.series.len().min(NOISE_ROWS);
+        let mut steps: Vec<f64> = rows.filter_map(|row| Some((step(evidence, row)?.1 - 1.0).abs())).collect();
+        let middle = steps.len() / 2;
+        let median = if steps.is_empty() { 0.0 } else { *steps.select_nth_unstable_by(middle, f64::total_cmp).1 };
+        let noise = 8.0 * median;
+        Self { noise, tolerance: tolerance.max(noise) }
+    }
+
+    /// Steps of the factor that no dividend and no split asks for.
+    fn judge_steps(&self, evidence: &Evidence<'_>, wrong: &mut Vec<Wrong>, sink: &mut Sink<'_>) {
+        let extras = *evidence.series.extras();
+        if extras.adj_close.is_none() {
+            return;
+        }
+        let mut row = 1;
+        while row < evidence.series.len() {
+            let Some((before, ratio)) = step(evidence, row).filter(|(_, ratio)| (ratio - 1.0).abs() > self.tolerance) else {
+                row += 1;
+                continue;
+            };
+            if has_action(evidence, row) {
+                row += 1;
+            } else if let Some(end) = self.way_back(evidence, before, row) {
+                for row in (row..end).filter(|row| evidence.is_sound(*row)) {
+                    let right = evidence.series.bars().close[row] * factor(evidence, before).unwrap_or(f64::NAN);
+                    let adj_close = extras.adj_close.map_or(f64::NAN, |column| column[row]);
+                    sink.hit_with(Rule::AdjustmentOutlier, row, adj_close, right, right / adj_close);
+                }
+                row = end + 1;
+            } else {
+                // Without the dividends nobody can tell whether there was one.
+                if extras.dividends.is_some() && !wrong.iter().any(|wrong| wrong.row == row) {
+                    sink.hit(Rule::UnexplainedAdjustment, row, ratio, 1.0);
+                }
+                row += 1;
+            }
+        }
+    }
+
+    /// The first row from `row` on whose factor is that of `before` again.
+    fn way_back(&self, evidence: &Evidence<'_>, before: usize, row: usize) -> Option<usize> {
+        let usual = factor(evidence, before)?;
+        (row + 1..(row + 1 + MAX_RUN).min(evidence.series.len()))
+            .take_while(|row| !has_action(evidence, *row))
+            .find(|row| factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= self.tolerance / 2.0))
+    }
+}
+
+/// Adjusted close by close, where both are sound.
+fn factor(evidence: &Evidence<'_>, row: usize) -> Option<f64> {
+    let factor = evidence.series.extras().adj_close?[row] / evidence.series.bars().close[row];
+    (evidence.is_sound(row) && factor.is_finite() && factor != 0.0).then_some(factor)
+}
+
+/// The row before and its factor by the factor of `row`.
+fn step(evidence: &Evidence<'_>, row: usize) -> Option<(usize, f64)> {
+    let before = evidence.before(row)?;
+    Some((before, factor(evidence, before)? / factor(evidence, row)?))
+}
+
+fn dividend_at(evidence: &Evidence<'_>, row: usize) -> f64 {
+    let dividend = evidence.series.extras().dividends.map_or(0.0, |column| column[row]);
+    if dividend.is_finite() { dividend } else { 0.0 }
+}
+
+/// The split on a row; 1 if there is none.
+fn split_at(evidence: &Evidence<'_>, row: usize) -> f64 {
+    let split = evidence.series.extras().splits.map_or(0.0, |column| column[row]);
+    if split.is_finite() && split > 0.0 { split } else { 1.0 }
+}
+
+#[expect(clippy::float_cmp, reason = "1 stands for no split")]
+fn has_action(evidence: &Evidence<'_>, row: usize) -> bool {
+    dividend_at(evidence, row) != 0.0 || split_at(evidence, row) != 1.0
+}
+
+/// The dividends with what price and adjusted close say about them.
+fn dividends(evidence: &mut Evidence<'_>, sink: &Sink<'_>) -> Vec<Dividend> {
+    let rows = (1..evidence.series.len()).filter(|row| dividend_at(evidence, *row) > 0.0);
+    let rows: Vec<usize> = rows.take(MAX_EVENTS).collect();
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(before) = evidence.before(row).filter(|_| evidence.is_sound(row)) else { continue };
+        // Prices that are wrong themselves are no witnesses.
+        if sink.has_error(row) || sink.has_error(before) {
+            continue;
+        }
+        let close = evidence.series.bars().close;
+        let paid = dividend_at(evidence, row) / close[before];
+        let split = split_at(evidence, row);
+        // A split that the prices do not have moves the factor too.
+        let seen = step(evidence, row).map(|(_, ratio)| [ratio, ratio * split].map(|ratio| 1.0 - ratio));
+        let seen = seen.map(|seen| if (seen[1] - paid).abs() < (seen[0] - paid).abs() { seen[1] } else { seen[0] });
+        let drop = 1.0 - close[row] / close[before];
+        found.push(Dividend { row, paid, seen, drop, sigma: evidence.returns(row) });
+    }
+    found
+}
+
+fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut Vec<Wrong>, sink: &mut Sink<'_>) {
+    let dividends = dividends(evidence, sink);
+    let mut yields: Vec<f64> = dividends.iter().map(|dividend| dividend.paid).collect();
+    let middle = yields.len() / 2;
+    let usual = (yields.len() >= 4).then(|| *yields.select_nth_unstable_by(middle, f64::total_cmp).1);
+    for (at, dividend) in dividends.iter().enumerate() {
+        let Dividend { row, paid, seen, .. } = *dividend;
+        let amount = dividend_at(evidence, row);
+        if is_phantom_pair(&dividends, at, evidence.series.len()) {
+            sink.hit_with(Rule::PhantomDividend, row, amount, 0.0, 0.0);
+            // Adjusted for although it was not paid.
+            if seen.is_some_and(|seen| (seen - paid).abs() <= 0.25 * paid) {
+                wrong.push(Wrong { row, factor: (1.0 - paid).recip() });
+            }
+            continue;
+        }
+        let verdict = verdict(dividend, usual, factors.noise);
+        let right = match verdict {
+            Verdict::Unit(factor) => {
+                sink.hit_with(Rule::DividendUnit, row, amount, amount * factor, factor);
+                paid * factor
+            }
+            Verdict::Mismatch => {
+                sink.hit(Rule::DividendMismatch, row, paid, seen.unwrap_or(f64::NAN));
+                continue;
+            }
+            Verdict::Fine => continue,
+            Verdict::WronglyAdjusted => paid,
+        };
+        let factor = (1.0 - right) / (1.0 - seen.unwrap_or(right));
+        if right < IMPOSSIBLE_YIELD && ((factor - 1.0).abs() > factors.tolerance || factor < 0.0) {
+            wrong.push(Wrong { row, factor });
+        }
+    }
+}
+
+/// Books each row once, with the product of all that is missing after it.
+fn book(evidence: &Evidence<'_>, wrong: &[Wrong], sink: &mut Sink<'_>) {
+    let (Some(adj_close), false) = (evidence.series.extras().adj_close, wrong.is_empty()) else { return };
+    let mut factor: f64 = wrong.iter().map(|wrong| wrong.factor).product();
+    let mut first = 0;
+    for wrong in wrong {
+        for row in (first..wrong.row).filter(|row| adj_close[*row].is_finite()) {
+            sink.hit_with(Rule::AdjustmentError, row, adj_close[row], adj_close[row] * factor, factor);
+        }
+        first = wrong.row;
+        factor /= wrong.factor;
+    }
+}

@@ -1,0 +1,106 @@
+//! What a dividend is worth: the verdict is a pure function of yield, adjustment and price.
+
+/// A dividend and what price and adjusted close say about it; shares of the close before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dividend {
+    pub(super) row: usize,
+    /// The yield by the dividend column.
+    pub(super) paid: f64,
+    /// The yield by the step of the adjusted close; `None` without one.
+    pub(super) seen: Option<f64>,
+    /// How far the close fell that day.
+    pub(super) drop: f64,
+    /// Standard deviation of a day's return.
+    pub(super) sigma: f64,
+}
+
+/// What is wrong with a dividend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Verdict {
+    Fine,
+    /// It has to be multiplied.
+    Unit(f64),
+    /// It is right, the adjusted close is not.
+    WronglyAdjusted,
+    /// It and the adjusted close differ by nothing that is known.
+    Mismatch,
+}
+
+/// Units a dividend may be off by, and how near the ratio has to be.
+const UNITS: [(f64, f64); 3] = [(100.0, 0.3), (10.0, 0.1), (1000.0, 0.1)];
+/// Yields below are within the rounding of a price.
+const SMALL: f64 = 0.002;
+/// A dividend above deserves the question whether the price followed.
+const LARGE: f64 = 0.1;
+/// A yield that no company pays.
+const ABSURD: f64 = 0.5;
+/// Rows between a dividend and its phantom.
+const PHANTOM_ROWS: usize = 12;
+
+/// `usual` is the median yield of the series' dividends, `noise` the rounding of the factors.
+pub(super) fn verdict(dividend: &Dividend, usual: Option<f64>, noise: f64) -> Verdict {
+    let Dividend { paid, seen, .. } = *dividend;
+    // The price did not notice.
+    let is_unnoticed = dividend.drop < 0.3 * paid && paid - dividend.drop > 6.0 * dividend.sigma;
+    let Some(seen) = seen else {
+        let is_odd = paid > ABSURD || (paid > LARGE && is_unnoticed);
+        return if is_odd { Verdict::Unit(0.01) } else { unlike(dividend, usual) };
+    };
+    if (seen - paid).abs() <= (0.25 * paid).max(noise) {
+        return if paid > LARGE && is_unnoticed { Verdict::Unit(0.01) } else { unlike(dividend, usual) };
+    }
+    let is_unit = |(unit, slack): &(f64, f64)| seen > noise && (paid / seen / unit - 1.0).abs() <= *slack;
+    let is_part = |(unit, slack): &(f64, f64)| (seen / paid / unit - 1.0).abs() <= *slack;
+    if let Some((unit, _)) = UNITS.iter().find(|unit| is_unit(unit)) {
+        return Verdict::Unit(unit.recip());
+    }
+    if let Some((unit, _)) = UNITS.iter().find(|unit| seen > SMALL && is_part(unit)) {
+        return Verdict::Unit(*unit);
+    }
+    if paid > ABSURD || (paid > LARGE && is_unnoticed) {
+        return Verdict::Unit(0.01);
+    }
+    let is_ignored = seen.abs() <= (0.15 * paid).max(noise);
+    let is_twice = (seen - 2.0 * paid).abs() <= 0.25 * paid;
+    if paid < SMALL {
+        Verdict::Fine
+    } else if is_ignored || is_twice {
+        Verdict::WronglyAdjusted
+    } else {
+        Verdict::Mismatch
+    }
+}
+
+/// A dividend about 100 times below or above the series' others, with which everything else agrees.
+/// Companies whose dividend follows their profit do pay a hundredth at times.
+fn unlike(dividend: &Dividend, usual: Option<f64>) -> Verdict {
+    let Some(usual) = usual else { return Verdict::Fine };
+    let ratio = dividend.paid / usual;
+    if (1.0 / 250.0..1.0 / 40.0).contains(&ratio) {
+        Verdict::Mismatch
+    } else if (40.0..250.0).contains(&ratio) && dividend.paid - dividend.drop > 4.0 * dividend.sigma {
+        Verdict::Unit(0.01)
+    } else {
+        Verdict::Fine
+    }
+}
+
+/// Whether the dividend at `at` repeats its neighbour: two alike within days, while the others are
+/// far away. Of the two the one is real that the price followed more; of equals the first.
+pub(super) fn is_phantom_pair(dividends: &[Dividend], at: usize, rows: usize) -> bool {
+    let gap = |first: Option<usize>, second: Option<usize>| {
+        let row = |at: usize| dividends.get(at).map(|dividend| dividend.row);
+        second.and_then(row).unwrap_or(rows) - first.and_then(row).unwrap_or(0)
+    };
+    let is_pair = |first: usize| {
+        let (Some(a), Some(b)) = (dividends.get(first), dividends.get(first + 1)) else { return false };
+        let between = b.row - a.row;
+        let is_isolated = gap(first.checked_sub(1), Some(first)).max(PHANTOM_ROWS) >= 3 * between
+            && gap(Some(first + 1), Some(first + 2)).max(PHANTOM_ROWS) >= 3 * between;
+        between <= PHANTOM_ROWS && is_isolated && (0.8..1.25).contains(&(b.paid / a.paid))
+    };
+    let this = &dividends[at];
+    let is_later = at.checked_sub(1).is_some_and(|first| is_pair(first) && this.drop <= dividends[first].drop);
+    let is_earlier = is_pair(at) && this.drop < dividends[at + 1].drop;
+    is_later || is_earlier
+}

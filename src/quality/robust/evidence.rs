@@ -1,0 +1,152 @@
+//! What is usual around a row: medians of a fixed frame, computed once and only where asked for.
+
+use super::sweep::JUMP;
+use crate::quality::Series;
+
+/// Rows that share one set of medians.
+const FRAME: usize = 128;
+/// Rows on either side of a frame that count into its medians.
+const MARGIN: usize = 64;
+/// Medians of fewer values say nothing.
+const MIN_VALUES: usize = 8;
+/// Standard deviations of a normal distribution by its median absolute deviation.
+const MAD_SCALE: f64 = 1.4826;
+/// Distance of the quartiles of a normal distribution in standard deviations.
+const QUARTILES: f64 = 1.349;
+
+/// Median and spread of the volumes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Volumes {
+    pub(super) median: f64,
+    /// Standard deviation of the logarithms.
+    pub(super) sigma: f64,
+}
+
+/// The medians of a frame; each is computed when it is first asked for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Frame {
+    number: Option<usize>,
+    returns: Option<f64>,
+    gaps: Option<f64>,
+    range: Option<Option<f64>>,
+    volumes: Option<Option<Volumes>>,
+}
+
+/// A series and what is usual in it.
+pub(super) struct Evidence<'a> {
+    pub(super) series: Series<'a>,
+    floor: f64,
+    frame: Frame,
+    buffer: Vec<f64>,
+}
+
+impl<'a> Evidence<'a> {
+    pub(super) fn new(series: &Series<'a>, floor: f64) -> Self {
+        Self { series: *series, floor, frame: Frame::default(), buffer: Vec::with_capacity(FRAME + 2 * MARGIN) }
+    }
+
+    /// Whether all prices of the row are numbers above zero.
+    pub(super) fn is_sound(&self, row: usize) -> bool {
+        let bars = self.series.bars();
+        [bars.open, bars.high, bars.low, bars.close].iter().all(|column| column[row] > 0.0 && column[row].is_finite())
+    }
+
+    /// The last sound row before `row`, not too far away.
+    pub(super) fn before(&self, row: usize) -> Option<usize> {
+        (row.saturating_sub(MARGIN)..row).rev().find(|row| self.is_sound(*row))
+    }
+
+    /// Standard deviation of the closes' returns around a row, jumps left out; at least the floor.
+    pub(super) fn returns(&mut self, row: usize) -> f64 {
+        self.enter(row);
+        if let Some(known) = self.frame.returns {
+            return known;
+        }
+        let close = self.series.bars().close;
+        self.fill(row, |row| Some(close[row] / close.get(row.wrapping_sub(1))?));
+        let sigma = self.deviation();
+        self.frame.returns = Some(sigma);
+        sigma
+    }
+
+    /// Standard deviation of the open against the close before, jumps left out; at least the floor.
+    pub(super) fn gaps(&mut self, row: usize) -> f64 {
+        self.enter(row);
+        if let Some(known) = self.frame.gaps {
+            return known;
+        }
+        let bars = *self.series.bars();
+        self.fill(row, |row| Some(bars.open[row] / bars.close.get(row.wrapping_sub(1))?));
+        let sigma = self.deviation();
+        self.frame.gaps = Some(sigma);
+        sigma
+    }
+
+    /// Median of high over low less one; `None` with too few rows.
+    pub(super) fn range(&mut self, row: usize) -> Option<f64> {
+        self.enter(row);
+        if let Some(known) = self.frame.range {
+            return known;
+        }
+        let bars = *self.series.bars();
+        self.fill(row, |row| Some(bars.high[row] / bars.low[row]).filter(|range| *range >= 1.0));
+        let range = self.median().map(|median| (median - 1.0).max(self.floor));
+        self.frame.range = Some(range);
+        range
+    }
+
+    /// Median and spread of the volumes; `None` with too few rows that have one.
+    pub(super) fn volumes(&mut self, row: usize) -> Option<Volumes> {
+        self.enter(row);
+        if let Some(known) = self.frame.volumes {
+            return known;
+        }
+        let volume = self.series.bars().volume;
+        self.fill(row, |row| Some(volume[row]));
+        let volumes = self.median().map(|median| {
+            let middle = self.buffer.len() / 2;
+            let (below, above) = self.buffer.split_at_mut(middle);
+            let low = *below.select_nth_unstable_by(middle / 2, f64::total_cmp).1;
+            let at = (above.len() - 1) / 2;
+            let high = *above.select_nth_unstable_by(at, f64::total_cmp).1;
+            Volumes { median, sigma: (high / low).ln() / QUARTILES }
+        });
+        self.frame.volumes = Some(volumes);
+        volumes
+    }
+
+    /// Makes the frame of a row the current one. Rows come in ascending order, so that each frame is
+    /// computed once.
+    fn enter(&mut self, row: usize) {
+        let number = Some(row / FRAME);
+        if self.frame.number != number {
+            self.frame = Frame { number, ..Frame::default() };
+        }
+    }
+
+    /// Puts the values of the rows around into the buffer that are numbers above zero.
+    fn fill(&mut self, row: usize, value: impl Fn(usize) -> Option<f64>) {
+        let start = row / FRAME * FRAME;
+        let rows = start.saturating_sub(MARGIN)..(start + FRAME + MARGIN).min(self.series.len());
+        self.buffer.clear();
+        self.buffer.extend(rows.filter_map(value).filter(|value| value.is_finite() && *value > 0.0));
+    }
+
+    fn median(&mut self) -> Option<f64> {
+        if self.buffer.len() < MIN_VALUES {
+            return None;
+        }
+        let middle = self.buffer.len() / 2;
+        Some(*self.buffer.select_nth_unstable_by(middle, f64::total_cmp).1)
+    }
+
+    /// From ratios in the buffer.
+    fn deviation(&mut self) -> f64 {
+        self.buffer.retain(|ratio| (JUMP.recip()..JUMP).contains(ratio));
+        for ratio in &mut self.buffer {
+            *ratio = (*ratio - 1.0).abs();
+        }
+        // Without a crowd anything below a jump is usual.
+        self.median().map_or((JUMP - 1.0) / 4.0, |median| (median * MAD_SCALE).max(self.floor))
+    }
+}

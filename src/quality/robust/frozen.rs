@@ -1,0 +1,48 @@
+//! Runs of equal bars.
+
+use crate::quality::sink::Sink;
+use crate::quality::{QualityConfig, RowSet, Rule, Series};
+
+/// Range of a bar, as a share of its low, from which on equal bars of unequal volumes are no
+/// coincidence of a coarse price step.
+const WIDE_BAR: f64 = 0.005;
+
+pub(super) fn judge(series: &Series<'_>, config: &QualityConfig, repeats: &RowSet, sink: &mut Sink<'_>) {
+    for (first, last) in repeats.ranges() {
+        judge_run(series, config, first, last, sink);
+    }
+}
+
+/// Rows `first` to `last` repeat the bar of the row before `first`.
+///
+/// A bar with a range does not come thrice from a living market. One price without volume is what a
+/// suspended or a thinly traded instrument shows.
+fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: usize, sink: &mut Sink<'_>) {
+    let bars = series.bars();
+    let base = first - 1;
+    let equal_bars = last - base + 1;
+    let (high, low, volume) = (bars.high[base], bars.low[base], bars.volume[base]);
+    let volumes = &bars.volume[base..=last];
+    let has_range = high > low;
+    if volumes.iter().all(|volume| *volume == 0.0) && !has_range {
+        if equal_bars >= config.max_flat_rows {
+            for row in base..=last {
+                sink.hit(Rule::FlatRows, row, equal_bars as f64, config.max_flat_rows as f64);
+            }
+        }
+        return;
+    }
+    let is_same_volume = volumes.iter().all(|other| *other == volume);
+    let is_frozen = match (has_range, is_same_volume) {
+        (true, true) => equal_bars >= config.robust.frozen_rows,
+        (true, false) => equal_bars >= config.robust.frozen_rows && high > low * (1.0 + WIDE_BAR),
+        // One price and one volume: the same trade over and over, or one order a day.
+        (false, true) => equal_bars > config.robust.frozen_rows,
+        (false, false) => false,
+    };
+    if is_frozen {
+        for row in first..=last {
+            sink.hit(Rule::Frozen, row, equal_bars as f64, config.robust.frozen_rows as f64);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Jumps of the price: what is an error, what is a split, what is the market.
+
+use super::evidence::Evidence;
+use super::levels::{Cause, Levels, Step};
+use super::sweep::JUMP;
+use crate::quality::sink::Sink;
+use crate::quality::{QualityConfig, RowSet, Rule};
+
+/// Jumps after the first that are tried as its way back.
+const MAX_PARTNERS: usize = 4;
+/// Volume against the median from which on a jump is news rather than an error.
+const NEWS_VOLUME: f64 = 3.5;
+/// Range of a bar against the usual one from which on a jump is news rather than an error.
+const NEWS_RANGE: f64 = 4.0;
+/// Rows on either side whose median volume tells an undeclared split.
+const SPLIT_VOLUME_ROWS: usize = 10;
+/// Split ratios that are tried where none is declared.
+const SPLITS: [f64; 14] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0];
+
+/// 10, 100 or 1000 (or a part of one), if the ratio is about that.
+pub(super) fn unit_of(ratio: f64) -> Option<f64> {
+    let up = ratio.max(ratio.recip());
+    let near = |unit: f64, slack: f64| (unit / slack..=unit * slack).contains(&up);
+    let unit = if near(100.0, 1.3) {
+        100.0
+    } else if near(10.0, 1.25) {
+        10.0
+    } else if near(1000.0, 1.3) {
+        1000.0
+    } else {
+        return None;
+    };
+    Some(if ratio > 1.0 { unit } else { unit.recip() })
+}
+
+/// A jump from the sound row before to `row`.
+#[derive(Debug, Clone, Copy)]
+struct Jump {
+    before: usize,
+    row: usize,
+    /// Close by close before.
+    change: f64,
+    /// Open by close before.
+    gap: f64,
+}
+
+pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked: &RowSet, sink: &mut Sink<'_>) {
+    let mut levels = Levels::default();
+    let mut next = 0;
+    let mut rows = marked.iter();
+    while let Some(row) = rows.next() {
+        let Some(jump) = jump_at(evidence, row).filter(|_| row >= next) else { continue };
+        if let Some(step) = declared_split(evidence, config, jump).or_else(|| unit_step(evidence, jump)) {
+            levels.push(step);
+        } else if let Some(back) = way_back(evidence, config, jump, rows_after(marked, row, config.robust.max_block_rows)) {
+            book_block(evidence, jump, back, sink);
+            next = back.row + 1;
+        } else if let Some(step) = undeclared_split(evidence, jump) {
+            let extras = evidence.series.extras();
+            if extras.splits.is_some() || extras.adj_close.is_some() {
+                levels.push(step);
+            } else {
+                sink.hit_with(Rule::UndeclaredSplit, row, jump.change, step.factor, step.factor.recip());
+            }
+        } else if (jump.change - 1.0).abs() > config.max_change {
+            sink.hit(Rule::LargeChange, row, jump.change - 1.0, config.max_change);
+        }
+    }
+    levels.judge(evidence, sink);
+}
+
+/// The marked rows within a block after `row`, few of them.
+fn rows_after(marked: &RowSet, row: usize, max_block_rows: usize) -> impl Iterator<Item = usize> + '_ {
+    (row + 1..=row + max_block_rows).filter(|row| marked.contains(*row)).take(MAX_PARTNERS)
+}
+
+fn jump_at(evidence: &Evidence<'_>, row: usize) -> Option<Jump> {
+    let before = evidence.before(row).filter(|_| evidence.is_sound(row))?;
+    let bars = evidence.series.bars();
+    let last = bars.close[before];
+    Some(Jump { before, row, change: bars.close[row] / last, gap: bars.open[row] / last })
+}
+
+/// Whether the adjusted close goes on as if nothing had been: then the jump is a split of prices
+/// that are unadjusted.
+fn is_adjusted_away(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
+    let Some(adj_close) = evidence.series.extras().adj_close else { return false };
+    let change = (adj_close[jump.row] / adj_close[jump.before]).ln().abs();
+    let usual = 4.0 * evidence.returns(jump.row);
+    change <= usual.max(0.05) && change <= 0.3 * jump.change.ln().abs()
+}
+
+/// A split declared near by that has the size of the jump: not applied, or applied twice.
+fn declared_split(evidence: &mut Evidence<'_>, config: &QualityConfig, jump: Jump) -> Option<Step> {
+    let splits = evidence.series.extras().splits?;
+    let window = config.robust.split_window;
+    let near = jump.row.saturating_sub(window)..(jump.row + window + 1).min(splits.len());
+    let slack = (4.0 * evidence.returns(jump.row)).clamp(0.03, 0.15);
+    let fits = |factor: &f64| (jump.change / factor).ln().abs() <= slack;
+    let factor = splits[near]
+        .iter()
+        .filter(|split| **split > 0.0 && !(JUMP.recip()..JUMP).contains(*split))
+        .find_map(|split| [split.recip(), *split].into_iter().find(fits))?;
+    let is_explained = is_adjusted_away(evidence, jump);
+    Some(Step { row: jump.row, factor, cause: Cause::Split, stands_alone: true, is_explained })
+}
+
+/// A step by a unit. A jump by 10 that does not come back is believed only if the whole bar made it
+/// and the bar is an ordinary one: the market can lose nine tenths in a day.
+fn unit_step(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
+    let factor = unit_of(jump.change)?;
+    let is_large = !(0.05..20.0).contains(&factor);
+    let stands_alone = is_large || (unit_of(jump.gap) == Some(factor) && is_ordinary(evidence, jump.row));
+    let is_explained = is_adjusted_away(evidence, jump);
+    Some(Step { row: jump.row, factor, cause: Cause::Unit, stands_alone, is_explained })
+}
+
+/// Whether volume and range of the row are what they are on a day without news.
+fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    let bars = *evidence.series.bars();
+    let range = bars.high[row] / bars.low[row] - 1.0;
+    evidence.range(row).is_none_or(|usual| range <= NEWS_RANGE * usual)
+        && evidence.volumes(row).is_none_or(|usual| !(bars.volume[row] > NEWS_VOLUME * usual.median))
+}
+
+/// The jump that undoes this one, if the rows between are an error.
+///
+/// They are if both jumps are gaps (the bars there do not touch the bars around), far beyond the
+/// usual, of one size and opposite, back to where it came from, and if neither day looks like news.
+fn way_back(
+    evidence: &mut Evidence<'_>,
+    config: &QualityConfig,
+    out: Jump,
+    candidates: impl Iterator<Item = usize>,
+) -> Option<Jump> {
+    let usual = evidence.gaps(out.row);
+    let least = JUMP.ln().max(config.robust.jump_sigma * usual);
+    let away = out.gap.ln();
+    if away.abs() < least || !is_ordinary(evidence, out.row) {
+        return None;
+    }
+    let noise = 3.0 * evidence.returns(out.row);
+    candidates.filter_map(|row| jump_at(evidence, row)).collect::<Vec<_>>().into_iter().find(|back| {
+        let home = back.gap.ln();
+        let size = away.abs().min(home.abs());
+        let bars = evidence.series.bars();
+        let drift = (bars.close[back.row] / bars.close[out.before]).ln().abs();
+        away * home < 0.0
+            && size >= least
+            && (away + home).abs() <= noise.max(0.3 * size)
+            && drift <= noise.max(0.3 * size)
+            && is_apart(evidence, out, *back)
+            && is_ordinary(evidence, back.row)
+    })
+}
+
+/// Whether no bar of the block touches the bars around it.
+fn is_apart(evidence: &Evidence<'_>, out: Jump, back: Jump) -> bool {
+    let bars = evidence.series.bars();
+    let sound = (out.row..back.row).filter(|row| evidence.is_sound(*row));
+    let (low, high) = sound.fold((f64::INFINITY, 0.0_f64), |(low, high), row| (low.min(bars.low[row]), high.max(bars.high[row])));
+    if out.gap > 1.0 {
+        low > bars.high[out.before].max(bars.high[back.row])
+    } else {
+        high < bars.low[out.before].min(bars.low[back.row])
+    }
+}
+
+fn book_block(evidence: &Evidence<'_>, out: Jump, back: Jump, sink: &mut Sink<'_>) {
+    let close = evidence.series.bars().close;
+    let factor = (back.gap / out.gap).sqrt();
+    let rule = if back.before == out.row { Rule::Spike } else { Rule::Block };
+    for row in (out.row..back.row).filter(|row| evidence.is_sound(*row)) {
+        sink.hit_with(rule, row, close[row], close[row] * factor, factor);
+    }
+}
+
+/// A step by a usual split ratio that nobody declared: price and volume move inversely, on a day
+/// that is ordinary but for that. What the adjusted close explains is none.
+fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
+    let ratio = jump.change.max(jump.change.recip());
+    let split = SPLITS.into_iter().min_by(|a, b| (ratio / a).ln().abs().total_cmp(&(ratio / b).ln().abs()))?;
+    let factor = if jump.change > 1.0 { split } else { split.recip() };
+    if is_adjusted_away(evidence, jump) && ratio > 1.2 {
+        return Some(Step { row: jump.row, factor: jump.change, cause: Cause::Split, stands_alone: true, is_explained: true });
+    }
+    let close_fits = (jump.change / factor).ln().abs() <= (2.5 * evidence.returns(jump.row)).min(0.1);
+    let open_fits = (jump.gap / factor).ln().abs() <= (2.5 * evidence.gaps(jump.row)).min(0.1);
+    if !close_fits || !open_fits {
+        return None;
+    }
+    let bars = *evidence.series.bars();
+    let range = bars.high[jump.row] / bars.low[jump.row] - 1.0;
+    let volume = bars.volume;
+    let before = median_volume(&volume[jump.row.saturating_sub(SPLIT_VOLUME_ROWS)..jump.row])?;
+    let after = median_volume(&volume[jump.row..(jump.row + SPLIT_VOLUME_ROWS).min(volume.len())])?;
+    let moved = (after / before).ln() / factor.recip().ln();
+    let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
+        && (0.5..=1.6).contains(&moved)
+        && volume[jump.row] <= 3.0 * after;
+    is_split.then_some(Step { row: jump.row, factor, cause: Cause::Split, stands_alone: true, is_explained: false })
+}
+
+fn median_volume(volumes: &[f64]) -> Option<f64> {
+    let mut known: Vec<f64> = volumes.iter().copied().filter(|volume| *volume > 0.0 && volume.is_finite()).collect();
+    let middle = known.len() / 2;
+    (known.len() >= 5).then(|| *known.select_nth_unstable_by(middle, f64::total_cmp).1)
+}

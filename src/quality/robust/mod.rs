@@ -1,0 +1,56 @@
+//! The robust policy: errors told from moves of the market.
+//!
+//! ```text
+//! sweep    one pass over the bars, branch-free; rows that can be wrong by themselves are judged,
+//!          rows that deserve a second look are marked                          (any thread)
+//! frozen   runs of equal bars                        \
+//! volumes  volumes of another order of magnitude      > marked rows only, in order of time
+//! jumps    jumps of the price -> spikes, blocks, levels /
+//! ```
+//! A place's neighbours are compared by median and median deviation of a fixed frame around, so the
+//! verdict depends neither on how the rows were shared out nor on the errors themselves.
+
+mod adjustment;
+mod dividend;
+mod evidence;
+mod frozen;
+mod jumps;
+mod levels;
+mod sweep;
+mod volumes;
+
+use std::ops::Range;
+
+pub(super) use sweep::{Disorder, Marks};
+
+use super::sink::Sink;
+use super::{QualityConfig, Series};
+
+/// What judges a series: its columns and the settings.
+pub(super) struct Robust<'a> {
+    series: Series<'a>,
+    config: &'a QualityConfig,
+}
+
+impl<'a> Robust<'a> {
+    pub(super) fn new(series: Series<'a>, config: &'a QualityConfig) -> Self {
+        Self { series, config }
+    }
+
+    /// Judges each row of the range by itself and marks those for [`judge`](Self::judge).
+    ///
+    /// # Errors
+    /// [`Disorder`] if the timestamps do not ascend: nothing found so far counts.
+    pub(super) fn sweep(&self, rows: Range<usize>, sink: &mut Sink<'_>) -> Result<Marks, Disorder> {
+        sweep::sweep(&self.series, &self.config.robust, rows, sink)
+    }
+
+    /// Judges the marked rows of all ranges.
+    pub(super) fn judge(&self, marks: &Marks, sink: &mut Sink<'_>) {
+        frozen::judge(&self.series, self.config, &marks.repeats, sink);
+        let mut evidence = evidence::Evidence::new(&self.series, self.config.robust.sigma_floor);
+        volumes::judge(&mut evidence, &self.config.robust, &marks.volumes, sink);
+        jumps::judge(&mut evidence, self.config, &marks.jumps, sink);
+        adjustment::judge(&mut evidence, &self.config.robust, sink);
+    }
+}

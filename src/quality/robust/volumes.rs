@@ -1,0 +1,52 @@
+//! Volumes of another order of magnitude than those around.
+
+use super::evidence::{Evidence, Volumes};
+use crate::quality::sink::Sink;
+use crate::quality::{RobustConfig, RowSet, Rule};
+
+/// Longest run of wrong volumes that is followed from its first row.
+const MAX_RUN: usize = 64;
+
+pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, marked: &RowSet, sink: &mut Sink<'_>) {
+    if !sink.is_on(Rule::VolumeUnit) {
+        return;
+    }
+    let mut next = 0;
+    for row in marked.iter() {
+        // The row after a wrong one is marked as well: it is far from the wrong one.
+        if row < next {
+            continue;
+        }
+        next = row;
+        while next < evidence.series.len() && next - row < MAX_RUN && judge_row(evidence, config, next, sink) {
+            next += 1;
+        }
+    }
+}
+
+/// Books the row if its volume is wrong.
+///
+/// News moves volume and price together; a unit moves the volume alone.
+fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sink: &mut Sink<'_>) -> bool {
+    let volume = evidence.series.bars().volume[row];
+    if !(volume > 0.0 && volume.is_finite()) {
+        return false;
+    }
+    let Some(Volumes { median, sigma }) = evidence.volumes(row) else { return false };
+    let distance = (volume / median).ln().abs();
+    let is_wrong = distance >= config.volume_factor.ln() && distance >= config.volume_sigma * sigma && is_quiet(evidence, row);
+    if is_wrong {
+        let unit = 10f64.powi(-((volume / median).log10().round() as i32));
+        sink.hit_with(Rule::VolumeUnit, row, volume, median, unit);
+    }
+    is_wrong
+}
+
+/// Whether the prices of the row are as usual.
+fn is_quiet(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    let (Some(before), true) = (evidence.before(row), evidence.is_sound(row)) else { return true };
+    let bars = *evidence.series.bars();
+    let change = (bars.close[row] / bars.close[before] - 1.0).abs();
+    let range = bars.high[row] / bars.low[row] - 1.0;
+    change <= 5.0 * evidence.returns(row) && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual)
+}

@@ -1,0 +1,165 @@
+//! The named checks and what they say.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::{Dimension, Severity};
+
+macro_rules! rules {
+    ($( $(#[doc = $doc:literal])+ $name:ident, $text:literal, $severity:ident, $dimension:ident; )+) => {
+        /// A named check.
+        ///
+        /// Reports, labels, configuration and logs use [`as_str`](Self::as_str). Some rules belong to one
+        /// [`Policy`](super::Policy), the others to both.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $( $(#[doc = $doc])+ $name, )+
+            /// A rule of the host, by the name it was given.
+            Custom(&'static str),
+        }
+
+        impl Rule {
+            /// Every rule of this crate.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$name),+];
+
+            /// The name in reports, labels and configuration.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$name => $text, )+
+                    Self::Custom(name) => name,
+                }
+            }
+
+            /// How bad a finding of this rule is, unless the configuration says otherwise.
+            pub const fn severity(self) -> Severity {
+                match self {
+                    $( Self::$name => Severity::$severity, )+
+                    Self::Custom(_) => Severity::Warning,
+                }
+            }
+
+            /// Which side of quality it measures.
+            pub const fn dimension(self) -> Dimension {
+                match self {
+                    $( Self::$name => Dimension::$dimension, )+
+                    Self::Custom(_) => Dimension::Validity,
+                }
+            }
+
+            /// Place in [`ALL`](Self::ALL); rules of the host have none.
+            pub(super) const fn index(self) -> Option<usize> {
+                #[derive(Clone, Copy)]
+                enum Place { $( $name, )+ }
+                match self {
+                    $( Self::$name => Some(Place::$name as usize), )+
+                    Self::Custom(_) => None,
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// A price or volume is NaN or infinite while others of its row are not.
+    NotFinite, "not_finite", Error, Completeness;
+    /// No price of the row is a number: a placeholder.
+    EmptyRow, "empty_row", Warning, Completeness;
+    /// Trading days of the calendar are missing before the row; the value is how many.
+    Gap, "gap", Warning, Completeness;
+    /// The row is on a day on which the calendar has no trading.
+    OffCalendar, "off_calendar", Warning, Validity;
+    /// Another row with this timestamp says the same.
+    DuplicateRow, "duplicate_row", Warning, Consistency;
+    /// Another row with this timestamp says something else.
+    ConflictingRows, "conflicting_rows", Error, Consistency;
+    /// The rows are neither in ascending nor in descending order; found at the first that is not.
+    OutOfOrder, "out_of_order", Warning, Consistency;
+    /// The high is below the low.
+    HighBelowLow, "high_below_low", Error, Validity;
+    /// The open is outside low to high.
+    OpenOutside, "open_outside", Error, Validity;
+    /// The close is outside low to high.
+    CloseOutside, "close_outside", Error, Validity;
+    /// Open or close is a little outside low to high: auction prices often are (robust policy).
+    AuctionPrint, "auction_print", Warning, Validity;
+    /// The volume is negative.
+    NegativeVolume, "negative_volume", Error, Validity;
+    /// A price is zero or negative.
+    NonPositivePrice, "non_positive_price", Error, Validity;
+    /// A price is beyond the day's limit.
+    LimitExceeded, "limit_exceeded", Error, Validity;
+    /// Amount and volume give a mean price far from the row's prices.
+    AmountMismatch, "amount_mismatch", Error, Validity;
+    /// The prices of one row differ among themselves by 10, 100 or 1000 (robust policy).
+    MixedUnits, "mixed_units", Error, Validity;
+    /// Prices are off by 10, 100 or 1000 (robust policy).
+    UnitError, "unit_error", Error, Plausibility;
+    /// A split was not applied to the prices, or twice (robust policy).
+    MissedSplit, "missed_split", Error, Plausibility;
+    /// One row jumps away and the next comes back (robust policy).
+    Spike, "spike", Error, Plausibility;
+    /// A few rows jump away together and come back (robust policy).
+    Block, "block", Error, Plausibility;
+    /// The volume is off by a factor of many (robust policy).
+    VolumeUnit, "volume_unit", Error, Plausibility;
+    /// A bar is repeated: the feed is frozen (robust policy).
+    Frozen, "frozen", Error, Plausibility;
+    /// A jump that a split explains: the prices are unadjusted there (robust policy).
+    CorporateAction, "corporate_action", Info, Plausibility;
+    /// A jump that looks like a split, in a series that has neither splits nor an adjusted close to
+    /// tell whether it is one (robust policy).
+    UndeclaredSplit, "undeclared_split", Warning, Plausibility;
+    /// The close moved by more than `max_change`.
+    LargeChange, "large_change", Warning, Plausibility;
+    /// The volume is more than `max_volume_ratio` times the mean (literal policy).
+    VolumeSpike, "volume_spike", Warning, Plausibility;
+    /// `max_flat_rows` or more rows without volume and change: suspended, or nobody trades.
+    FlatRows, "flat_rows", Warning, Plausibility;
+    /// A return is more than `max_sigma` standard deviations from the mean (literal policy).
+    SigmaOutlier, "sigma_outlier", Warning, Plausibility;
+    /// A dividend is off by 10, 100 or 1000 against the adjustment, the price or its like.
+    DividendUnit, "dividend_unit", Error, Consistency;
+    /// A dividend that was paid only once stands there twice.
+    PhantomDividend, "phantom_dividend", Error, Consistency;
+    /// A dividend and the step of the adjusted close do not agree.
+    DividendMismatch, "dividend_mismatch", Warning, Consistency;
+    /// The adjusted close lacks a dividend, or has one that was not paid.
+    AdjustmentError, "adjustment_error", Error, Consistency;
+    /// The adjusted close of a few rows has another factor than the rows around.
+    AdjustmentOutlier, "adjustment_outlier", Error, Consistency;
+    /// The adjusted close steps without dividend or split.
+    UnexplainedAdjustment, "unexplained_adjustment", Warning, Consistency;
+    /// The closes of two sources differ by more than `max_source_difference`.
+    SourceDifference, "source_difference", Error, Consistency;
+    /// The closes of two sources differ by one factor: unit or adjustment; found at its first row.
+    SourceScale, "source_scale", Error, Consistency;
+    /// A timestamp of one source is missing in the other.
+    MissingInOther, "missing_in_other", Warning, Completeness;
+    /// A timestamp of the other source is missing here; found at the row after it.
+    MissingHere, "missing_here", Warning, Completeness;
+    /// The last row is older than `max_age`.
+    OutOfDate, "out_of_date", Warning, Timeliness;
+    /// The timestamp is in the future.
+    FutureRow, "future_row", Error, Timeliness;
+}
+
+impl Rule {
+    /// The rule of this crate with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == name)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

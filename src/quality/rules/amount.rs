@@ -1,0 +1,42 @@
+//! Money traded by units traded is a mean price: it lies within the bar, in some unit.
+
+use crate::quality::sink::Sink;
+use crate::quality::{Rule, Series};
+
+/// Rows that share a unit.
+const FRAME: usize = 128;
+/// How far a row's unit may be from its frame's.
+const SLACK: f64 = 5.0;
+/// Fewest rows that tell a unit.
+const MIN_ROWS: usize = 5;
+
+/// Volume may come in lots, money in thousands, prices adjusted: the median around says in which
+/// unit; a row in another one is wrong.
+pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
+    let Some(amount) = series.extras().amount else {
+        sink.skip(Rule::AmountMismatch, "amount");
+        return;
+    };
+    let bars = series.bars();
+    let ratio = |row: usize| {
+        let ratio = amount[row] / bars.volume[row] / bars.close[row];
+        (ratio.is_finite() && ratio > 0.0).then_some(ratio)
+    };
+    let mut ratios = Vec::with_capacity(FRAME);
+    for first in (0..series.len()).step_by(FRAME) {
+        let rows = first..(first + FRAME).min(series.len());
+        ratios.clear();
+        ratios.extend(rows.clone().filter_map(ratio));
+        if ratios.len() < MIN_ROWS {
+            continue;
+        }
+        let middle = ratios.len() / 2;
+        let usual = *ratios.select_nth_unstable_by(middle, f64::total_cmp).1;
+        for row in rows {
+            let off = ratio(row).map_or(1.0, |ratio| ratio / usual);
+            if off.max(off.recip()) > SLACK {
+                sink.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off, f64::NAN);
+            }
+        }
+    }
+}

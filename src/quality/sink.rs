@@ -1,0 +1,194 @@
+//! Where findings go: all are counted, the first and the last of each rule are kept.
+
+use super::ordered::Ordered;
+use super::report::DimensionScores;
+use super::{Finding, QualityConfig, QualityReport, RowSet, Rule, RuleTotal, Series, Severity, Skipped};
+
+/// Severity of each rule of this crate and of the host's, as configured; `None` is off.
+#[derive(Debug, Clone)]
+pub(super) struct Levels(Vec<(Rule, Option<Severity>)>);
+
+impl Levels {
+    pub(super) fn new(config: &QualityConfig, custom: impl IntoIterator<Item = (Rule, Severity)>) -> Self {
+        let own = Rule::ALL.into_iter().map(|rule| (rule, config.severity_of(rule)));
+        let host = custom.into_iter().map(|(rule, severity)| {
+            (rule, if config.levels.contains_key(rule.as_str()) { config.severity_of(rule) } else { Some(severity) })
+        });
+        Self(own.chain(host).collect())
+    }
+
+    pub(super) fn rules(&self) -> impl Iterator<Item = (Rule, Severity)> + '_ {
+        self.0.iter().filter_map(|(rule, severity)| Some((*rule, (*severity)?)))
+    }
+
+    pub(super) fn is_on(&self, rule: Rule) -> bool {
+        self.place(rule).is_some_and(|place| self.0[place].1.is_some())
+    }
+
+    fn place(&self, rule: Rule) -> Option<usize> {
+        rule.index().or_else(|| self.0.iter().position(|(other, _)| *other == rule))
+    }
+}
+
+/// A finding before its row and timestamp are looked up.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    place: usize,
+    value: f64,
+    expected: f64,
+    factor: f64,
+}
+
+/// The findings of one rule.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    count: usize,
+    first: Vec<Hit>,
+    /// A ring once it is full.
+    last: Vec<Hit>,
+    /// Where the oldest of `last` is.
+    oldest: usize,
+}
+
+impl Tally {
+    fn push(&mut self, hit: Hit, keep: usize) {
+        self.count += 1;
+        if self.first.len() < keep {
+            self.first.push(hit);
+        } else if self.last.len() < keep {
+            self.last.push(hit);
+        } else if let Some(oldest) = self.last.get_mut(self.oldest) {
+            *oldest = hit;
+            self.oldest = if self.oldest + 1 == keep { 0 } else { self.oldest + 1 };
+        }
+    }
+
+    /// The kept ones in the order of their coming.
+    fn kept(&self) -> impl Iterator<Item = &Hit> {
+        let (newer, older) = self.last.split_at(self.oldest);
+        self.first.iter().chain(older).chain(newer)
+    }
+
+    /// Puts what came later behind. What `later` did not keep lies between its first and its last,
+    /// so it would not be kept here either.
+    fn append(&mut self, later: &Self, keep: usize) {
+        let unseen = later.count - later.first.len() - later.last.len();
+        for hit in later.kept() {
+            self.push(*hit, keep);
+        }
+        self.count += unseen;
+    }
+}
+
+/// Collects findings by place (see [`Ordered`]).
+pub(super) struct Sink<'a> {
+    levels: &'a Levels,
+    keep: usize,
+    tallies: Vec<Tally>,
+    warned: RowSet,
+    errors: RowSet,
+    skipped: Vec<Skipped>,
+    pub(super) panicked: Vec<Rule>,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(levels: &'a Levels, keep: usize) -> Self {
+        Self {
+            levels,
+            keep,
+            tallies: vec![Tally::default(); levels.0.len()],
+            warned: RowSet::default(),
+            errors: RowSet::default(),
+            skipped: Vec::new(),
+            panicked: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_on(&self, rule: Rule) -> bool {
+        self.levels.is_on(rule)
+    }
+
+    /// Books that the row at `place` broke `rule`. A rule comes once a place, in ascending places.
+    pub(super) fn hit(&mut self, rule: Rule, place: usize, value: f64, expected: f64) {
+        self.hit_with(rule, place, value, expected, f64::NAN);
+    }
+
+    /// The same with the factor that would mend the row; NaN is none.
+    pub(super) fn hit_with(&mut self, rule: Rule, place: usize, value: f64, expected: f64, factor: f64) {
+        let Some(at) = self.levels.place(rule) else { return };
+        let Some(severity) = self.levels.0[at].1 else { return };
+        match severity {
+            Severity::Info => {}
+            Severity::Warning => _ = self.warned.insert(place),
+            Severity::Error => _ = self.errors.insert(place),
+        }
+        self.tallies[at].push(Hit { place, value, expected, factor }, self.keep);
+    }
+
+    /// Says that a rule lacks its input.
+    pub(super) fn skip(&mut self, rule: Rule, needs: &'static str) {
+        if self.is_on(rule) {
+            self.skipped.push(Skipped { rule, needs });
+        }
+    }
+
+    /// Takes in what was found in later places.
+    pub(super) fn append(&mut self, later: Self) {
+        for (mine, theirs) in self.tallies.iter_mut().zip(&later.tallies) {
+            mine.append(theirs, self.keep);
+        }
+        self.warned.merge(later.warned);
+        self.errors.merge(later.errors);
+        self.skipped.extend(later.skipped);
+    }
+
+    /// Whether the row at `place` has an error so far.
+    pub(super) fn has_error(&self, place: usize) -> bool {
+        self.errors.contains(place)
+    }
+
+    pub(super) fn finish(self, series: &Series<'_>, ordered: Option<&Ordered>) -> QualityReport {
+        let total = series.len();
+        let row = |place| ordered.map_or(place, |ordered| ordered.row(place));
+        let finding = |rule, severity, hit: &Hit| Finding {
+            rule,
+            severity,
+            row: row(hit.place),
+            position: ordered.map_or(hit.place, |ordered| ordered.position(hit.place)),
+            timestamp: series.timestamps()[row(hit.place)],
+            value: hit.value,
+            expected: hit.expected,
+            factor: Some(hit.factor).filter(|factor| !factor.is_nan()),
+        };
+        let (mut totals, mut findings) = (Vec::new(), Vec::new());
+        for ((rule, severity), tally) in self.levels.0.iter().zip(&self.tallies) {
+            if let (Some(severity), 1..) = (*severity, tally.count) {
+                totals.push(RuleTotal { rule: *rule, severity, rows: tally.count });
+                let from = findings.len();
+                findings.extend(tally.kept().map(|hit| finding(*rule, severity, hit)));
+                findings[from..].sort_by_key(|found: &Finding| (found.timestamp, found.row));
+            }
+        }
+        let valid = self.errors.is_empty();
+        let quarantine = match ordered {
+            Some(_) => self.errors.iter().map(row).collect(),
+            None => self.errors.clone(),
+        };
+        let mut bad = self.errors;
+        bad.merge(self.warned);
+        let passed = total - bad.len();
+        QualityReport {
+            total,
+            passed,
+            issues: totals.iter().map(|total| total.rows).sum(),
+            score: if total == 0 { 100.0 } else { 100.0 * passed as f64 / total as f64 },
+            scores: DimensionScores::new(total, &totals),
+            valid,
+            totals,
+            findings,
+            quarantine,
+            skipped: self.skipped,
+            panicked: self.panicked,
+        }
+    }
+}
