@@ -99,6 +99,7 @@ fn seconds(text: &str) -> Option<i64> {
     let naive = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"]
         .iter()
         .find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok());
-    let date = || NaiveDate::parse_from_str(text, if compact { "%Y%m%d" } else { "%Y-%m-%d" }).ok()?.and_hms_opt(0, 0, 0);
+    let formats = if compact { ["%Y%m%d"; 3] } else { ["%Y-%m-%d", "%m/%d/%Y", "%Y/%m/%d"] };
+    let date = || formats.iter().find_map(|format| NaiveDate::parse_from_str(text, format).ok())?.and_hms_opt(0, 0, 0);
     Some(naive.or_else(date)?.and_utc().timestamp())
 }

@@ -22,7 +22,7 @@ pub struct RobustConfig {
     /// unknown. Default `None`.
     pub tick: Option<f64>,
     /// Standard deviations (from the median of the returns around) that a jump must have to be an
-    /// error. Default 5.
+    /// error. Default 6.
     pub jump_sigma: f64,
     /// Standard deviation of a return that is taken at least, as a share. Default 0.005.
     pub sigma_floor: f64,
@@ -33,7 +33,7 @@ pub struct RobustConfig {
     /// Factor against the median volume around that a volume must have to be an error. Default 50.
     pub volume_factor: f64,
     /// Standard deviations of the volumes' logarithms that a volume must have to be an error.
-    /// Default 7.
+    /// Default 6.
     pub volume_sigma: f64,
     /// Equal bars in a row from which on they are frozen, the first included. Default 3.
     pub frozen_rows: usize,
@@ -53,7 +53,7 @@ impl Default for RobustConfig {
             max_block_rows: 20,
             split_window: 15,
             volume_factor: 50.0,
-            volume_sigma: 7.0,
+            volume_sigma: 6.0,
             frozen_rows: 3,
             adjustment_tolerance: 0.005,
         }

@@ -1,6 +1,7 @@
 //! A set of row numbers as pages of bits; pages without rows take no room.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -32,17 +33,54 @@ pub struct RowSet {
 }
 
 impl RowSet {
-    /// Puts a row in; `false` if it was there.
-    pub(super) fn insert(&mut self, row: usize) -> bool {
-        let (page, bit) = (row / PAGE_ROWS, row % PAGE_ROWS);
+    /// Puts a row in.
+    pub(super) fn insert(&mut self, row: usize) {
+        self.word(row / 64, 1 << (row % 64));
+    }
+
+    /// Puts `row + bit` in for each bit of the mask; `row` is a multiple of 32.
+    pub(super) fn insert_mask(&mut self, row: usize, mask: u32) {
+        if mask != 0 {
+            self.word(row / 64, u64::from(mask) << (row % 64));
+        }
+    }
+
+    /// Puts all rows of the range in.
+    pub(super) fn insert_range(&mut self, rows: Range<usize>) {
+        let mut row = rows.start;
+        while row < rows.end {
+            let (from, to) = (row % 64, (rows.end - row / 64 * 64).min(64));
+            self.word(row / 64, (!0 << from) & (!0 >> (64 - to)));
+            row = row / 64 * 64 + 64;
+        }
+    }
+
+    /// Keeps the rows for which `keep` holds.
+    pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        for (page, words) in self.pages.iter_mut().enumerate().filter_map(|(page, words)| Some((page, words.as_mut()?))) {
+            for (at, word) in words.iter_mut().enumerate() {
+                for bit in Bits(*word) {
+                    if !keep(page * PAGE_ROWS + at * 64 + bit) {
+                        *word &= !(1 << bit);
+                    }
+                }
+            }
+        }
+    }
+
+    fn word(&mut self, word: usize, mask: u64) {
+        let page = word / WORDS;
         if self.pages.len() <= page {
             self.pages.resize(page + 1, None);
         }
-        let words = self.pages[page].get_or_insert_with(|| Box::new([0; WORDS]));
-        let (word, mask) = (&mut words[bit / 64], 1 << (bit % 64));
-        let is_new = *word & mask == 0;
-        *word |= mask;
-        is_new
+        self.pages[page].get_or_insert_with(|| Box::new([0; WORDS]))[word % WORDS] |= mask;
+    }
+
+    /// Rows of the set in a range of whole words.
+    pub(super) fn count_in(&self, rows: Range<usize>) -> usize {
+        let words = rows.start / 64..rows.end.div_ceil(64);
+        let word = |word: usize| self.pages.get(word / WORDS)?.as_ref().map(|words| words[word % WORDS]);
+        words.filter_map(word).map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether the row is in the set.
@@ -69,30 +107,62 @@ impl RowSet {
         })
     }
 
+    /// The last rows, descending.
+    pub(super) fn iter_back(&self) -> impl Iterator<Item = usize> + '_ {
+        let pages = self.pages.iter().enumerate().rev().filter_map(|(page, words)| Some((page, words.as_ref()?)));
+        pages.flat_map(|(page, words)| {
+            let words = words.iter().enumerate().rev().filter(|(_, word)| **word != 0);
+            words.flat_map(move |(at, word)| {
+                let bits = (0..64).rev().filter(move |bit| word & (1 << bit) != 0);
+                bits.map(move |bit| page * PAGE_ROWS + at * 64 + bit)
+            })
+        })
+    }
+
     /// Takes the rows of another set in.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         if self.pages.len() < other.pages.len() {
             self.pages.resize(other.pages.len(), None);
         }
-        for (mine, theirs) in self.pages.iter_mut().zip(other.pages) {
+        for (mine, theirs) in self.pages.iter_mut().zip(&other.pages) {
             match (mine, theirs) {
                 (Some(mine), Some(theirs)) => mine.iter_mut().zip(theirs.iter()).for_each(|(mine, theirs)| *mine |= theirs),
-                (mine @ None, theirs) => *mine = theirs,
-                (Some(_), None) => {}
+                (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
+                (_, None) => {}
             }
         }
     }
 
     /// Runs of neighbouring rows, first and last.
     pub fn ranges(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let mut rows = self.iter().peekable();
+        let mut words = self.pages.iter().enumerate().flat_map(|(page, words)| {
+            let words = words.as_ref().map(|words| words.iter().enumerate());
+            words.into_iter().flatten().map(move |(at, word)| (page * PAGE_ROWS + at * 64, *word))
+        });
+        let (mut base, mut word) = (0, 0_u64);
+        let mut open: Option<(usize, usize)> = None;
         std::iter::from_fn(move || {
-            let first = rows.next()?;
-            let mut last = first;
-            while let Some(row) = rows.next_if_eq(&(last + 1)) {
-                last = row;
+            loop {
+                if word == 0 {
+                    let Some(next) = words.next() else { return open.take() };
+                    (base, word) = next;
+                    continue;
+                }
+                let from = word.trailing_zeros();
+                let length = (!(word >> from)).trailing_zeros();
+                // All bits that the run covers and those below are done.
+                word = if from + length >= 64 { 0 } else { word & (!0 << (from + length)) };
+                let run = (base + from as usize, base + (from + length) as usize - 1);
+                match open {
+                    Some((first, last)) if last + 1 == run.0 => open = Some((first, run.1)),
+                    before => {
+                        open = Some(run);
+                        if before.is_some() {
+                            return before;
+                        }
+                    }
+                }
             }
-            Some((first, last))
         })
     }
 }

@@ -22,21 +22,31 @@ impl Levels {
     }
 
     pub(super) fn is_on(&self, rule: Rule) -> bool {
-        self.place(rule).is_some_and(|place| self.0[place].1.is_some())
+        self.find(rule).is_some()
     }
 
-    fn place(&self, rule: Rule) -> Option<usize> {
-        rule.index().or_else(|| self.0.iter().position(|(other, _)| *other == rule))
+    /// Place and severity of a rule; `None` if it is off.
+    fn find(&self, rule: Rule) -> Option<(usize, Severity)> {
+        let at = rule.index().or_else(|| self.0.iter().position(|(other, _)| *other == rule))?;
+        Some((at, self.0[at].1?))
     }
+}
+
+/// What a finding says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Detail {
+    pub(super) value: f64,
+    /// NaN is none.
+    pub(super) expected: f64,
+    /// NaN is none.
+    pub(super) factor: f64,
 }
 
 /// A finding before its row and timestamp are looked up.
 #[derive(Debug, Clone, Copy)]
 struct Hit {
     place: usize,
-    value: f64,
-    expected: f64,
-    factor: f64,
+    detail: Detail,
 }
 
 /// The findings of one rule.
@@ -68,16 +78,6 @@ impl Tally {
         let (newer, older) = self.last.split_at(self.oldest);
         self.first.iter().chain(older).chain(newer)
     }
-
-    /// Puts what came later behind. What `later` did not keep lies between its first and its last,
-    /// so it would not be kept here either.
-    fn append(&mut self, later: &Self, keep: usize) {
-        let unseen = later.count - later.first.len() - later.last.len();
-        for hit in later.kept() {
-            self.push(*hit, keep);
-        }
-        self.count += unseen;
-    }
 }
 
 /// Collects findings by place (see [`Ordered`]).
@@ -108,21 +108,41 @@ impl<'a> Sink<'a> {
         self.levels.is_on(rule)
     }
 
-    /// Books that the row at `place` broke `rule`. A rule comes once a place, in ascending places.
+    /// Books that the row at `place` broke `rule`. A rule comes once a place.
     pub(super) fn hit(&mut self, rule: Rule, place: usize, value: f64, expected: f64) {
         self.hit_with(rule, place, value, expected, f64::NAN);
     }
 
     /// The same with the factor that would mend the row; NaN is none.
     pub(super) fn hit_with(&mut self, rule: Rule, place: usize, value: f64, expected: f64, factor: f64) {
-        let Some(at) = self.levels.place(rule) else { return };
-        let Some(severity) = self.levels.0[at].1 else { return };
+        let Some((at, severity)) = self.levels.find(rule) else { return };
         match severity {
             Severity::Info => {}
-            Severity::Warning => _ = self.warned.insert(place),
-            Severity::Error => _ = self.errors.insert(place),
+            Severity::Warning => self.warned.insert(place),
+            Severity::Error => self.errors.insert(place),
         }
-        self.tallies[at].push(Hit { place, value, expected, factor }, self.keep);
+        self.tallies[at].push(Hit { place, detail: Detail { value, expected, factor } }, self.keep);
+    }
+
+    /// Books that all rows of a set broke `rule`; only those that are kept are asked for details.
+    pub(super) fn hit_rows(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
+        let Some((at, severity)) = self.levels.find(rule) else { return };
+        match severity {
+            Severity::Info => {}
+            Severity::Warning => self.warned.merge(rows),
+            Severity::Error => self.errors.merge(rows),
+        }
+        let (count, keep, tally) = (rows.len(), self.keep, &mut self.tallies[at]);
+        let hit = |place: usize| Hit { place, detail: detail(place) };
+        if count <= 2 * keep {
+            rows.iter().for_each(|place| tally.push(hit(place), keep));
+            return;
+        }
+        rows.iter().take(keep).for_each(|place| tally.push(hit(place), keep));
+        let mut last: Vec<usize> = rows.iter_back().take(keep).collect();
+        last.reverse();
+        last.into_iter().for_each(|place| tally.push(hit(place), keep));
+        tally.count += count - 2 * keep;
     }
 
     /// Says that a rule lacks its input.
@@ -130,16 +150,6 @@ impl<'a> Sink<'a> {
         if self.is_on(rule) {
             self.skipped.push(Skipped { rule, needs });
         }
-    }
-
-    /// Takes in what was found in later places.
-    pub(super) fn append(&mut self, later: Self) {
-        for (mine, theirs) in self.tallies.iter_mut().zip(&later.tallies) {
-            mine.append(theirs, self.keep);
-        }
-        self.warned.merge(later.warned);
-        self.errors.merge(later.errors);
-        self.skipped.extend(later.skipped);
     }
 
     /// Whether the row at `place` has an error so far.
@@ -156,9 +166,9 @@ impl<'a> Sink<'a> {
             row: row(hit.place),
             position: ordered.map_or(hit.place, |ordered| ordered.position(hit.place)),
             timestamp: series.timestamps()[row(hit.place)],
-            value: hit.value,
-            expected: hit.expected,
-            factor: Some(hit.factor).filter(|factor| !factor.is_nan()),
+            value: hit.detail.value,
+            expected: hit.detail.expected,
+            factor: Some(hit.detail.factor).filter(|factor| !factor.is_nan()),
         };
         let (mut totals, mut findings) = (Vec::new(), Vec::new());
         for ((rule, severity), tally) in self.levels.0.iter().zip(&self.tallies) {
@@ -175,7 +185,7 @@ impl<'a> Sink<'a> {
             None => self.errors.clone(),
         };
         let mut bad = self.errors;
-        bad.merge(self.warned);
+        bad.merge(&self.warned);
         let passed = total - bad.len();
         QualityReport {
             total,

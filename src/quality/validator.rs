@@ -11,7 +11,7 @@ use super::robust::{Disorder, Marks, Robust};
 use super::rules::{amount, calendar, cross_source, duplicates, freshness, limits, literal};
 use super::sink::{Levels, Sink};
 use super::threads::Threads;
-use super::{Policy, QualityConfig, QualityReport, RowSet, Series, ValidatorBuilder};
+use super::{Policy, QualityConfig, QualityReport, Series, ValidatorBuilder};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 
@@ -103,7 +103,7 @@ impl DataQualityValidator {
     }
 
     /// All rules of this crate, on a series in order of time.
-    fn judge<'s>(&'s self, series: &Series<'_>, sink: &mut Sink<'s>) -> Result<(), Disorder> {
+    fn judge(&self, series: &Series<'_>, sink: &mut Sink<'_>) -> Result<(), Disorder> {
         match self.config.policy {
             Policy::Robust => self.judge_robust(series, sink)?,
             Policy::Literal => self.judge_literal(series, sink)?,
@@ -115,36 +115,24 @@ impl DataQualityValidator {
         Ok(())
     }
 
-    fn judge_robust<'s>(&'s self, series: &Series<'_>, sink: &mut Sink<'s>) -> Result<(), Disorder> {
+    fn judge_robust(&self, series: &Series<'_>, sink: &mut Sink<'_>) -> Result<(), Disorder> {
         let robust = Robust::new(*series, &self.config);
         let mut marks = Marks::default();
-        let parts = self.threads.map(series.len(), |rows| {
-            let mut part = self.sink();
-            robust.sweep(rows, &mut part).map(|marks| (part, marks))
-        });
-        for part in parts {
-            let (found, marked) = part?;
-            sink.append(found);
-            marks.merge(marked);
+        for part in self.threads.map(series.len(), |rows| robust.sweep(rows)) {
+            marks.merge(&part?);
         }
         robust.judge(&marks, sink);
         Ok(())
     }
 
-    fn judge_literal<'s>(&'s self, series: &Series<'_>, sink: &mut Sink<'s>) -> Result<(), Disorder> {
+    fn judge_literal(&self, series: &Series<'_>, sink: &mut Sink<'_>) -> Result<(), Disorder> {
         let sums = self.threads.map(series.len(), |rows| literal::sums(series, rows));
         let bounds = literal::Bounds::new(&self.config, sums.into_iter().flatten());
-        let mut flat = RowSet::default();
-        let parts = self.threads.map(series.len(), |rows| {
-            let mut part = self.sink();
-            literal::sweep(series, &bounds, rows, &mut part).map(|flat| (part, flat))
-        });
-        for part in parts {
-            let (found, flats) = part?;
-            sink.append(found);
-            flat.merge(flats);
+        let mut broken = literal::Broken::default();
+        for part in self.threads.map(series.len(), |rows| literal::sweep(series, &bounds, rows)) {
+            broken.merge(&part?);
         }
-        literal::judge_flat(&flat, self.config.max_flat_rows, sink);
+        broken.book(series, &bounds, self.config.max_flat_rows, sink);
         Ok(())
     }
 

@@ -26,6 +26,8 @@ mod manager;
 #[cfg(feature = "prometheus")]
 mod metrics_catalogue;
 mod quality;
+mod quality_files;
+mod quality_injection;
 mod regressions;
 mod regressions_router;
 mod router;

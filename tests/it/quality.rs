@@ -44,7 +44,7 @@ fn duplicates_and_extreme_values_do_not_panic() {
         }
     }
     let report = validator().validate(&Series::new(&[7, 7], flat(&[1.0, 1.0], &[1.0, 1.0])).unwrap());
-    assert_eq!(report.rows_of(Rule::DuplicateTimestamp), 1);
+    assert_eq!(report.rows_of(Rule::DuplicateRow), 1);
 }
 
 #[test]

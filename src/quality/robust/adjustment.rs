@@ -83,9 +83,10 @@ impl Factors {
                 row += 1;
                 continue;
             };
-            if has_action(evidence, row) {
+            // Prices that are wrong themselves are no witnesses.
+            if has_action(evidence, row) || sink.has_error(row) || sink.has_error(before) {
                 row += 1;
-            } else if let Some(end) = self.way_back(evidence, before, row) {
+            } else if let Some(end) = self.way_back(evidence, before, row, sink) {
                 for row in (row..end).filter(|row| evidence.is_sound(*row)) {
                     let right = evidence.series.bars().close[row] * factor(evidence, before).unwrap_or(f64::NAN);
                     let adj_close = extras.adj_close.map_or(f64::NAN, |column| column[row]);
@@ -103,15 +104,16 @@ impl Factors {
     }
 
     /// The first row from `row` on whose factor is that of `before` again.
-    fn way_back(&self, evidence: &Evidence<'_>, before: usize, row: usize) -> Option<usize> {
+    fn way_back(&self, evidence: &Evidence<'_>, before: usize, row: usize, sink: &Sink<'_>) -> Option<usize> {
         let usual = factor(evidence, before)?;
         (row + 1..(row + 1 + MAX_RUN).min(evidence.series.len()))
             .take_while(|row| !has_action(evidence, *row))
+            .filter(|row| !sink.has_error(*row))
             .find(|row| factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= self.tolerance / 2.0))
     }
 }
 
-/// Adjusted close by close, where both are sound.
+/// Adjusted close by close, where both are numbers above zero.
 fn factor(evidence: &Evidence<'_>, row: usize) -> Option<f64> {
     let factor = evidence.series.extras().adj_close?[row] / evidence.series.bars().close[row];
     (evidence.is_sound(row) && factor.is_finite() && factor != 0.0).then_some(factor)

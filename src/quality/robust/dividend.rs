@@ -61,7 +61,8 @@ pub(super) fn verdict(dividend: &Dividend, usual: Option<f64>, noise: f64) -> Ve
         return Verdict::Unit(0.01);
     }
     let is_ignored = seen.abs() <= (0.15 * paid).max(noise);
-    let is_twice = (seen - 2.0 * paid).abs() <= 0.25 * paid;
+    // A close that jumped itself would make any dividend look twice or half as large.
+    let is_twice = (seen - 2.0 * paid).abs() <= 0.25 * paid && dividend.drop.abs() <= paid + 6.0 * dividend.sigma;
     if paid < SMALL {
         Verdict::Fine
     } else if is_ignored || is_twice {

@@ -1,5 +1,7 @@
 //! What is usual around a row: medians of a fixed frame, computed once and only where asked for.
 
+use std::ops::Range;
+
 use super::sweep::JUMP;
 use crate::quality::Series;
 
@@ -35,20 +37,29 @@ struct Frame {
 /// A series and what is usual in it.
 pub(super) struct Evidence<'a> {
     pub(super) series: Series<'a>,
+    /// Whether every row is sound.
+    pub(super) all_sound: bool,
     floor: f64,
     frame: Frame,
     buffer: Vec<f64>,
 }
 
 impl<'a> Evidence<'a> {
-    pub(super) fn new(series: &Series<'a>, floor: f64) -> Self {
-        Self { series: *series, floor, frame: Frame::default(), buffer: Vec::with_capacity(FRAME + 2 * MARGIN) }
+    pub(super) fn new(series: &Series<'a>, all_sound: bool, floor: f64) -> Self {
+        Self { series: *series, all_sound, floor, frame: Frame::default(), buffer: Vec::with_capacity(FRAME + 2 * MARGIN) }
+    }
+
+    /// The rows that share their medians with a row, whole words of a [`RowSet`](crate::quality::RowSet).
+    pub(super) const fn frame(row: usize) -> Range<usize> {
+        let start = row / FRAME * FRAME;
+        start..start + FRAME
     }
 
     /// Whether all prices of the row are numbers above zero.
     pub(super) fn is_sound(&self, row: usize) -> bool {
         let bars = self.series.bars();
-        [bars.open, bars.high, bars.low, bars.close].iter().all(|column| column[row] > 0.0 && column[row].is_finite())
+        let columns = [bars.open, bars.high, bars.low, bars.close];
+        self.all_sound || columns.iter().all(|column| column[row] > 0.0 && column[row].is_finite())
     }
 
     /// The last sound row before `row`, not too far away.

@@ -1,6 +1,6 @@
 //! Runs of equal bars.
 
-use crate::quality::sink::Sink;
+use crate::quality::sink::{Detail, Sink};
 use crate::quality::{QualityConfig, RowSet, Rule, Series};
 
 /// Range of a bar, as a share of its low, from which on equal bars of unequal volumes are no
@@ -8,16 +8,29 @@ use crate::quality::{QualityConfig, RowSet, Rule, Series};
 const WIDE_BAR: f64 = 0.005;
 
 pub(super) fn judge(series: &Series<'_>, config: &QualityConfig, repeats: &RowSet, sink: &mut Sink<'_>) {
+    let mut found = Found::default();
     for (first, last) in repeats.ranges() {
-        judge_run(series, config, first, last, sink);
+        judge_run(series, config, first, last, &mut found);
     }
+    let close = |row: usize, bound: usize| {
+        Detail { value: series.bars().close[row], expected: bound as f64, factor: f64::NAN }
+    };
+    sink.hit_rows(Rule::FlatRows, &found.flat, |row| close(row, config.max_flat_rows));
+    sink.hit_rows(Rule::Frozen, &found.frozen, |row| close(row, config.robust.frozen_rows));
+}
+
+/// The rows of the runs that are too long.
+#[derive(Default)]
+struct Found {
+    flat: RowSet,
+    frozen: RowSet,
 }
 
 /// Rows `first` to `last` repeat the bar of the row before `first`.
 ///
 /// A bar with a range does not come thrice from a living market. One price without volume is what a
 /// suspended or a thinly traded instrument shows.
-fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: usize, sink: &mut Sink<'_>) {
+fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: usize, found: &mut Found) {
     let bars = series.bars();
     let base = first - 1;
     let equal_bars = last - base + 1;
@@ -26,9 +39,7 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
     let has_range = high > low;
     if volumes.iter().all(|volume| *volume == 0.0) && !has_range {
         if equal_bars >= config.max_flat_rows {
-            for row in base..=last {
-                sink.hit(Rule::FlatRows, row, equal_bars as f64, config.max_flat_rows as f64);
-            }
+            found.flat.insert_range(base..last + 1);
         }
         return;
     }
@@ -41,8 +52,6 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
         (false, false) => false,
     };
     if is_frozen {
-        for row in first..=last {
-            sink.hit(Rule::Frozen, row, equal_bars as f64, config.robust.frozen_rows as f64);
-        }
+        found.frozen.insert_range(first..last + 1);
     }
 }

@@ -3,15 +3,22 @@
 use super::evidence::Evidence;
 use super::levels::{Cause, Levels, Step};
 use super::sweep::JUMP;
-use crate::quality::sink::Sink;
+use crate::quality::sink::{Detail, Sink};
 use crate::quality::{QualityConfig, RowSet, Rule};
 
 /// Jumps after the first that are tried as its way back.
 const MAX_PARTNERS: usize = 4;
+/// Jumps in a frame of rows from which on there is no usual course that one could leave; only units
+/// are told then.
+const MAX_JUMPS: usize = 32;
 /// Volume against the median from which on a jump is news rather than an error.
 const NEWS_VOLUME: f64 = 3.5;
 /// Range of a bar against the usual one from which on a jump is news rather than an error.
 const NEWS_RANGE: f64 = 4.0;
+/// Logarithm of a jump there and back that no market makes.
+const FAR: f64 = 0.5;
+/// Rows on either side whose median close tells whether a jump lasted.
+const LASTING_ROWS: usize = 5;
 /// Rows on either side whose median volume tells an undeclared split.
 const SPLIT_VOLUME_ROWS: usize = 10;
 /// Split ratios that are tried where none is declared.
@@ -20,15 +27,11 @@ const SPLITS: [f64; 14] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 2
 /// 10, 100 or 1000 (or a part of one), if the ratio is about that.
 pub(super) fn unit_of(ratio: f64) -> Option<f64> {
     let up = ratio.max(ratio.recip());
-    let near = |unit: f64, slack: f64| (unit / slack..=unit * slack).contains(&up);
-    let unit = if near(100.0, 1.3) {
-        100.0
-    } else if near(10.0, 1.25) {
-        10.0
-    } else if near(1000.0, 1.3) {
-        1000.0
-    } else {
-        return None;
+    let unit = match up {
+        8.0..=12.5 => 10.0,
+        77.0..=130.0 => 100.0,
+        770.0..=1300.0 => 1000.0,
+        _ => return None,
     };
     Some(if ratio > 1.0 { unit } else { unit.recip() })
 }
@@ -47,26 +50,50 @@ struct Jump {
 pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked: &RowSet, sink: &mut Sink<'_>) {
     let mut levels = Levels::default();
     let mut next = 0;
-    let mut rows = marked.iter();
-    while let Some(row) = rows.next() {
+    let (mut frame, mut is_restless) = (0..0, false);
+    let mut large = RowSet::default();
+    for row in marked.iter() {
         let Some(jump) = jump_at(evidence, row).filter(|_| row >= next) else { continue };
+        let this_frame = Evidence::frame(row);
+        if this_frame != frame {
+            is_restless = marked.count_in(this_frame.clone()) > MAX_JUMPS;
+            frame = this_frame;
+        }
         if let Some(step) = declared_split(evidence, config, jump).or_else(|| unit_step(evidence, jump)) {
             levels.push(step);
-        } else if let Some(back) = way_back(evidence, config, jump, rows_after(marked, row, config.robust.max_block_rows)) {
+        } else if is_restless {
+            change(config, jump, &mut large);
+        } else if let Some(back) = nearest_way_back(evidence, config, marked, jump) {
             book_block(evidence, jump, back, sink);
             next = back.row + 1;
+        } else if (jump.change - 1.0).abs() > config.max_change && is_adjusted_away(evidence, jump) {
+            let close = evidence.series.bars().close[row];
+            sink.hit_with(Rule::CorporateAction, row, close, f64::NAN, jump.change.recip());
         } else if let Some(step) = undeclared_split(evidence, jump) {
             let extras = evidence.series.extras();
             if extras.splits.is_some() || extras.adj_close.is_some() {
                 levels.push(step);
             } else {
-                sink.hit_with(Rule::UndeclaredSplit, row, jump.change, step.factor, step.factor.recip());
+                let factor = step.log.exp();
+                sink.hit_with(Rule::UndeclaredSplit, row, jump.change, factor, factor.recip());
             }
-        } else if (jump.change - 1.0).abs() > config.max_change {
-            sink.hit(Rule::LargeChange, row, jump.change - 1.0, config.max_change);
+        } else {
+            change(config, jump, &mut large);
         }
     }
-    levels.judge(evidence, sink);
+    levels.judge(evidence, &mut large, sink);
+    sink.hit_rows(Rule::LargeChange, &large, |row| Detail {
+        value: jump_at(evidence, row).map_or(f64::NAN, |jump| jump.change - 1.0),
+        expected: config.max_change,
+        factor: f64::NAN,
+    });
+}
+
+/// The market, as far as anybody can tell.
+fn change(config: &QualityConfig, jump: Jump, large: &mut RowSet) {
+    if (jump.change - 1.0).abs() > config.max_change {
+        large.insert(jump.row);
+    }
 }
 
 /// The marked rows within a block after `row`, few of them.
@@ -90,6 +117,12 @@ fn is_adjusted_away(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
     change <= usual.max(0.05) && change <= 0.3 * jump.change.ln().abs()
 }
 
+/// The same by the rows around: one wrong row beside a split hides it from the rows next to it.
+fn is_adjusted_away_at_last(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
+    let Some(adj_close) = evidence.series.extras().adj_close else { return false };
+    is_adjusted_away(evidence, jump) || lasted(adj_close, jump, 1.0, (0.3 * jump.change.ln().abs()).max(0.1))
+}
+
 /// A split declared near by that has the size of the jump: not applied, or applied twice.
 fn declared_split(evidence: &mut Evidence<'_>, config: &QualityConfig, jump: Jump) -> Option<Step> {
     let splits = evidence.series.extras().splits?;
@@ -101,8 +134,8 @@ fn declared_split(evidence: &mut Evidence<'_>, config: &QualityConfig, jump: Jum
         .iter()
         .filter(|split| **split > 0.0 && !(JUMP.recip()..JUMP).contains(*split))
         .find_map(|split| [split.recip(), *split].into_iter().find(fits))?;
-    let is_explained = is_adjusted_away(evidence, jump);
-    Some(Step { row: jump.row, factor, cause: Cause::Split, stands_alone: true, is_explained })
+    let is_explained = is_adjusted_away_at_last(evidence, jump);
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, stands_alone: true, is_explained })
 }
 
 /// A step by a unit. A jump by 10 that does not come back is believed only if the whole bar made it
@@ -110,9 +143,17 @@ fn declared_split(evidence: &mut Evidence<'_>, config: &QualityConfig, jump: Jum
 fn unit_step(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
     let factor = unit_of(jump.change)?;
     let is_large = !(0.05..20.0).contains(&factor);
-    let stands_alone = is_large || (unit_of(jump.gap) == Some(factor) && is_ordinary(evidence, jump.row));
-    let is_explained = is_adjusted_away(evidence, jump);
-    Some(Step { row: jump.row, factor, cause: Cause::Unit, stands_alone, is_explained })
+    let stands_alone = lasted(evidence.series.bars().close, jump, factor, 0.3)
+        && (is_large || (unit_of(jump.gap) == Some(factor) && is_ordinary(evidence, jump.row)));
+    let is_explained = is_adjusted_away_at_last(evidence, jump);
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Unit, stands_alone, is_explained })
+}
+
+/// Whether the rows after the jump are about `factor` times those before.
+fn lasted(column: &[f64], jump: Jump, factor: f64, slack: f64) -> bool {
+    let before = median_of(&column[(jump.before + 1).saturating_sub(LASTING_ROWS)..=jump.before]);
+    let after = median_of(&column[jump.row..(jump.row + LASTING_ROWS).min(column.len())]);
+    before.zip(after).is_some_and(|(before, after)| (after / before / factor).ln().abs() <= slack)
 }
 
 /// Whether volume and range of the row are what they are on a day without news.
@@ -123,10 +164,22 @@ fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
         && evidence.volumes(row).is_none_or(|usual| !(bars.volume[row] > NEWS_VOLUME * usual.median))
 }
 
+/// The jump that undoes this one, unless it is undone itself by a nearer one: then that is the
+/// error, and this the market.
+fn nearest_way_back(evidence: &mut Evidence<'_>, config: &QualityConfig, marked: &RowSet, out: Jump) -> Option<Jump> {
+    let partners = |row: usize| rows_after(marked, row, config.robust.max_block_rows);
+    let back = way_back(evidence, config, out, partners(out.row))?;
+    let length = back.row - out.row;
+    let is_undone = length > 1
+        && way_back(evidence, config, back, partners(back.row)).is_some_and(|next| next.row - back.row < length);
+    (!is_undone).then_some(back)
+}
+
 /// The jump that undoes this one, if the rows between are an error.
 ///
 /// They are if both jumps are gaps (the bars there do not touch the bars around), far beyond the
-/// usual, of one size and opposite, back to where it came from, and if neither day looks like news.
+/// usual, of one size and opposite, back to where it came from, and if neither day looks like news;
+/// what goes so far that no news does it may do it on a day with news.
 fn way_back(
     evidence: &mut Evidence<'_>,
     config: &QualityConfig,
@@ -136,10 +189,14 @@ fn way_back(
     let usual = evidence.gaps(out.row);
     let least = JUMP.ln().max(config.robust.jump_sigma * usual);
     let away = out.gap.ln();
-    if away.abs() < least || !is_ordinary(evidence, out.row) {
+    let is_far = |log: f64| log.abs() > FAR;
+    if away.abs() < least || !(is_far(away) || is_ordinary(evidence, out.row)) {
         return None;
     }
     let noise = 3.0 * evidence.returns(out.row);
+    let slack = |size: f64| if is_far(size) { 0.45 * size } else { 0.3 * size };
+    // A split that the adjusted close explains is no way back from what it does not explain.
+    let is_explained = is_adjusted_away(evidence, out);
     candidates.filter_map(|row| jump_at(evidence, row)).collect::<Vec<_>>().into_iter().find(|back| {
         let home = back.gap.ln();
         let size = away.abs().min(home.abs());
@@ -147,10 +204,11 @@ fn way_back(
         let drift = (bars.close[back.row] / bars.close[out.before]).ln().abs();
         away * home < 0.0
             && size >= least
-            && (away + home).abs() <= noise.max(0.3 * size)
-            && drift <= noise.max(0.3 * size)
+            && (away + home).abs() <= noise.max(slack(size))
+            && drift <= noise.max(slack(size))
             && is_apart(evidence, out, *back)
-            && is_ordinary(evidence, back.row)
+            && is_adjusted_away(evidence, *back) == is_explained
+            && (is_far(size) || is_ordinary(evidence, back.row))
     })
 }
 
@@ -181,28 +239,27 @@ fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
     let ratio = jump.change.max(jump.change.recip());
     let split = SPLITS.into_iter().min_by(|a, b| (ratio / a).ln().abs().total_cmp(&(ratio / b).ln().abs()))?;
     let factor = if jump.change > 1.0 { split } else { split.recip() };
-    if is_adjusted_away(evidence, jump) && ratio > 1.2 {
-        return Some(Step { row: jump.row, factor: jump.change, cause: Cause::Split, stands_alone: true, is_explained: true });
-    }
     let close_fits = (jump.change / factor).ln().abs() <= (2.5 * evidence.returns(jump.row)).min(0.1);
     let open_fits = (jump.gap / factor).ln().abs() <= (2.5 * evidence.gaps(jump.row)).min(0.1);
-    if !close_fits || !open_fits {
+    if !close_fits || !open_fits || is_adjusted_away_at_last(evidence, jump) || !lasted(evidence.series.bars().close, jump, factor, 0.15) {
         return None;
     }
     let bars = *evidence.series.bars();
     let range = bars.high[jump.row] / bars.low[jump.row] - 1.0;
     let volume = bars.volume;
-    let before = median_volume(&volume[jump.row.saturating_sub(SPLIT_VOLUME_ROWS)..jump.row])?;
-    let after = median_volume(&volume[jump.row..(jump.row + SPLIT_VOLUME_ROWS).min(volume.len())])?;
+    let crowd = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= LASTING_ROWS);
+    let before = crowd(&volume[jump.row.saturating_sub(SPLIT_VOLUME_ROWS)..jump.row])?;
+    let after = crowd(&volume[jump.row..(jump.row + SPLIT_VOLUME_ROWS).min(volume.len())])?;
     let moved = (after / before).ln() / factor.recip().ln();
     let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
         && (0.5..=1.6).contains(&moved)
         && volume[jump.row] <= 3.0 * after;
-    is_split.then_some(Step { row: jump.row, factor, cause: Cause::Split, stands_alone: true, is_explained: false })
+    is_split.then_some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, stands_alone: true, is_explained: false })
 }
 
-fn median_volume(volumes: &[f64]) -> Option<f64> {
-    let mut known: Vec<f64> = volumes.iter().copied().filter(|volume| *volume > 0.0 && volume.is_finite()).collect();
+/// Median of the numbers above zero.
+fn median_of(values: &[f64]) -> Option<f64> {
+    let mut known: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0 && value.is_finite()).collect();
     let middle = known.len() / 2;
-    (known.len() >= 5).then(|| *known.select_nth_unstable_by(middle, f64::total_cmp).1)
+    (!known.is_empty()).then(|| *known.select_nth_unstable_by(middle, f64::total_cmp).1)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
-use crate::quality::sink::Sink;
-use crate::quality::Rule;
+use crate::quality::sink::{Detail, Sink};
+use crate::quality::{RowSet, Rule};
 
 /// Steps that are kept; a series with more of them is noise.
 const MAX_STEPS: usize = 1 << 18;
@@ -14,8 +14,10 @@ const SAME: f64 = 0.04;
 const SHORT: usize = 5;
 /// How many times the newest rows must be outnumbered to be the wrong ones.
 const OUTNUMBERED: usize = 4;
+/// Pairs of steps within pairs that are taken apart.
+const MAX_NESTING: usize = 4;
 /// Rows within which a step that the adjusted close explains is undone if it is an error after all.
-const NEAR: usize = 60;
+const NEAR: usize = 20;
 
 /// Why the level changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +26,12 @@ pub(super) enum Cause {
     Split,
 }
 
-/// From `row` on prices are `factor` times what they were.
+/// From `row` on prices are another multiple of what they were.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
     pub(super) row: usize,
-    pub(super) factor: f64,
+    /// Logarithm of the multiple.
+    pub(super) log: f64,
     pub(super) cause: Cause,
     /// Whether it is believed without a step back.
     pub(super) stands_alone: bool,
@@ -57,50 +60,86 @@ impl Levels {
         if self.steps.len() < MAX_STEPS { self.steps.push(step) } else { self.refused += 1 }
     }
 
-    /// Books the rows that are not on the level of reference.
-    pub(super) fn judge(mut self, evidence: &mut Evidence<'_>, sink: &mut Sink<'_>) {
+    /// Books the rows that are not on the level of reference; a step that is not believed is a large
+    /// change.
+    pub(super) fn judge(mut self, evidence: &Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
+        if self.steps.is_empty() {
+            return;
+        }
         if self.refused > 0 {
             sink.skip(Rule::UnitError, "fewer steps of the price: the rows after the first 262144 were not looked at");
         }
-        self.explain(evidence, sink);
+        self.explain(evidence, large, sink);
         let stretches = self.stretches(evidence.series.len());
         let Some(reference) = reference(&stretches) else { return };
-        let close = evidence.series.bars().close;
-        for stretch in stretches.iter().filter(|stretch| !is_same(stretch.level, reference)) {
-            let factor = (reference - stretch.level).exp();
-            let rule = match stretch.cause {
-                Cause::Unit => Rule::UnitError,
-                Cause::Split => Rule::MissedSplit,
-            };
-            for row in (stretch.first..stretch.end).filter(|row| evidence.is_sound(*row)) {
-                sink.hit_with(rule, row, close[row], close[row] * factor, factor);
+        for (rule, cause) in [(Rule::UnitError, Cause::Unit), (Rule::MissedSplit, Cause::Split)] {
+            let wrong = |stretch: &&Stretch| stretch.cause == cause && !is_same(stretch.level, reference);
+            let mut rows = RowSet::default();
+            for stretch in stretches.iter().filter(wrong) {
+                rows.insert_range(stretch.first..stretch.end);
             }
+            if !evidence.all_sound {
+                rows.retain(|row| evidence.is_sound(row));
+            }
+            sink.hit_rows(rule, &rows, |row| {
+                let at = stretches.partition_point(|stretch| stretch.end <= row);
+                let factor = (reference - stretches[at].level).exp();
+                let close = evidence.series.bars().close[row];
+                Detail { value: close, expected: close * factor, factor }
+            });
         }
     }
 
     /// Drops steps that are none: explained by the adjusted close, or not to be believed alone. A
     /// step that is undone stays in any case: prices do not split for a few days.
-    fn explain(&mut self, evidence: &Evidence<'_>, sink: &mut Sink<'_>) {
-        let undone = |at: usize| {
-            let is_inverse = |other: &Step| is_same(other.factor.ln() + self.steps[at].factor.ln(), 0.0);
-            let near = |other: &Step| other.row.abs_diff(self.steps[at].row) <= NEAR;
-            [at.checked_sub(1), Some(at + 1)]
-                .into_iter()
-                .filter_map(|other| self.steps.get(other?))
-                .any(|other| is_inverse(other) && (near(other) || !self.steps[at].is_explained))
-        };
-        let keep: Vec<bool> = (0..self.steps.len())
-            .map(|at| undone(at) || (self.steps[at].stands_alone && !self.steps[at].is_explained))
-            .collect();
+    fn explain(&mut self, evidence: &Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
+        let undone = self.undone();
+        let believed = |(step, undone): (&Step, &bool)| *undone || (step.stands_alone && !step.is_explained);
+        let keep: Vec<bool> = self.steps.iter().zip(&undone).map(believed).collect();
         let close = evidence.series.bars().close;
         for (step, keep) in self.steps.iter().zip(&keep) {
             if !keep {
-                let rule = if step.is_explained { Rule::CorporateAction } else { Rule::LargeChange };
-                sink.hit_with(rule, step.row, close[step.row], f64::NAN, step.factor.recip());
+                if step.is_explained {
+                    sink.hit_with(Rule::CorporateAction, step.row, close[step.row], f64::NAN, (-step.log).exp());
+                } else {
+                    large.insert(step.row);
+                }
             }
         }
         let mut keep = keep.into_iter();
         self.steps.retain(|_| keep.next().unwrap_or(true));
+    }
+
+    /// Which steps are undone by another one. The nearest pairs first: a step that nothing undoes would
+    /// otherwise take the partner of the next one, and so on to the end.
+    fn undone(&self) -> Vec<bool> {
+        let mut undone = vec![false; self.steps.len()];
+        let mut open: Vec<usize> = (0..self.steps.len()).collect();
+        // What stands around a pair are neighbours once the pair is out of the way.
+        for _ in 0..MAX_NESTING {
+            let mut pairs: Vec<(usize, usize, usize)> = open
+                .windows(2)
+                .map(|pair| (self.steps[pair[1]].row - self.steps[pair[0]].row, pair[0], pair[1]))
+                .filter(|(distance, a, b)| self.is_undone_by(*a, *b, *distance))
+                .collect();
+            pairs.sort_unstable();
+            let before = open.len();
+            for (_, a, b) in pairs {
+                if !undone[a] && !undone[b] {
+                    (undone[a], undone[b]) = (true, true);
+                }
+            }
+            open.retain(|at| !undone[*at]);
+            if open.len() == before {
+                break;
+            }
+        }
+        undone
+    }
+
+    fn is_undone_by(&self, a: usize, b: usize, distance: usize) -> bool {
+        let (a, b) = (self.steps[a], self.steps[b]);
+        is_same(a.log + b.log, 0.0) && (distance <= NEAR || (!a.is_explained && !b.is_explained))
     }
 
     /// The stretches between the steps. A stretch's cause is that of the step at its newer end: an
@@ -115,7 +154,7 @@ impl Levels {
                 stretches.push(Stretch { first, end, level, cause: step.cause });
             }
             first = end;
-            level += self.steps.get(at).map_or(0.0, |step| step.factor.ln());
+            level += self.steps.get(at).map_or(0.0, |step| step.log);
         }
         stretches
     }

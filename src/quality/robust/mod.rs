@@ -16,6 +16,7 @@ mod evidence;
 mod frozen;
 mod jumps;
 mod levels;
+mod shape;
 mod sweep;
 mod volumes;
 
@@ -37,18 +38,19 @@ impl<'a> Robust<'a> {
         Self { series, config }
     }
 
-    /// Judges each row of the range by itself and marks those for [`judge`](Self::judge).
+    /// Looks at each row of the range by itself and marks those for [`judge`](Self::judge).
     ///
     /// # Errors
-    /// [`Disorder`] if the timestamps do not ascend: nothing found so far counts.
-    pub(super) fn sweep(&self, rows: Range<usize>, sink: &mut Sink<'_>) -> Result<Marks, Disorder> {
-        sweep::sweep(&self.series, &self.config.robust, rows, sink)
+    /// [`Disorder`] if the timestamps do not ascend.
+    pub(super) fn sweep(&self, rows: Range<usize>) -> Result<Marks, Disorder> {
+        sweep::sweep(&self.series, &self.config.robust, rows)
     }
 
     /// Judges the marked rows of all ranges.
     pub(super) fn judge(&self, marks: &Marks, sink: &mut Sink<'_>) {
+        marks.book(&self.series, &self.config.robust, sink);
         frozen::judge(&self.series, self.config, &marks.repeats, sink);
-        let mut evidence = evidence::Evidence::new(&self.series, self.config.robust.sigma_floor);
+        let mut evidence = evidence::Evidence::new(&self.series, marks.all_sound(), self.config.robust.sigma_floor);
         volumes::judge(&mut evidence, &self.config.robust, &marks.volumes, sink);
         jumps::judge(&mut evidence, self.config, &marks.jumps, sink);
         adjustment::judge(&mut evidence, &self.config.robust, sink);

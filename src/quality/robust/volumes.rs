@@ -4,6 +4,8 @@ use super::evidence::{Evidence, Volumes};
 use crate::quality::sink::Sink;
 use crate::quality::{RobustConfig, RowSet, Rule};
 
+/// Marked rows of a frame from which on there is no usual volume.
+const MAX_LEAPS: usize = 48;
 /// Longest run of wrong volumes that is followed from its first row.
 const MAX_RUN: usize = 64;
 
@@ -12,9 +14,16 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, marked: 
         return;
     }
     let mut next = 0;
+    let (mut frame, mut leaps) = (0..0, 0);
     for row in marked.iter() {
-        // The row after a wrong one is marked as well: it is far from the wrong one.
-        if row < next {
+        // The row after a wrong one is marked as well: it is far from the wrong one. Where volumes
+        // leap all the time none is usual.
+        let this_frame = Evidence::frame(row);
+        if this_frame != frame {
+            leaps = marked.count_in(this_frame.clone());
+            frame = this_frame;
+        }
+        if row < next || leaps > MAX_LEAPS {
             continue;
         }
         next = row;
@@ -34,7 +43,7 @@ fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sin
     }
     let Some(Volumes { median, sigma }) = evidence.volumes(row) else { return false };
     let distance = (volume / median).ln().abs();
-    let is_wrong = distance >= config.volume_factor.ln() && distance >= config.volume_sigma * sigma && is_quiet(evidence, row);
+    let is_wrong = distance >= config.volume_factor.ln() && distance >= config.volume_sigma * sigma && is_usual_day(evidence, row, volume < median);
     if is_wrong {
         let unit = 10f64.powi(-((volume / median).log10().round() as i32));
         sink.hit_with(Rule::VolumeUnit, row, volume, median, unit);
@@ -42,11 +51,12 @@ fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sin
     is_wrong
 }
 
-/// Whether the prices of the row are as usual.
-fn is_quiet(evidence: &mut Evidence<'_>, row: usize) -> bool {
+/// Whether the prices of the row are as usual: no news, and with a small volume not the stub of a bar
+/// in which there was hardly any trade.
+fn is_usual_day(evidence: &mut Evidence<'_>, row: usize, is_small: bool) -> bool {
     let (Some(before), true) = (evidence.before(row), evidence.is_sound(row)) else { return true };
     let bars = *evidence.series.bars();
     let change = (bars.close[row] / bars.close[before] - 1.0).abs();
     let range = bars.high[row] / bars.low[row] - 1.0;
-    change <= 5.0 * evidence.returns(row) && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual)
+    change <= 5.0 * evidence.returns(row) && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.5 * usual))
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::quality::robust::Disorder;
-use crate::quality::sink::Sink;
+use crate::quality::sink::{Detail, Sink};
 use crate::quality::{QualityConfig, RowSet, Rule, Series};
 
 /// Rows of a partial sum: sums of sums do not depend on how rows are shared out.
@@ -60,59 +60,115 @@ impl Bounds {
 /// The sums of the frames of a range, which starts at a frame.
 pub(in crate::quality) fn sums(series: &Series<'_>, rows: Range<usize>) -> Vec<Sums> {
     let bars = series.bars();
-    let mut frames = Vec::with_capacity(rows.len() / FRAME + 1);
-    for first in rows.clone().step_by(FRAME) {
+    let frame = |first: usize| {
         let end = (first + FRAME).min(rows.end);
-        let mut sums = Sums::default();
-        for volume in &bars.volume[first..end] {
-            let counts = f64::from(u8::from((*volume > 0.0) & (*volume < f64::INFINITY)));
-            sums.volume += if counts > 0.0 { *volume } else { 0.0 };
-            sums.volumes += counts;
+        let ([volume, _, volumes], from) = (lane_sums(&bars.volume[first..end], |volume| {
+            (volume > 0.0) & (volume < f64::INFINITY)
+        }), first.max(1));
+        let mut returns = [0.0; FRAME];
+        let closes = bars.close[from - 1..end - 1].iter().zip(&bars.close[from..end]);
+        for (slot, (last, close)) in returns.iter_mut().zip(closes) {
+            let change = close / last - 1.0;
+            *slot = if (*last > 0.0) & (*close > 0.0) { change } else { f64::INFINITY };
         }
-        let first = first.max(1);
-        if first < end {
-            for (last, close) in bars.close[first - 1..end - 1].iter().zip(&bars.close[first..end]) {
-                let change = close / last - 1.0;
-                let counts = (*last > 0.0) & (*close > 0.0) & (change < f64::INFINITY);
-                let change = if counts { change } else { 0.0 };
-                sums.change += change;
-                sums.square += change * change;
-                sums.changes += f64::from(u8::from(counts));
-            }
-        }
-        frames.push(sums);
-    }
-    frames
+        let [change, square, changes] = lane_sums(&returns[..end - from], |change| change < f64::INFINITY);
+        Sums { volume, volumes, change, square, changes }
+    };
+    rows.clone().step_by(FRAME).map(frame).collect()
 }
 
-/// Judges the rows of a range; the answer are its rows without volume and change.
+/// Sum, sum of squares and number of the values that count. In eight lanes, which the compiler may
+/// not make of one sum by itself.
+fn lane_sums(values: &[f64], counts: impl Fn(f64) -> bool) -> [f64; 3] {
+    const LANES: usize = 8;
+    let mut sums = [[0.0; LANES]; 3];
+    let mut add = |lane: usize, value: f64| {
+        let counts = counts(value);
+        let value = if counts { value } else { 0.0 };
+        sums[0][lane] += value;
+        sums[1][lane] += value * value;
+        sums[2][lane] += if counts { 1.0 } else { 0.0 };
+    };
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, value) in chunk.iter().enumerate() {
+            add(lane, *value);
+        }
+    }
+    for (lane, value) in rest.iter().enumerate() {
+        add(lane, *value);
+    }
+    sums.map(|lanes| lanes.iter().sum())
+}
+
+/// The rules of this policy that look at a row and the one before.
+const RULES: [Rule; 9] = [
+    Rule::NotFinite,
+    Rule::HighBelowLow,
+    Rule::OpenOutside,
+    Rule::CloseOutside,
+    Rule::NegativeVolume,
+    Rule::NonPositivePrice,
+    Rule::VolumeSpike,
+    Rule::LargeChange,
+    Rule::SigmaOutlier,
+];
+
+/// The rows that break each rule.
+#[derive(Debug, Default)]
+pub(in crate::quality) struct Broken {
+    rows: [RowSet; RULES.len()],
+    /// Rows without volume and change; runs of them are flat.
+    flat: RowSet,
+}
+
+impl Broken {
+    pub(in crate::quality) fn merge(&mut self, other: &Self) {
+        self.rows.iter_mut().zip(&other.rows).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.flat.merge(&other.flat);
+    }
+
+    pub(in crate::quality) fn book(
+        &self,
+        series: &Series<'_>,
+        bounds: &Bounds,
+        max_flat_rows: usize,
+        sink: &mut Sink<'_>,
+    ) {
+        for (rule, rows) in RULES.into_iter().zip(&self.rows) {
+            sink.hit_rows(rule, rows, |row| detail(series, bounds, rule, row));
+        }
+        let mut flat = RowSet::default();
+        for (first, last) in self.flat.ranges().filter(|(first, last)| last - first + 1 >= max_flat_rows) {
+            flat.insert_range(first..last + 1);
+        }
+        sink.hit_rows(Rule::FlatRows, &flat, |row| Detail {
+            value: series.bars().close[row],
+            expected: max_flat_rows as f64,
+            factor: f64::NAN,
+        });
+    }
+}
+
+/// Judges the rows of a range.
 ///
 /// # Errors
-/// [`Disorder`] if the timestamps do not ascend: nothing found so far counts.
-pub(in crate::quality) fn sweep(
-    series: &Series<'_>,
-    bounds: &Bounds,
-    rows: Range<usize>,
-    sink: &mut Sink<'_>,
-) -> Result<RowSet, Disorder> {
-    let mut flat = RowSet::default();
-    let mut at = rows.start;
-    while at < rows.end {
-        let end = if at == 0 { 1 } else { rows.end.min(at + STRIP) };
-        if at > 0 {
-            let pairs = series.timestamps()[at - 1..end - 1].iter().zip(&series.timestamps()[at..end]);
-            if !pairs.fold(true, |ascends, (before, after)| ascends & (before < after)) {
-                return Err(Disorder);
-            }
+/// [`Disorder`] if the timestamps do not ascend.
+pub(in crate::quality) fn sweep(series: &Series<'_>, bounds: &Bounds, rows: Range<usize>) -> Result<Broken, Disorder> {
+    let mut broken = Broken::default();
+    for at in rows.clone().step_by(STRIP) {
+        let end = rows.end.min(at + STRIP);
+        let (time, first) = (series.timestamps(), at.max(1));
+        let pairs = time[first - 1..end.max(first) - 1].iter().zip(&time[first..end.max(first)]);
+        if !pairs.fold(true, |ascends, (before, after)| ascends & (before < after)) {
+            return Err(Disorder);
         }
         if at == 0 || end - at < STRIP || !is_plain(series, bounds, at) {
-            for row in at..end {
-                look(series, bounds, row, sink, &mut flat);
-            }
+            (at..end).for_each(|row| look(series, bounds, row, &mut broken));
         }
-        at = end;
     }
-    Ok(flat)
+    Ok(broken)
 }
 
 /// Whether no row of the strip at `at` breaks a rule. NaN and infinity fail every comparison they
@@ -144,52 +200,61 @@ fn is_plain(series: &Series<'_>, bounds: &Bounds, at: usize) -> bool {
     !odd & (total - total == 0.0)
 }
 
-fn look(series: &Series<'_>, bounds: &Bounds, row: usize, sink: &mut Sink<'_>, flat: &mut RowSet) {
+fn look(series: &Series<'_>, bounds: &Bounds, row: usize, broken: &mut Broken) {
+    for (rule, rows) in RULES.into_iter().zip(&mut broken.rows) {
+        if breaks(series, bounds, rule, row) {
+            rows.insert(row);
+        }
+    }
     let bars = series.bars();
-    let [open, high, low, close, volume] =
-        [bars.open[row], bars.high[row], bars.low[row], bars.close[row], bars.volume[row]];
-    let last = row.checked_sub(1).map(|row| bars.close[row]);
-    let not_finite = [open, high, low, close, volume].into_iter().find(|value| !value.is_finite());
-    if let Some(value) = not_finite {
-        sink.hit(Rule::NotFinite, row, value, f64::NAN);
-    } else if high < low {
-        sink.hit(Rule::HighBelowLow, row, high, low);
-    } else {
-        for (rule, price) in [(Rule::OpenOutside, open), (Rule::CloseOutside, close)] {
-            if price < low || price > high {
-                sink.hit(rule, row, price, price.clamp(low, high));
-            }
-        }
-    }
-    if volume < 0.0 {
-        sink.hit(Rule::NegativeVolume, row, volume, 0.0);
-    }
-    if let Some(price) = [open, high, low, close].into_iter().find(|price| *price <= 0.0) {
-        sink.hit(Rule::NonPositivePrice, row, price, 0.0);
-    }
-    if volume > bounds.max_volume && volume.is_finite() {
-        sink.hit(Rule::VolumeSpike, row, volume, bounds.max_volume);
-    }
-    if let Some(last) = last.filter(|last| *last > 0.0) {
-        let change = close / last - 1.0;
-        if change.abs() > bounds.max_change {
-            sink.hit(Rule::LargeChange, row, change, bounds.max_change);
-        }
-        if close > 0.0 && (change - bounds.mean).abs() > bounds.max_distance {
-            sink.hit(Rule::SigmaOutlier, row, (change - bounds.mean) / bounds.sigma, bounds.max_distance / bounds.sigma);
-        }
-    }
     #[expect(clippy::float_cmp, reason = "a frozen feed repeats its bits")]
-    if volume == 0.0 && last.is_none_or(|last| last == close) {
-        flat.insert(row);
+    if bars.volume[row] == 0.0 && (row == 0 || bars.close[row] == bars.close[row - 1]) {
+        broken.flat.insert(row);
     }
 }
 
-/// Books runs of rows without volume and change.
-pub(in crate::quality) fn judge_flat(flat: &RowSet, max_flat_rows: usize, sink: &mut Sink<'_>) {
-    for (first, last) in flat.ranges().filter(|(first, last)| last - first + 1 >= max_flat_rows) {
-        for row in first..=last {
-            sink.hit(Rule::FlatRows, row, (last - first + 1) as f64, max_flat_rows as f64);
-        }
+fn bar(series: &Series<'_>, row: usize) -> [f64; 5] {
+    let bars = series.bars();
+    [bars.open[row], bars.high[row], bars.low[row], bars.close[row], bars.volume[row]]
+}
+
+/// Change of the close against the row before; NaN if there is none.
+fn change(series: &Series<'_>, row: usize) -> f64 {
+    let close = series.bars().close;
+    let last = row.checked_sub(1).map_or(f64::NAN, |before| close[before]);
+    if last > 0.0 { close[row] / last - 1.0 } else { f64::NAN }
+}
+
+fn breaks(series: &Series<'_>, bounds: &Bounds, rule: Rule, row: usize) -> bool {
+    let values @ [open, high, low, close, volume] = bar(series, row);
+    let is_finite = values.iter().all(|value| value.is_finite());
+    let outside = |price: f64| is_finite && high >= low && !(low..=high).contains(&price);
+    match rule {
+        Rule::NotFinite => !is_finite,
+        Rule::HighBelowLow => is_finite && high < low,
+        Rule::OpenOutside => outside(open),
+        Rule::CloseOutside => outside(close),
+        Rule::NegativeVolume => volume < 0.0,
+        Rule::NonPositivePrice => values[..4].iter().any(|price| *price <= 0.0),
+        Rule::VolumeSpike => volume > bounds.max_volume && volume.is_finite(),
+        Rule::LargeChange => change(series, row).abs() > bounds.max_change,
+        Rule::SigmaOutlier => close > 0.0 && (change(series, row) - bounds.mean).abs() > bounds.max_distance,
+        _ => false,
     }
+}
+
+fn detail(series: &Series<'_>, bounds: &Bounds, rule: Rule, row: usize) -> Detail {
+    let values @ [open, high, low, close, volume] = bar(series, row);
+    let (value, expected) = match rule {
+        Rule::NotFinite => (values.into_iter().find(|value| !value.is_finite()).unwrap_or(f64::NAN), f64::NAN),
+        Rule::HighBelowLow => (high, low),
+        Rule::OpenOutside => (open, open.clamp(low, high)),
+        Rule::CloseOutside => (close, close.clamp(low, high)),
+        Rule::NegativeVolume => (volume, 0.0),
+        Rule::NonPositivePrice => (values.into_iter().find(|price| *price <= 0.0).unwrap_or(f64::NAN), 0.0),
+        Rule::VolumeSpike => (volume, bounds.max_volume),
+        Rule::LargeChange => (change(series, row), bounds.max_change),
+        _ => ((change(series, row) - bounds.mean) / bounds.sigma, bounds.max_distance / bounds.sigma),
+    };
+    Detail { value, expected, factor: f64::NAN }
 }
