@@ -5,6 +5,7 @@
 
 use super::dividend::{Dividend, Verdict, is_phantom_pair, verdict};
 use super::evidence::Evidence;
+use super::jumps::declared_splits;
 use crate::quality::sink::Sink;
 use crate::quality::{RobustConfig, Rule};
 
@@ -166,6 +167,7 @@ fn dividends(evidence: &mut Evidence<'_>, sink: &Sink<'_>) -> Vec<Dividend> {
 
 fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut Vec<Wrong>, sink: &mut Sink<'_>) {
     let dividends = dividends(evidence, sink);
+    let splits: Vec<f64> = declared_splits(evidence).into_iter().map(|(_, ratio)| ratio).collect();
     let mut yields: Vec<f64> = dividends.iter().map(|dividend| dividend.paid).collect();
     let middle = yields.len() / 2;
     let usual = (yields.len() >= 4).then(|| *yields.select_nth_unstable_by(middle, f64::total_cmp).1);
@@ -180,7 +182,7 @@ fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut V
             }
             continue;
         }
-        let verdict = verdict(dividend, usual, factors.noise);
+        let verdict = verdict(dividend, usual, factors.noise, &splits);
         let right = match verdict {
             Verdict::Unit(factor) => {
                 sink.hit_with(Rule::DividendUnit, row, amount, amount * factor, factor);

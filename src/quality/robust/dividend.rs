@@ -37,8 +37,9 @@ const ABSURD: f64 = 0.5;
 /// Rows between a dividend and its phantom.
 const PHANTOM_ROWS: usize = 12;
 
-/// `usual` is the median yield of the series' dividends, `noise` the rounding of the factors.
-pub(super) fn verdict(dividend: &Dividend, usual: Option<f64>, noise: f64) -> Verdict {
+/// `usual` is the median yield of the series' dividends, `noise` the rounding of the factors; a
+/// dividend may be off by one of the series' `splits`, too.
+pub(super) fn verdict(dividend: &Dividend, usual: Option<f64>, noise: f64, splits: &[f64]) -> Verdict {
     let Dividend { paid, seen, .. } = *dividend;
     // The price did not notice.
     let is_unnoticed = dividend.drop < 0.3 * paid && paid - dividend.drop > 6.0 * dividend.sigma;
@@ -59,6 +60,10 @@ pub(super) fn verdict(dividend: &Dividend, usual: Option<f64>, noise: f64) -> Ve
     }
     if paid > ABSURD || (paid > LARGE && is_unnoticed) {
         return Verdict::Unit(0.01);
+    }
+    let of_split = splits.iter().flat_map(|split| [*split, split.recip()]).find(|split| is_unit(&(*split, 0.05)));
+    if let Some(split) = of_split.filter(|_| paid.max(seen) > SMALL) {
+        return Verdict::Unit(split.recip());
     }
     let is_ignored = seen.abs() <= (0.15 * paid).max(noise);
     // A close that jumped itself would make any dividend look twice or half as large.

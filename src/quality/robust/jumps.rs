@@ -21,6 +21,8 @@ const FAR: f64 = 0.5;
 const LASTING_ROWS: usize = 5;
 /// Rows on either side whose median volume tells an undeclared split.
 const SPLIT_VOLUME_ROWS: usize = 10;
+/// Splits that a series may declare.
+const MAX_SPLITS: usize = 256;
 /// Split ratios that are tried where none is declared.
 const SPLITS: [f64; 14] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0];
 
@@ -52,6 +54,7 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
     let mut next = 0;
     let (mut frame, mut is_restless) = (0..0, false);
     let mut large = RowSet::default();
+    let splits = declared_splits(evidence);
     for row in marked.iter() {
         let Some(jump) = jump_at(evidence, row).filter(|_| row >= next) else { continue };
         let this_frame = Evidence::frame(row);
@@ -59,7 +62,7 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
             is_restless = marked.count_in(this_frame.clone()) > MAX_JUMPS;
             frame = this_frame;
         }
-        if let Some(step) = declared_split(evidence, config, jump).or_else(|| unit_step(evidence, jump)) {
+        if let Some(step) = declared_split(evidence, config, &splits, jump).or_else(|| unit_step(evidence, jump)) {
             levels.push(step);
         } else if is_restless {
             change(config, jump, &mut large);
@@ -123,19 +126,37 @@ fn is_adjusted_away_at_last(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
     is_adjusted_away(evidence, jump) || lasted(adj_close, jump, 1.0, (0.3 * jump.change.ln().abs()).max(0.1))
 }
 
-/// A split declared near by that has the size of the jump: not applied, or applied twice.
-fn declared_split(evidence: &mut Evidence<'_>, config: &QualityConfig, jump: Jump) -> Option<Step> {
-    let splits = evidence.series.extras().splits?;
+/// The splits of the series, row and ratio; a long list is no list of splits.
+pub(super) fn declared_splits(evidence: &Evidence<'_>) -> Vec<(usize, f64)> {
+    let column = evidence.series.extras().splits.unwrap_or_default();
+    let is_split = |(_, ratio): &(usize, f64)| *ratio > 0.0 && ratio.is_finite() && !(JUMP.recip()..JUMP).contains(ratio);
+    let splits: Vec<(usize, f64)> = column.iter().copied().enumerate().filter(is_split).take(MAX_SPLITS + 1).collect();
+    if splits.len() > MAX_SPLITS { Vec::new() } else { splits }
+}
+
+/// A split declared near by that has the size of the jump: not applied, or applied twice. One that
+/// is declared far away counts if another jump undoes this one: it was applied to some rows only.
+fn declared_split(
+    evidence: &mut Evidence<'_>,
+    config: &QualityConfig,
+    splits: &[(usize, f64)],
+    jump: Jump,
+) -> Option<Step> {
+    if splits.is_empty() {
+        return None;
+    }
     let window = config.robust.split_window;
-    let near = jump.row.saturating_sub(window)..(jump.row + window + 1).min(splits.len());
+    let near = jump.row.saturating_sub(window)..=jump.row.saturating_add(window);
     let slack = (4.0 * evidence.returns(jump.row)).clamp(0.03, 0.15);
     let fits = |factor: &f64| (jump.change / factor).ln().abs() <= slack;
-    let factor = splits[near]
-        .iter()
-        .filter(|split| **split > 0.0 && !(JUMP.recip()..JUMP).contains(*split))
-        .find_map(|split| [split.recip(), *split].into_iter().find(fits))?;
+    let declared = |is_wanted: &dyn Fn(usize) -> bool| {
+        let splits = splits.iter().filter(|(row, _)| is_wanted(*row));
+        splits.map(|(_, ratio)| *ratio).find_map(|ratio| [ratio.recip(), ratio].into_iter().find(fits))
+    };
+    let at_hand = declared(&|row| near.contains(&row));
+    let factor = at_hand.or_else(|| declared(&|_| true))?;
     let is_explained = is_adjusted_away_at_last(evidence, jump);
-    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, stands_alone: true, is_explained })
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, stands_alone: at_hand.is_some(), is_explained })
 }
 
 /// A step by a unit. A jump by 10 that does not come back is believed only if the whole bar made it
