@@ -133,11 +133,26 @@ fn main() {
             ("all rows: high below low", clean.spoilt(|_, row| row.swap(1, 2))),
             ("all rows: NaN close", clean.spoilt(|_, row| row[3] = f64::NAN)),
             ("all rows: price and volume below zero", clean.spoilt(|_, row| *row = row.map(|value| -value))),
-            ("every second row x100", clean.spoilt(|at, row| row[..4].iter_mut().for_each(|price| *price *= if at % 2 == 0 { 100.0 } else { 1.0 }))),
-            ("every second row x1.5", clean.spoilt(|at, row| row[..4].iter_mut().for_each(|price| *price *= if at % 2 == 0 { 1.5 } else { 1.0 }))),
+            (
+                "every second row x100",
+                clean.spoilt(|at, row| {
+                    row[..4].iter_mut().for_each(|price| *price *= if at % 2 == 0 { 100.0 } else { 1.0 })
+                }),
+            ),
+            (
+                "every second row x1.5",
+                clean.spoilt(|at, row| {
+                    row[..4].iter_mut().for_each(|price| *price *= if at % 2 == 0 { 1.5 } else { 1.0 })
+                }),
+            ),
             ("every second volume x1000", clean.spoilt(|at, row| row[4] *= if at % 2 == 0 { 1000.0 } else { 1.0 })),
             ("all rows equal", clean.spoilt(|_, row| *row = [10.0, 10.5, 9.5, 10.2, 1000.0])),
-            ("old half x100", clean.spoilt(|at, row| row[..4].iter_mut().for_each(|price| *price *= if at * 2 < rows { 100.0 } else { 1.0 }))),
+            (
+                "old half x100",
+                clean.spoilt(|at, row| {
+                    row[..4].iter_mut().for_each(|price| *price *= if at * 2 < rows { 100.0 } else { 1.0 })
+                }),
+            ),
             ("one high tenfold", clean.spoilt(|_, row| row[1] *= 10.0)),
         ];
         let mut subjects: Vec<Subject<'_>> = vec![("clean, robust, 1 thread", Box::new(|| check(&robust[0], &clean)))];

@@ -47,7 +47,11 @@ fn main() -> ExitCode {
         match check(&validator, file) {
             Ok((table, report)) => {
                 let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-                if args.json { print_json(&report) } else { print_text(&name, &table, &report) }
+                if args.json {
+                    print_json(&report)
+                } else {
+                    print_text(&name, &table, &report)
+                }
                 if let Some(folder) = &args.svg {
                     let target = folder.join(format!("{name}.svg"));
                     if let Err(error) = std::fs::write(&target, picture::draw(&name, &table, &report)) {

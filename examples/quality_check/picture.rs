@@ -68,7 +68,14 @@ pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String
     }
     let mut top = 44.0;
     for total in &report.totals {
-        let _ = write!(svg, "<text x=\"{}\" y=\"{top}\" text-anchor=\"end\">{} {}: {}</text>", WIDTH - 8.0, total.severity.as_str(), total.rule, total.rows);
+        let _ = write!(
+            svg,
+            "<text x=\"{}\" y=\"{top}\" text-anchor=\"end\">{} {}: {}</text>",
+            WIDTH - 8.0,
+            total.severity.as_str(),
+            total.rule,
+            total.rows
+        );
         top += 16.0;
     }
     svg.push_str("</svg>\n");

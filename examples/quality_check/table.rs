@@ -21,8 +21,7 @@ impl Table {
     pub(crate) fn read(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_path(path)?;
         let names: Vec<String> = reader.headers()?.iter().skip(1).map(normal).collect();
-        let mut table =
-            Self { columns: names.into_iter().map(|name| (name, Vec::new())).collect(), ..Self::default() };
+        let mut table = Self { columns: names.into_iter().map(|name| (name, Vec::new())).collect(), ..Self::default() };
         for (line, record) in reader.records().enumerate() {
             let record = record?;
             let time = record.get(0).unwrap_or_default();
@@ -92,7 +91,8 @@ fn normal(name: &str) -> String {
 
 fn seconds(text: &str) -> Option<i64> {
     let compact = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let zoned = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text));
+    let zoned =
+        DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text));
     if let Ok(time) = zoned {
         return Some(time.timestamp());
     }

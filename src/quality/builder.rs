@@ -89,11 +89,13 @@ impl ValidatorBuilder {
         faults.add_all(self.config.validate());
         for (at, custom) in self.custom.iter().enumerate() {
             let name = custom.rule.as_str();
-            let is_free = Rule::from_name(name).is_none() && self.custom[..at].iter().all(|other| other.rule != custom.rule);
+            let is_free =
+                Rule::from_name(name).is_none() && self.custom[..at].iter().all(|other| other.rule != custom.rule);
             faults.require(is_free, &format!("rules.{name}"), name, "a name that no other rule has");
         }
         for (name, level) in &self.config.levels {
-            let is_known = Rule::from_name(name).is_some() || self.custom.iter().any(|custom| custom.rule.as_str() == name);
+            let is_known =
+                Rule::from_name(name).is_some() || self.custom.iter().any(|custom| custom.rule.as_str() == name);
             faults.require(is_known, &format!("levels.{name}"), format!("{level:?}"), "the name of a rule");
         }
         faults.finish()?;

@@ -13,7 +13,8 @@ pub(super) struct QualityMetrics {
 
 impl QualityMetrics {
     pub(super) fn new(metrics: &Metrics, name: &str, levels: &Levels) -> Self {
-        let findings = levels.rules().map(|(rule, severity)| (rule, metrics.findings(rule.as_str(), severity.as_str())));
+        let findings =
+            levels.rules().map(|(rule, severity)| (rule, metrics.findings(rule.as_str(), severity.as_str())));
         Self {
             score: metrics.data_quality(name, "score"),
             valid: metrics.data_quality(name, "valid"),

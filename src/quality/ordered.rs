@@ -107,12 +107,13 @@ fn drop_duplicates(series: &Series<'_>, order: &[usize]) -> (Vec<usize>, Vec<usi
     let time = series.timestamps();
     let (mut rows, mut dropped, mut kept) = (Vec::with_capacity(order.len()), Vec::new(), Vec::new());
     for group in order.chunk_by(|a, b| time[*a] == time[*b]) {
-        let best = group.iter().copied().reduce(|a, b| if compare_rows(series, a, b) == Ordering::Less { b } else { a });
-        for row in group.iter().copied().filter(|row| Some(*row) != best) {
-            dropped.push(row);
+        let mut group = group.to_vec();
+        group.sort_by(|a, b| compare_rows(series, *b, *a));
+        for row in &group[1..] {
+            dropped.push(*row);
             kept.push(rows.len());
         }
-        rows.extend(best);
+        rows.push(group[0]);
     }
     rows.append(&mut dropped);
     (rows, kept)
@@ -129,7 +130,10 @@ fn compare_rows(series: &Series<'_>, a: usize, b: usize) -> Ordering {
     // A row of numbers is better than one of NaN, whose sign would decide otherwise.
     let is_number = |row: usize| values(series).all(|column| column[row].is_finite());
     is_number(a).cmp(&is_number(b)).then_with(|| {
-        values(series).map(|column| column[a].total_cmp(&column[b])).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        values(series)
+            .map(|column| column[a].total_cmp(&column[b]))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
     })
 }
 

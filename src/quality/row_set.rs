@@ -57,7 +57,8 @@ impl RowSet {
 
     /// Keeps the rows for which `keep` holds.
     pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        for (page, words) in self.pages.iter_mut().enumerate().filter_map(|(page, words)| Some((page, words.as_mut()?))) {
+        for (page, words) in self.pages.iter_mut().enumerate().filter_map(|(page, words)| Some((page, words.as_mut()?)))
+        {
             for (at, word) in words.iter_mut().enumerate() {
                 for bit in Bits(*word) {
                     if !keep(page * PAGE_ROWS + at * 64 + bit) {
@@ -103,7 +104,10 @@ impl RowSet {
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let pages = self.pages.iter().enumerate().filter_map(|(page, words)| Some((page, words.as_ref()?)));
         pages.flat_map(|(page, words)| {
-            words.iter().enumerate().flat_map(move |(at, word)| Bits(*word).map(move |bit| page * PAGE_ROWS + at * 64 + bit))
+            words
+                .iter()
+                .enumerate()
+                .flat_map(move |(at, word)| Bits(*word).map(move |bit| page * PAGE_ROWS + at * 64 + bit))
         })
     }
 
@@ -126,7 +130,9 @@ impl RowSet {
         }
         for (mine, theirs) in self.pages.iter_mut().zip(&other.pages) {
             match (mine, theirs) {
-                (Some(mine), Some(theirs)) => mine.iter_mut().zip(theirs.iter()).for_each(|(mine, theirs)| *mine |= theirs),
+                (Some(mine), Some(theirs)) => {
+                    mine.iter_mut().zip(theirs.iter()).for_each(|(mine, theirs)| *mine |= theirs)
+                }
                 (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
                 (_, None) => {}
             }

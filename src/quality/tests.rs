@@ -1,95 +1,134 @@
-//! Rules against their tables.
+//! What cannot be seen from outside: sets of rows, masks against single rows, shares of a sweep.
 
-use super::{Bars, DataQualityValidator, QualityConfig, Rule, Series};
+use std::collections::BTreeSet;
 
-type Row = [f64; 5];
-const GOOD: Row = [10.0, 10.5, 9.5, 10.2, 1000.0];
+use proptest::prelude::*;
 
-fn rules(rows: &[Row]) -> Vec<(Rule, usize)> {
-    let column = |at: usize| rows.iter().map(|row| row[at]).collect::<Vec<f64>>();
-    let (open, high, low, close, volume) = (column(0), column(1), column(2), column(3), column(4));
-    let timestamps: Vec<i64> = (0..).take(rows.len()).collect();
-    let bars = Bars { open: &open, high: &high, low: &low, close: &close, volume: &volume };
-    let report =
-        DataQualityValidator::new(QualityConfig::default()).unwrap().validate(&Series::new(&timestamps, bars).unwrap());
-    report.findings.iter().map(|finding| (finding.rule, finding.row)).collect()
+use super::robust::{Marks, Robust};
+use super::sink::{Detail, Levels, Sink};
+use super::{Bars, QualityConfig, RowSet, Rule, Series};
+
+/// Rows around the borders of words and pages, and some elsewhere.
+fn row() -> impl Strategy<Value = usize> {
+    prop_oneof![0..200_usize, 65_400..65_700_usize, 131_000..131_200_usize]
 }
 
-#[test]
-fn each_rule_finds_its_row_and_nothing_else() {
-    type Case = (&'static str, Vec<Row>, Vec<(Rule, usize)>);
-    let cases: Vec<Case> = vec![
-        ("good", vec![GOOD; 5], vec![]),
-        ("empty", vec![], vec![]),
-        ("one row", vec![GOOD], vec![]),
-        ("NaN", vec![GOOD, [10.0, f64::NAN, 9.5, 10.2, 1e3], GOOD], vec![(Rule::NotFinite, 1)]),
-        ("infinite volume", vec![GOOD, [10.0, 10.5, 9.5, 10.2, f64::INFINITY]], vec![(Rule::NotFinite, 1)]),
-        ("high below low", vec![GOOD, [10.0, 9.5, 10.5, 10.2, 1e3]], vec![(Rule::HighBelowLow, 1)]),
-        ("open outside", vec![[11.0, 10.5, 9.5, 10.2, 1e3], GOOD], vec![(Rule::OpenOutside, 0)]),
-        ("close outside", vec![GOOD, [10.0, 10.5, 9.5, 9.4, 1e3]], vec![(Rule::CloseOutside, 1)]),
-        ("negative volume", vec![GOOD, [10.0, 10.5, 9.5, 10.2, -1.0]], vec![(Rule::NegativeVolume, 1)]),
-        (
-            "flat",
-            vec![GOOD, [10.2, 10.2, 10.2, 10.2, 0.0], [10.2, 10.2, 10.2, 10.2, 0.0], [10.2, 10.2, 10.2, 10.2, 0.0]],
-            vec![(Rule::FlatRows, 1), (Rule::FlatRows, 2), (Rule::FlatRows, 3)],
-        ),
-        (
-            "two flat rows are fine",
-            vec![GOOD, [10.2, 10.2, 10.2, 10.2, 0.0], [10.2, 10.2, 10.2, 10.2, 0.0], GOOD],
-            vec![],
-        ),
-        ("large change", vec![GOOD, [13.0, 13.0, 13.0, 13.0, 1e3]], vec![(Rule::LargeChange, 1)]),
-    ];
-    for (name, rows, expected) in cases {
-        assert_eq!(rules(&rows), expected, "{name}");
+proptest! {
+    #[test]
+    fn a_set_of_rows_is_a_set(
+        rows in prop::collection::vec(row(), 0..60),
+        runs in prop::collection::vec((row(), 0..150_usize), 0..4),
+        other in prop::collection::vec(row(), 0..20),
+    ) {
+        let mut set: RowSet = rows.iter().copied().collect();
+        let mut model: BTreeSet<usize> = rows.into_iter().collect();
+        for (first, length) in runs {
+            set.insert_range(first..first + length);
+            model.extend(first..first + length);
+        }
+        set.merge(&other.iter().copied().collect());
+        model.extend(other);
+        let in_order: Vec<usize> = model.iter().copied().collect();
+        prop_assert_eq!(set.iter().collect::<Vec<_>>(), in_order.clone());
+        prop_assert_eq!(set.iter_back().collect::<Vec<_>>(), in_order.into_iter().rev().collect::<Vec<_>>());
+        prop_assert_eq!((set.len(), set.is_empty()), (model.len(), model.is_empty()));
+        prop_assert!((0..300).all(|row| set.contains(row) == model.contains(&row)));
+        prop_assert_eq!(set.count_in(0..128), model.range(0..128).count());
+        let from_ranges: BTreeSet<usize> = set.ranges().flat_map(|(first, last)| first..=last).collect();
+        prop_assert_eq!(&from_ranges, &model);
+        let ranges: Vec<_> = set.ranges().collect();
+        prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "{:?}", ranges);
+        set.retain(|row| row % 3 != 0);
+        model.retain(|row| row % 3 != 0);
+        prop_assert!(set.iter().eq(model.iter().copied()));
+    }
+
+    #[test]
+    fn masks_go_to_their_rows(at in (0..3000_usize).prop_map(|word| word * 32), mask: u32) {
+        let mut set = RowSet::default();
+        set.insert_mask(at, mask);
+        prop_assert!(set.iter().eq((0..32).filter(|bit| mask & (1 << bit) != 0).map(|bit| at + bit)));
+    }
+
+    #[test]
+    fn a_strip_is_judged_as_its_rows_are_one_by_one(cells in prop::collection::vec(cell(), 70 * 5)) {
+        let columns: Vec<Vec<f64>> = (0..5).map(|at| cells.iter().skip(at).step_by(5).copied().collect()).collect();
+        let time: Vec<i64> = (0..70).collect();
+        let bars =
+            Bars { open: &columns[0], high: &columns[1], low: &columns[2], close: &columns[3], volume: &columns[4] };
+        let series = Series::new(&time, bars).unwrap();
+        let config = QualityConfig::default();
+        let whole = Robust::new(series, &config).sweep(0..70).unwrap();
+        let mut single = Marks::default();
+        for row in 0..70 {
+            single.look(&series, &config.robust, row);
+        }
+        prop_assert_eq!(format!("{:?}", rows(&whole)), format!("{:?}", rows(&single)));
+    }
+
+    #[test]
+    fn the_first_and_the_last_are_kept_and_all_are_counted(
+        hits in prop::collection::btree_set(0..500_usize, 0..60), keep in 0..20_usize, at_once: bool,
+    ) {
+        let levels = Levels::new(&QualityConfig::default(), []);
+        let mut sink = Sink::new(&levels, keep);
+        let detail = |row: usize| Detail { value: row as f64, expected: 0.0, factor: f64::NAN };
+        if at_once {
+            sink.hit_rows(Rule::Spike, &hits.iter().copied().collect(), detail);
+        } else {
+            hits.iter().for_each(|row| sink.hit(Rule::Spike, *row, *row as f64, 0.0));
+        }
+        let (price, time) = (vec![1.0; 500], (0..500).collect::<Vec<i64>>());
+        let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &price };
+        let report = sink.finish(&Series::new(&time, bars).unwrap(), None);
+        let rows: Vec<usize> = hits.iter().copied().collect();
+        let expected: Vec<usize> = if rows.len() <= 2 * keep {
+            rows.clone()
+        } else {
+            rows[..keep].iter().chain(&rows[rows.len() - keep..]).copied().collect()
+        };
+        prop_assert_eq!(report.rows_of(Rule::Spike), rows.len());
+        prop_assert_eq!(report.findings.iter().map(|finding| finding.row).collect::<Vec<_>>(), expected);
+        prop_assert!(report.findings.iter().all(|finding| finding.value == finding.row as f64));
+        prop_assert_eq!(report.quarantine.iter().collect::<Vec<_>>(), rows);
     }
 }
 
-#[test]
-fn volume_and_sigma_need_a_crowd() {
-    let mut rows = vec![GOOD; 30];
-    rows[20][4] = 50_000.0;
-    assert_eq!(rules(&rows), [(Rule::VolumeSpike, 20)]);
-    let mut rows = vec![GOOD; 30];
-    for row in &mut rows[25..] {
-        *row = row.map(|value| value * 1.15);
-    }
-    assert_eq!(rules(&rows), [(Rule::SigmaOutlier, 25)]);
+/// A price or volume: mostly near 10, at times anything.
+fn cell() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        8 => 9.0..11.0,
+        2 => Just(10.0),
+        1 => prop_oneof![
+            Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(0.0), Just(-0.0), Just(-10.0),
+            Just(1e308), Just(-1e308), Just(f64::MIN_POSITIVE), Just(5e-324), Just(1000.0), Just(0.1), Just(10.01),
+        ],
+    ]
+}
+
+fn rows(marks: &Marks) -> Vec<Vec<usize>> {
+    marks.sets().map(|set| set.iter().collect()).collect()
 }
 
 #[test]
-fn zero_and_negative_prices_are_errors() {
-    for price in [0.0, -0.0, -5.0, -1e308] {
-        let found = rules(&[GOOD, [price, 10.5, price, 10.2, 1e3]]);
-        assert_eq!(found, [(Rule::NonPositivePrice, 1)], "{price}");
-    }
-}
-
-#[test]
-fn the_order_of_rows_does_not_matter() {
-    let close = [10.0, 13.0, 12.9, 12.8];
-    let timestamps = [1, 2, 3, 4];
-    let check = |order: [usize; 4]| {
-        let column: Vec<f64> = order.iter().map(|at| close[*at]).collect();
-        let times: Vec<i64> = order.iter().map(|at| timestamps[*at]).collect();
-        let volume = [1.0; 4];
-        let bars = Bars { open: &column, high: &column, low: &column, close: &column, volume: &volume };
-        let report =
-            DataQualityValidator::new(QualityConfig::default()).unwrap().validate(&Series::new(&times, bars).unwrap());
-        report.findings.iter().map(|finding| (finding.rule, finding.timestamp)).collect::<Vec<_>>()
+fn shares_of_a_sweep_add_up_to_the_whole() {
+    let rows_of = 70_000;
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut column = |center: f64| -> Vec<f64> {
+        (0..rows_of).map(|_| if random.u8(..) < 3 { f64::NAN } else { center * (0.99 + 0.02 * random.f64()) }).collect()
     };
-    assert_eq!(check([0, 1, 2, 3]), [(Rule::LargeChange, 2)]);
-    assert_eq!(check([3, 1, 0, 2]), [(Rule::LargeChange, 2)]);
-}
-
-#[test]
-fn totals_are_exact_and_findings_bounded() {
-    let rows = vec![[10.0, 9.0, 11.0, 10.0, 1.0]; 500];
-    let columns: Vec<Vec<f64>> = (0..5).map(|at| rows.iter().map(|row| row[at]).collect()).collect();
-    let timestamps: Vec<i64> = (0..500).collect();
-    let bars = Bars { open: &columns[0], high: &columns[1], low: &columns[2], close: &columns[3], volume: &columns[4] };
-    let config = QualityConfig::default().max_findings_per_rule(7);
-    let report = DataQualityValidator::new(config).unwrap().validate(&Series::new(&timestamps, bars).unwrap());
-    assert_eq!((report.rows_of(Rule::HighBelowLow), report.findings.len()), (500, 7));
-    assert_eq!((report.passed, report.valid), (0, false));
+    let (open, high, low, close, volume) = (column(10.0), column(10.2), column(9.8), column(10.0), column(1e4));
+    let time: Vec<i64> = (0..rows_of).collect();
+    let bars = Bars { open: &open, high: &high, low: &low, close: &close, volume: &volume };
+    let series = Series::new(&time, bars).unwrap();
+    let config = QualityConfig::default();
+    let robust = Robust::new(series, &config);
+    let whole = robust.sweep(0..70_000).unwrap();
+    for share in [32, 1024, 1056, 65_536] {
+        let mut parts = Marks::default();
+        for first in (0..70_000).step_by(share) {
+            parts.merge(&robust.sweep(first..(first + share).min(70_000)).unwrap());
+        }
+        assert_eq!(rows(&whole), rows(&parts), "{share}");
+    }
 }

@@ -39,8 +39,10 @@ impl Threads {
         let start = || {
             let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             let count = if self.count == 0 { available.min(MAX_THREADS) } else { self.count };
-            let pool = ThreadPoolBuilder::new().num_threads(count).thread_name(|at| format!("feedguard-quality-{at}")).build();
-            pool.inspect_err(|error| tracing::warn!(%error, "no threads for the validator: the caller's has to do")).ok()
+            let pool =
+                ThreadPoolBuilder::new().num_threads(count).thread_name(|at| format!("feedguard-quality-{at}")).build();
+            pool.inspect_err(|error| tracing::warn!(%error, "no threads for the validator: the caller's has to do"))
+                .ok()
         };
         self.pool.get_or_init(start).as_ref()
     }

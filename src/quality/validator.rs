@@ -141,7 +141,12 @@ impl DataQualityValidator {
         for skipped in &report.skipped {
             let bit = skipped.rule.index().map_or(0, |index| 1 << (index % 64));
             if self.told.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-                tracing::info!(validator = &*self.name, rule = skipped.rule.as_str(), needs = skipped.needs, "quality rule skipped");
+                tracing::info!(
+                    validator = &*self.name,
+                    rule = skipped.rule.as_str(),
+                    needs = skipped.needs,
+                    "quality rule skipped"
+                );
             }
         }
     }

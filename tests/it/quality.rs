@@ -21,7 +21,10 @@ fn sources_are_compared_by_timestamp_row_by_row() {
     let theirs = Series::new(&[5, 3, 1, 4], flat(&[10.0, 10.2, 10.05, 10.0], &volume)).unwrap();
     let report = validator().compare(&ours, &theirs);
     let found: Vec<_> = report.findings.iter().map(|finding| (finding.rule, finding.row)).collect();
-    assert_eq!(found, [(Rule::SourceDifference, 2), (Rule::SourceDifference, 3), (Rule::MissingInOther, 1)]);
+    assert_eq!(
+        found,
+        [(Rule::SourceDifference, 2), (Rule::SourceDifference, 3), (Rule::MissingInOther, 1), (Rule::MissingHere, 3)]
+    );
     assert!(!report.valid);
 }
 

@@ -28,7 +28,9 @@ struct Wrong {
 pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, sink: &mut Sink<'_>) {
     let extras = *evidence.series.extras();
     if extras.adj_close.is_none() {
-        for rule in [Rule::AdjustmentError, Rule::AdjustmentOutlier, Rule::UnexplainedAdjustment, Rule::DividendMismatch] {
+        for rule in
+            [Rule::AdjustmentError, Rule::AdjustmentOutlier, Rule::UnexplainedAdjustment, Rule::DividendMismatch]
+        {
             sink.skip(rule, "adj_close");
         }
     }
@@ -80,7 +82,8 @@ impl Factors {
         }
         let mut row = 1;
         while row < evidence.series.len() {
-            let Some((before, ratio)) = step(evidence, row).filter(|(_, ratio)| (ratio - 1.0).abs() > self.tolerance) else {
+            let Some((before, ratio)) = step(evidence, row).filter(|(_, ratio)| (ratio - 1.0).abs() > self.tolerance)
+            else {
                 row += 1;
                 continue;
             };
@@ -110,7 +113,9 @@ impl Factors {
         (row + 1..(row + 1 + MAX_RUN).min(evidence.series.len()))
             .take_while(|row| !has_action(evidence, *row))
             .filter(|row| !sink.has_error(*row))
-            .find(|row| factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= self.tolerance / 2.0))
+            .find(|row| {
+                factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= self.tolerance / 2.0)
+            })
     }
 }
 

@@ -46,7 +46,13 @@ pub(super) struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     pub(super) fn new(series: &Series<'a>, all_sound: bool, floor: f64) -> Self {
-        Self { series: *series, all_sound, floor, frame: Frame::default(), buffer: Vec::with_capacity(FRAME + 2 * MARGIN) }
+        Self {
+            series: *series,
+            all_sound,
+            floor,
+            frame: Frame::default(),
+            buffer: Vec::with_capacity(FRAME + 2 * MARGIN),
+        }
     }
 
     /// The rows that share their medians with a row, whole words of a [`RowSet`](crate::quality::RowSet).

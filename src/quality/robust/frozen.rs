@@ -12,9 +12,8 @@ pub(super) fn judge(series: &Series<'_>, config: &QualityConfig, repeats: &RowSe
     for (first, last) in repeats.ranges() {
         judge_run(series, config, first, last, &mut found);
     }
-    let close = |row: usize, bound: usize| {
-        Detail { value: series.bars().close[row], expected: bound as f64, factor: f64::NAN }
-    };
+    let close =
+        |row: usize, bound: usize| Detail { value: series.bars().close[row], expected: bound as f64, factor: f64::NAN };
     sink.hit_rows(Rule::FlatRows, &found.flat, |row| close(row, config.max_flat_rows));
     sink.hit_rows(Rule::Frozen, &found.frozen, |row| close(row, config.robust.frozen_rows));
 }

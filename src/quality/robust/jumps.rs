@@ -129,7 +129,8 @@ fn is_adjusted_away_at_last(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
 /// The splits of the series, row and ratio; a long list is no list of splits.
 pub(super) fn declared_splits(evidence: &Evidence<'_>) -> Vec<(usize, f64)> {
     let column = evidence.series.extras().splits.unwrap_or_default();
-    let is_split = |(_, ratio): &(usize, f64)| *ratio > 0.0 && ratio.is_finite() && !(JUMP.recip()..JUMP).contains(ratio);
+    let is_split =
+        |(_, ratio): &(usize, f64)| *ratio > 0.0 && ratio.is_finite() && !(JUMP.recip()..JUMP).contains(ratio);
     let splits: Vec<(usize, f64)> = column.iter().copied().enumerate().filter(is_split).take(MAX_SPLITS + 1).collect();
     if splits.len() > MAX_SPLITS { Vec::new() } else { splits }
 }
@@ -237,7 +238,8 @@ fn way_back(
 fn is_apart(evidence: &Evidence<'_>, out: Jump, back: Jump) -> bool {
     let bars = evidence.series.bars();
     let sound = (out.row..back.row).filter(|row| evidence.is_sound(*row));
-    let (low, high) = sound.fold((f64::INFINITY, 0.0_f64), |(low, high), row| (low.min(bars.low[row]), high.max(bars.high[row])));
+    let (low, high) =
+        sound.fold((f64::INFINITY, 0.0_f64), |(low, high), row| (low.min(bars.low[row]), high.max(bars.high[row])));
     if out.gap > 1.0 {
         low > bars.high[out.before].max(bars.high[back.row])
     } else {
@@ -262,7 +264,11 @@ fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
     let factor = if jump.change > 1.0 { split } else { split.recip() };
     let close_fits = (jump.change / factor).ln().abs() <= (2.5 * evidence.returns(jump.row)).min(0.1);
     let open_fits = (jump.gap / factor).ln().abs() <= (2.5 * evidence.gaps(jump.row)).min(0.1);
-    if !close_fits || !open_fits || is_adjusted_away_at_last(evidence, jump) || !lasted(evidence.series.bars().close, jump, factor, 0.15) {
+    if !close_fits
+        || !open_fits
+        || is_adjusted_away_at_last(evidence, jump)
+        || !lasted(evidence.series.bars().close, jump, factor, 0.15)
+    {
         return None;
     }
     let bars = *evidence.series.bars();
@@ -275,7 +281,13 @@ fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
     let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
         && (0.5..=1.6).contains(&moved)
         && volume[jump.row] <= 3.0 * after;
-    is_split.then_some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, stands_alone: true, is_explained: false })
+    is_split.then_some(Step {
+        row: jump.row,
+        log: factor.ln(),
+        cause: Cause::Split,
+        stands_alone: true,
+        is_explained: false,
+    })
 }
 
 /// Median of the numbers above zero.

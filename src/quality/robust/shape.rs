@@ -98,7 +98,13 @@ fn odd_unit(prices: [f64; 4]) -> Option<(f64, f64)> {
     let sorted = sort(prices);
     // The widest step between neighbours parts the wrong ones from the right ones.
     let ratios = [sorted[1] / sorted[0], sorted[2] / sorted[1], sorted[3] / sorted[2]];
-    let step = if ratios[0] >= ratios[1].max(ratios[2]) { 1 } else if ratios[1] >= ratios[2] { 2 } else { 3 };
+    let step = if ratios[0] >= ratios[1].max(ratios[2]) {
+        1
+    } else if ratios[1] >= ratios[2] {
+        2
+    } else {
+        3
+    };
     let (below, above) = (sorted[step - 1], sorted[step]);
     let unit = super::jumps::unit_of(above / below)?;
     let is_low_wrong = if step == 2 { open >= above } else { step == 1 };

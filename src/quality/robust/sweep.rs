@@ -50,6 +50,12 @@ impl Marks {
         }
     }
 
+    /// Every set, for tests.
+    #[cfg(test)]
+    pub(in crate::quality) fn sets(&self) -> impl Iterator<Item = &RowSet> {
+        self.wrong.iter().chain([&self.jumps, &self.volumes, &self.repeats])
+    }
+
     /// Whether all prices of all rows are numbers above zero.
     pub(super) fn all_sound(&self) -> bool {
         let unsound = [Rule::EmptyRow, Rule::NotFinite, Rule::NonPositivePrice];
@@ -109,7 +115,8 @@ impl<'a> Strip<'a> {
     fn is_plain(&self, tolerance: f64) -> bool {
         let (up, down) = (1.0 + tolerance * 0.999, 1.0 - tolerance * 0.999);
         let [o, h, l, c, v] = [self.open, self.high, self.low, self.close, self.volume].map(|column| &column[..STRIP]);
-        let [last_o, last_c, last_v] = [self.last_open, self.last_close, self.last_volume].map(|column| &column[..STRIP]);
+        let [last_o, last_c, last_v] =
+            [self.last_open, self.last_close, self.last_volume].map(|column| &column[..STRIP]);
         let mut odd = false;
         for i in 0..STRIP {
             let (o, h, l, c, v, last_c, last_v) = (o[i], h[i], l[i], c[i], v[i], last_c[i], last_v[i]);
@@ -187,7 +194,8 @@ impl<'a> Strip<'a> {
     /// that are sound after all.
     fn mark_unsound(&self, at: usize, volumes: u32, marks: &mut Marks) -> u32 {
         let [o, h, l, c, v] = [self.open, self.high, self.low, self.close, self.volume].map(|column| &column[..STRIP]);
-        let numbers = mask(|i| (o[i] - o[i] == 0.0) & (h[i] - h[i] == 0.0) & (l[i] - l[i] == 0.0) & (c[i] - c[i] == 0.0));
+        let numbers =
+            mask(|i| (o[i] - o[i] == 0.0) & (h[i] - h[i] == 0.0) & (l[i] - l[i] == 0.0) & (c[i] - c[i] == 0.0));
         let positive = mask(|i| (o[i] > 0.0) & (h[i] > 0.0) & (l[i] > 0.0) & (c[i] > 0.0));
         marks.put(Rule::NonPositivePrice, at, numbers & !positive);
         let negative = if volumes == !0 { 0 } else { mask(|i| (v[i] < 0.0) & (v[i] > f64::NEG_INFINITY)) };
@@ -219,7 +227,7 @@ impl Marks {
     }
 
     /// One row, as [`Strip::mark`] does with many.
-    fn look(&mut self, series: &Series<'_>, config: &RobustConfig, row: usize) {
+    pub(in crate::quality) fn look(&mut self, series: &Series<'_>, config: &RobustConfig, row: usize) {
         let bars = series.bars();
         let volume = bars.volume[row];
         let prices = [bars.open[row], bars.high[row], bars.low[row], bars.close[row]];
@@ -243,6 +251,9 @@ impl Marks {
         self.put_shape(series, config, row);
         if row > 0 {
             self.compare(series, row);
+        } else {
+            // It has none before it to be compared with.
+            self.volumes.insert(0);
         }
     }
 
@@ -256,7 +267,7 @@ impl Marks {
         if !(top < last_close * JUMP && bottom * JUMP > last_close) {
             self.jumps.insert(row);
         }
-        if volume.is_finite() && !(volume <= last_volume * SWELL && volume * SWELL >= last_volume) {
+        if volume >= 0.0 && volume.is_finite() && !(volume <= last_volume * SWELL && volume * SWELL >= last_volume) {
             self.volumes.insert(row);
         }
         if [bars.open, bars.high, bars.low, bars.close].iter().all(|column| column[row] == column[row - 1]) {

@@ -43,7 +43,9 @@ fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sin
     }
     let Some(Volumes { median, sigma }) = evidence.volumes(row) else { return false };
     let distance = (volume / median).ln().abs();
-    let is_wrong = distance >= config.volume_factor.ln() && distance >= config.volume_sigma * sigma && is_usual_day(evidence, row, volume < median);
+    let is_wrong = distance >= config.volume_factor.ln()
+        && distance >= config.volume_sigma * sigma
+        && is_usual_day(evidence, row, volume < median);
     if is_wrong {
         let unit = 10f64.powi(-((volume / median).log10().round() as i32));
         sink.hit_with(Rule::VolumeUnit, row, volume, median, unit);
@@ -58,5 +60,6 @@ fn is_usual_day(evidence: &mut Evidence<'_>, row: usize, is_small: bool) -> bool
     let bars = *evidence.series.bars();
     let change = (bars.close[row] / bars.close[before] - 1.0).abs();
     let range = bars.high[row] / bars.low[row] - 1.0;
-    change <= 5.0 * evidence.returns(row) && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.5 * usual))
+    change <= 5.0 * evidence.returns(row)
+        && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.5 * usual))
 }

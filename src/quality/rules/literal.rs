@@ -62,9 +62,8 @@ pub(in crate::quality) fn sums(series: &Series<'_>, rows: Range<usize>) -> Vec<S
     let bars = series.bars();
     let frame = |first: usize| {
         let end = (first + FRAME).min(rows.end);
-        let ([volume, _, volumes], from) = (lane_sums(&bars.volume[first..end], |volume| {
-            (volume > 0.0) & (volume < f64::INFINITY)
-        }), first.max(1));
+        let ([volume, _, volumes], from) =
+            (lane_sums(&bars.volume[first..end], |volume| (volume > 0.0) & (volume < f64::INFINITY)), first.max(1));
         let mut returns = [0.0; FRAME];
         let closes = bars.close[from - 1..end - 1].iter().zip(&bars.close[from..end]);
         for (slot, (last, close)) in returns.iter_mut().zip(closes) {

@@ -1,0 +1,459 @@
+//! The rules, case by case: each case finds just what it says.
+
+use feedguard::{QualityConfig, Rule, RuleLevel};
+
+use crate::quality_frame::{Case, Frame, check};
+
+fn robust() -> QualityConfig {
+    QualityConfig::default()
+}
+
+#[test]
+fn rows_that_are_wrong_by_themselves() {
+    let cases: Vec<Case> = vec![
+        ("calm", |_| {}, vec![]),
+        ("NaN open", |f| f.open[7] = f64::NAN, vec![(Rule::NotFinite, vec![7])]),
+        ("NaN high", |f| f.high[7] = f64::NAN, vec![(Rule::NotFinite, vec![7])]),
+        ("NaN low", |f| f.low[7] = f64::NAN, vec![(Rule::NotFinite, vec![7])]),
+        ("NaN close", |f| f.close[7] = f64::NAN, vec![(Rule::NotFinite, vec![7])]),
+        ("NaN volume", |f| f.volume[7] = f64::NAN, vec![(Rule::NotFinite, vec![7])]),
+        ("NaN close in the first row", |f| f.close[0] = f64::NAN, vec![(Rule::NotFinite, vec![0])]),
+        ("NaN close in the last row", |f| f.close[59] = f64::NAN, vec![(Rule::NotFinite, vec![59])]),
+        ("infinite close", |f| f.close[7] = f64::INFINITY, vec![(Rule::NotFinite, vec![7])]),
+        ("infinite volume", |f| f.volume[7] = f64::INFINITY, vec![(Rule::NotFinite, vec![7])]),
+        ("volume of minus infinity", |f| f.volume[7] = f64::NEG_INFINITY, vec![(Rule::NotFinite, vec![7])]),
+        ("empty row", |f| f.set(7, f64::NAN), vec![(Rule::EmptyRow, vec![7])]),
+        ("three empty rows", |f| (7..10).for_each(|row| f.set(row, f64::NAN)), vec![(Rule::EmptyRow, vec![7, 8, 9])]),
+        ("zero low", |f| f.low[7] = 0.0, vec![(Rule::NonPositivePrice, vec![7])]),
+        ("minus zero close", |f| f.close[7] = -0.0, vec![(Rule::NonPositivePrice, vec![7])]),
+        ("negative open", |f| f.open[7] = -5.0, vec![(Rule::NonPositivePrice, vec![7])]),
+        ("all prices zero", |f| f.set(7, 0.0), vec![(Rule::NonPositivePrice, vec![7])]),
+        ("price of -1e308", |f| f.close[7] = -1e308, vec![(Rule::NonPositivePrice, vec![7])]),
+        ("negative volume", |f| f.volume[7] = -1.0, vec![(Rule::NegativeVolume, vec![7])]),
+        ("volume of minus zero", |f| f.volume[7] = -0.0, vec![]),
+        (
+            "two errors in one row",
+            |f| (f.low[7], f.volume[7]) = (0.0, -1.0),
+            vec![(Rule::NonPositivePrice, vec![7]), (Rule::NegativeVolume, vec![7])],
+        ),
+        (
+            "high and low swapped",
+            |f| (f.high[7], f.low[7]) = (f.low[7], f.high[7]),
+            vec![(Rule::HighBelowLow, vec![7])],
+        ),
+        (
+            "swapped in the first row",
+            |f| (f.high[0], f.low[0]) = (f.low[0], f.high[0]),
+            vec![(Rule::HighBelowLow, vec![0])],
+        ),
+        ("a price by itself", |f| f.set(7, 100.2), vec![]),
+        ("close six per cent above the high", |f| f.close[7] = f.high[7] * 1.06, vec![(Rule::CloseOutside, vec![7])]),
+        ("close six per cent below the low", |f| f.close[7] = f.low[7] * 0.94, vec![(Rule::CloseOutside, vec![7])]),
+        ("open six per cent above the high", |f| f.open[7] = f.high[7] * 1.06, vec![(Rule::OpenOutside, vec![7])]),
+        ("open six per cent below the low", |f| f.open[7] = f.low[7] * 0.94, vec![(Rule::OpenOutside, vec![7])]),
+        ("open of an auction above the high", |f| f.open[7] = f.high[7] * 1.01, vec![(Rule::AuctionPrint, vec![7])]),
+        ("close of an auction below the low", |f| f.close[7] = f.low[7] * 0.99, vec![(Rule::AuctionPrint, vec![7])]),
+        (
+            "both in one row are one finding",
+            |f| (f.open[7], f.close[7]) = (f.high[7] + 1.0, f.low[7] - 1.0),
+            vec![(Rule::AuctionPrint, vec![7])],
+        ),
+        ("close a rounding above the high", |f| f.close[7] = f.high[7] * 1.0009, vec![]),
+        ("close in hundredths", |f| f.close[7] /= 100.0, vec![(Rule::MixedUnits, vec![7]), (Rule::UnitError, vec![7])]),
+        ("high a hundredfold", |f| f.high[7] *= 100.0, vec![(Rule::MixedUnits, vec![7])]),
+        ("low a thousandth", |f| f.low[7] /= 1000.0, vec![(Rule::MixedUnits, vec![7])]),
+        (
+            "low and close in hundredths",
+            |f| (f.low[7], f.close[7]) = (f.low[7] / 100.0, f.close[7] / 100.0),
+            vec![(Rule::MixedUnits, vec![7]), (Rule::UnitError, vec![7])],
+        ),
+    ];
+    check(cases, &robust());
+}
+
+#[test]
+fn a_tick_is_a_tolerance_too() {
+    let mut frame = Frame::calm(60);
+    frame.close[7] = frame.high[7] + 0.5;
+    let config = |tick| {
+        let mut robust = feedguard::RobustConfig::default();
+        robust.tick = tick;
+        QualityConfig::default().robust(robust)
+    };
+    assert_eq!(frame.report(config(None)).rows_of(Rule::AuctionPrint), 1);
+    assert_eq!(frame.report(config(Some(0.5))).issues, 0);
+}
+
+#[test]
+fn jumps_of_the_price() {
+    let unit = |rows: Vec<usize>| vec![(Rule::UnitError, rows)];
+    let cases: Vec<Case> = vec![
+        ("row x100", |f| f.scale(30, 100.0), unit(vec![30])),
+        ("row x0.01", |f| f.scale(30, 0.01), unit(vec![30])),
+        ("row x10", |f| f.scale(30, 10.0), unit(vec![30])),
+        ("row x0.1", |f| f.scale(30, 0.1), unit(vec![30])),
+        ("row x1000", |f| f.scale(30, 1000.0), unit(vec![30])),
+        ("first row x100", |f| f.scale(0, 100.0), unit(vec![0])),
+        ("last row x100", |f| f.scale(59, 100.0), unit(vec![59])),
+        ("last three rows x0.01", |f| f.scale_all(57..60, 0.01), unit(vec![57, 58, 59])),
+        ("two rows x100", |f| [20, 40].map(|row| f.scale(row, 100.0)).into_iter().collect(), unit(vec![20, 40])),
+        ("block of five x100", |f| f.scale_all(30..35, 100.0), unit((30..35).collect())),
+        ("block of twenty-five x10", |f| f.scale_all(20..45, 10.0), unit((20..45).collect())),
+        ("older half x100", |f| f.scale_all(0..30, 100.0), unit((0..30).collect())),
+        ("a block in a block", |f| (f.scale_all(20..40, 100.0), f.scale_all(28..30, 10.0)).0, unit((20..40).collect())),
+        (
+            "every third row x100",
+            |f| (1..58).step_by(3).for_each(|row| f.scale(row, 100.0)),
+            unit((1..58).step_by(3).collect()),
+        ),
+        (
+            "a NaN between",
+            |f| (f.scale_all(30..33, 100.0), f.set(33, f64::NAN)).0,
+            vec![(Rule::UnitError, vec![30, 31, 32]), (Rule::EmptyRow, vec![33])],
+        ),
+        ("row x2", |f| f.scale(30, 2.0), vec![(Rule::Spike, vec![30])]),
+        ("row x0.5", |f| f.scale(30, 0.5), vec![(Rule::Spike, vec![30])]),
+        ("row x1.15", |f| f.scale(30, 1.15), vec![(Rule::Spike, vec![30])]),
+        ("row x0.87", |f| f.scale(30, 0.87), vec![(Rule::Spike, vec![30])]),
+        ("block of four x1.5", |f| f.scale_all(30..34, 1.5), vec![(Rule::Block, (30..34).collect())]),
+        (
+            "two rows x1.5 with one right between",
+            |f| [30, 32].map(|row| f.scale(row, 1.5)).into_iter().collect(),
+            vec![(Rule::Spike, vec![30, 32])],
+        ),
+        ("the market falls by a third and stays", |f| f.scale_all(30..60, 0.67), vec![(Rule::LargeChange, vec![30])]),
+        (
+            "the market doubles and stays, volume as before",
+            |f| f.scale_all(30..60, 2.0),
+            vec![(Rule::LargeChange, vec![30])],
+        ),
+        ("the market falls by nine per cent", |f| f.scale_all(30..60, 0.91), vec![]),
+        (
+            "news: up by half, back next day, with ten times the volume",
+            |f| {
+                f.scale(30, 1.5);
+                f.volume[30] *= 10.0;
+            },
+            vec![(Rule::LargeChange, vec![30, 31])],
+        ),
+        (
+            "a fall by nine tenths with a wide bar is the market",
+            |f| {
+                f.scale_all(30..60, 0.1);
+                f.high[30] *= 2.0;
+            },
+            vec![(Rule::LargeChange, vec![30])],
+        ),
+        (
+            "halved, twice the volume, nobody says why",
+            |f| {
+                f.scale_all(30..60, 0.5);
+                f.volume[30..].iter_mut().for_each(|volume| *volume *= 2.0);
+            },
+            vec![(Rule::UndeclaredSplit, vec![30])],
+        ),
+        (
+            "halved, twice the volume, and the splits know of none",
+            |f| {
+                f.splits = Some(vec![0.0; 60]);
+                f.scale_all(30..60, 0.5);
+                f.volume[30..].iter_mut().for_each(|volume| *volume *= 2.0);
+            },
+            vec![(Rule::MissedSplit, (0..30).collect())],
+        ),
+        (
+            "a declared split that the older rows do not have",
+            |f| {
+                f.declare_split(31, 5.0);
+                f.scale_all(0..30, 5.0);
+            },
+            vec![(Rule::MissedSplit, (0..30).collect())],
+        ),
+        (
+            "a declared split applied twice",
+            |f| {
+                f.declare_split(30, 5.0);
+                f.scale_all(0..30, 0.2);
+            },
+            vec![(Rule::MissedSplit, (0..30).collect())],
+        ),
+        ("a declared split that all rows have", |f| f.declare_split(30, 5.0), vec![]),
+        (
+            "a reverse split on one row only",
+            |f| {
+                f.declare_split(30, 0.1);
+                f.scale(30, 0.1);
+            },
+            vec![(Rule::MissedSplit, vec![30])],
+        ),
+        (
+            "a split that a stretch of older rows lacks",
+            |f| {
+                f.declare_split(50, 4.0);
+                f.scale_all(10..20, 4.0);
+            },
+            vec![(Rule::MissedSplit, (10..20).collect())],
+        ),
+        (
+            "a split of unadjusted prices that the adjusted close explains",
+            |f| {
+                f.adj_close = Some(f.close.clone());
+                f.scale_all(0..30, 2.0);
+                f.adj_close = Some(
+                    f.close
+                        .iter()
+                        .enumerate()
+                        .map(|(row, close)| if row < 30 { close / 2.0 } else { *close })
+                        .collect(),
+                );
+            },
+            vec![(Rule::CorporateAction, vec![30])],
+        ),
+        (
+            "a hundredfold row is none, though the adjusted close was left",
+            |f| {
+                let adj_close = f.close.clone();
+                f.scale(30, 100.0);
+                f.adj_close = Some(adj_close);
+            },
+            vec![(Rule::UnitError, vec![30])],
+        ),
+    ];
+    check(cases, &robust().level(Rule::AdjustmentOutlier, RuleLevel::Off));
+}
+
+#[test]
+fn frozen_bars_and_volumes() {
+    let cases: Vec<Case> = vec![
+        ("one repeated bar is a coincidence", |f| f.freeze(30, 1), vec![]),
+        ("two repeated bars", |f| f.freeze(30, 2), vec![(Rule::Frozen, vec![30, 31])]),
+        ("frozen to the end", |f| f.freeze(55, 5), vec![(Rule::Frozen, (55..60).collect())]),
+        ("frozen from the start", |f| f.freeze(1, 3), vec![(Rule::Frozen, vec![1, 2, 3])]),
+        (
+            "a wide bar that repeats while the volume goes on",
+            |f| {
+                let volume = f.volume.clone();
+                f.freeze(30, 3);
+                f.volume = volume;
+            },
+            vec![(Rule::Frozen, vec![30, 31, 32])],
+        ),
+        ("one price, traded every day: locked at a limit", |f| (30..35).for_each(|row| f.set(row, 100.5)), vec![]),
+        (
+            "one price and one volume four times",
+            |f| {
+                f.set(29, 100.5);
+                f.freeze(30, 3);
+            },
+            vec![(Rule::Frozen, vec![30, 31, 32])],
+        ),
+        (
+            "suspended for three days",
+            |f| {
+                f.set(29, f.close[29]);
+                f.volume[29] = 0.0;
+                f.freeze(30, 2);
+            },
+            vec![(Rule::FlatRows, vec![29, 30, 31])],
+        ),
+        (
+            "suspended for two days",
+            |f| {
+                f.set(29, f.close[29]);
+                f.volume[29] = 0.0;
+                f.freeze(30, 1);
+            },
+            vec![],
+        ),
+        ("volume x1000", |f| f.volume[30] *= 1000.0, vec![(Rule::VolumeUnit, vec![30])]),
+        ("volume x100", |f| f.volume[30] *= 100.0, vec![(Rule::VolumeUnit, vec![30])]),
+        ("volume x0.001", |f| f.volume[30] *= 0.001, vec![(Rule::VolumeUnit, vec![30])]),
+        ("volume x30 is a busy day", |f| f.volume[30] *= 30.0, vec![]),
+        (
+            "four volumes x1000",
+            |f| f.volume[30..34].iter_mut().for_each(|volume| *volume *= 1000.0),
+            vec![(Rule::VolumeUnit, (30..34).collect())],
+        ),
+        ("volume x1000 in the first row", |f| f.volume[0] *= 1000.0, vec![(Rule::VolumeUnit, vec![0])]),
+        ("volume x1000 in the last row", |f| f.volume[59] *= 1000.0, vec![(Rule::VolumeUnit, vec![59])]),
+        (
+            "volume x100 with news",
+            |f| {
+                f.volume[30] *= 100.0;
+                f.scale_all(30..60, 1.15);
+            },
+            vec![],
+        ),
+        ("a day without volume", |f| f.volume[30] = 0.0, vec![]),
+        (
+            "volumes that leap all the time have no usual size",
+            |f| (0..60).step_by(2).for_each(|row| f.volume[row] *= 1000.0),
+            vec![],
+        ),
+    ];
+    check(cases, &robust());
+}
+
+#[test]
+fn dividends_splits_and_adjusted_closes() {
+    let cases: Vec<Case> = vec![
+        ("dividends that are adjusted for", |f| f.pay(&[15, 40]), vec![]),
+        (
+            "dividend x100",
+            |f| {
+                f.pay(&[15, 40]);
+                f.dividends.as_mut().unwrap()[40] *= 100.0;
+            },
+            vec![(Rule::DividendUnit, vec![40])],
+        ),
+        (
+            "dividend x0.01",
+            |f| {
+                f.pay(&[15, 40]);
+                f.dividends.as_mut().unwrap()[40] *= 0.01;
+            },
+            vec![(Rule::DividendUnit, vec![40])],
+        ),
+        (
+            "dividend x10",
+            |f| {
+                f.pay(&[15, 40]);
+                f.dividends.as_mut().unwrap()[40] *= 10.0;
+            },
+            vec![(Rule::DividendUnit, vec![40])],
+        ),
+        (
+            "dividend of before the split",
+            |f| {
+                f.pay(&[15, 40]);
+                f.declare_split(50, 3.0);
+                f.dividends.as_mut().unwrap()[40] *= 3.0;
+            },
+            vec![(Rule::DividendUnit, vec![40])],
+        ),
+        (
+            "dividend a half more",
+            |f| {
+                f.pay(&[15, 40]);
+                f.dividends.as_mut().unwrap()[40] *= 1.6;
+            },
+            vec![(Rule::DividendMismatch, vec![40])],
+        ),
+        (
+            "dividend not adjusted for",
+            |f| {
+                f.pay(&[15]);
+                f.dividends.as_mut().unwrap()[40] = 1.0;
+            },
+            vec![(Rule::AdjustmentError, (0..40).collect())],
+        ),
+        (
+            "two dividends not adjusted for",
+            |f| {
+                f.adj_close = Some(f.close.clone());
+                let mut dividends = vec![0.0; 60];
+                (dividends[15], dividends[40]) = (1.0, 1.0);
+                f.dividends = Some(dividends);
+            },
+            vec![(Rule::AdjustmentError, (0..40).collect())],
+        ),
+        (
+            "dividend adjusted for twice",
+            |f| {
+                f.pay(&[15, 40]);
+                let factor = 1.0 - 1.0 / f.close[39];
+                f.adj_close.as_mut().unwrap()[..40].iter_mut().for_each(|close| *close *= factor);
+            },
+            vec![(Rule::AdjustmentError, (0..40).collect())],
+        ),
+        (
+            "the same dividend three days later, adjusted for too",
+            |f| f.pay(&[15, 18]),
+            vec![(Rule::PhantomDividend, vec![18]), (Rule::AdjustmentError, (0..18).collect())],
+        ),
+        ("weekly dividends", |f| f.pay(&[5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55]), vec![]),
+        (
+            "a dividend of a fifth that the price follows",
+            |f| {
+                f.scale_all(30..60, 0.8);
+                f.adj_close = Some(
+                    f.close
+                        .iter()
+                        .enumerate()
+                        .map(|(row, close)| if row < 30 { close * 0.8 } else { *close })
+                        .collect(),
+                );
+                let mut dividends = vec![0.0; 60];
+                dividends[30] = f.close[29] * 0.2;
+                f.dividends = Some(dividends);
+            },
+            vec![(Rule::CorporateAction, vec![30])],
+        ),
+        (
+            "a dividend of a fifth that the price did not notice",
+            |f| {
+                f.adj_close = Some(
+                    f.close
+                        .iter()
+                        .enumerate()
+                        .map(|(row, close)| if row < 30 { close * 0.8 } else { *close })
+                        .collect(),
+                );
+                let mut dividends = vec![0.0; 60];
+                dividends[30] = f.close[29] * 0.2;
+                f.dividends = Some(dividends);
+            },
+            vec![(Rule::DividendUnit, vec![30]), (Rule::AdjustmentError, (0..30).collect())],
+        ),
+        (
+            "an adjustment without a dividend",
+            |f| {
+                f.pay(&[15]);
+                f.adj_close.as_mut().unwrap()[..40].iter_mut().for_each(|close| *close *= 0.97);
+            },
+            vec![(Rule::UnexplainedAdjustment, vec![40])],
+        ),
+        (
+            "without dividends nobody can tell",
+            |f| {
+                f.pay(&[15]);
+                f.dividends = None;
+            },
+            vec![],
+        ),
+        (
+            "one adjusted close of its own",
+            |f| {
+                f.pay(&[15]);
+                f.adj_close.as_mut().unwrap()[30] *= 1.05;
+            },
+            vec![(Rule::AdjustmentOutlier, vec![30])],
+        ),
+        (
+            "three adjusted closes of their own",
+            |f| {
+                f.pay(&[15]);
+                f.adj_close.as_mut().unwrap()[30..33].iter_mut().for_each(|close| *close *= 0.9);
+            },
+            vec![(Rule::AdjustmentOutlier, vec![30, 31, 32])],
+        ),
+        (
+            "adjusted closes rounded to tenths",
+            |f| {
+                f.pay(&[15]);
+                f.adj_close.as_mut().unwrap().iter_mut().for_each(|close| *close = (*close * 10.0).round() / 10.0);
+            },
+            vec![],
+        ),
+        (
+            "no adjusted close, a dividend of three quarters of the price",
+            |f| {
+                let mut dividends = vec![0.0; 60];
+                dividends[30] = 75.0;
+                f.dividends = Some(dividends);
+            },
+            vec![(Rule::DividendUnit, vec![30])],
+        ),
+    ];
+    check(cases, &robust());
+}
