@@ -3,6 +3,9 @@
 use super::evidence::Evidence;
 use super::levels::{Cause, Levels, Step};
 use super::sweep::JUMP;
+use super::witness::{
+    Jump, is_adjusted_away, is_adjusted_away_at_last, is_ordinary, jump_at, lasted, median_of, unit_of,
+};
 use crate::quality::sink::{Detail, Sink};
 use crate::quality::{QualityConfig, RowSet, Rule};
 
@@ -11,43 +14,16 @@ const MAX_PARTNERS: usize = 4;
 /// Jumps in a frame of rows from which on there is no usual course that one could leave; only units
 /// are told then.
 const MAX_JUMPS: usize = 32;
-/// Volume against the median from which on a jump is news rather than an error.
-const NEWS_VOLUME: f64 = 3.5;
-/// Range of a bar against the usual one from which on a jump is news rather than an error.
-const NEWS_RANGE: f64 = 4.0;
 /// Logarithm of a jump there and back that no market makes.
 const FAR: f64 = 0.5;
-/// Rows on either side whose median close tells whether a jump lasted.
-const LASTING_ROWS: usize = 5;
 /// Rows on either side whose median volume tells an undeclared split.
 const SPLIT_VOLUME_ROWS: usize = 10;
+/// Fewest of them that tell it.
+const MIN_VOLUME_ROWS: usize = 5;
 /// Splits that a series may declare.
 const MAX_SPLITS: usize = 256;
 /// Split ratios that are tried where none is declared.
 const SPLITS: [f64; 14] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0];
-
-/// 10, 100 or 1000 (or a part of one), if the ratio is about that.
-pub(super) fn unit_of(ratio: f64) -> Option<f64> {
-    let up = ratio.max(ratio.recip());
-    let unit = match up {
-        8.0..=12.5 => 10.0,
-        77.0..=130.0 => 100.0,
-        770.0..=1300.0 => 1000.0,
-        _ => return None,
-    };
-    Some(if ratio > 1.0 { unit } else { unit.recip() })
-}
-
-/// A jump from the sound row before to `row`.
-#[derive(Debug, Clone, Copy)]
-struct Jump {
-    before: usize,
-    row: usize,
-    /// Close by close before.
-    change: f64,
-    /// Open by close before.
-    gap: f64,
-}
 
 pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked: &RowSet, sink: &mut Sink<'_>) {
     let mut levels = Levels::default();
@@ -62,7 +38,7 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
             is_restless = marked.count_in(this_frame.clone()) > MAX_JUMPS;
             frame = this_frame;
         }
-        if let Some(step) = declared_split(evidence, config, &splits, jump).or_else(|| unit_step(evidence, jump)) {
+        if let Some(step) = declared_split(evidence, config, &splits, jump).or_else(|| unit_step(jump)) {
             levels.push(step);
         } else if is_restless {
             change(config, jump, &mut large);
@@ -104,28 +80,6 @@ fn rows_after(marked: &RowSet, row: usize, max_block_rows: usize) -> impl Iterat
     (row + 1..=row + max_block_rows).filter(|row| marked.contains(*row)).take(MAX_PARTNERS)
 }
 
-fn jump_at(evidence: &Evidence<'_>, row: usize) -> Option<Jump> {
-    let before = evidence.before(row).filter(|_| evidence.is_sound(row))?;
-    let bars = evidence.series.bars();
-    let last = bars.close[before];
-    Some(Jump { before, row, change: bars.close[row] / last, gap: bars.open[row] / last })
-}
-
-/// Whether the adjusted close goes on as if nothing had been: then the jump is a split of prices
-/// that are unadjusted.
-fn is_adjusted_away(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
-    let Some(adj_close) = evidence.series.extras().adj_close else { return false };
-    let change = (adj_close[jump.row] / adj_close[jump.before]).ln().abs();
-    let usual = 4.0 * evidence.returns(jump.row);
-    change <= usual.max(0.05) && change <= 0.3 * jump.change.ln().abs()
-}
-
-/// The same by the rows around: one wrong row beside a split hides it from the rows next to it.
-fn is_adjusted_away_at_last(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
-    let Some(adj_close) = evidence.series.extras().adj_close else { return false };
-    is_adjusted_away(evidence, jump) || lasted(adj_close, jump, 1.0, (0.3 * jump.change.ln().abs()).max(0.1))
-}
-
 /// The splits of the series, row and ratio; a long list is no list of splits.
 pub(super) fn declared_splits(evidence: &Evidence<'_>) -> Vec<(usize, f64)> {
     let column = evidence.series.extras().splits.unwrap_or_default();
@@ -156,34 +110,13 @@ fn declared_split(
     };
     let at_hand = declared(&|row| near.contains(&row));
     let factor = at_hand.or_else(|| declared(&|_| true))?;
-    let is_explained = is_adjusted_away_at_last(evidence, jump);
-    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, stands_alone: at_hand.is_some(), is_explained })
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, is_declared_near: at_hand.is_some(), jump })
 }
 
-/// A step by a unit. A jump by 10 that does not come back is believed only if the whole bar made it
-/// and the bar is an ordinary one: the market can lose nine tenths in a day.
-fn unit_step(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
+/// A step by a unit.
+fn unit_step(jump: Jump) -> Option<Step> {
     let factor = unit_of(jump.change)?;
-    let is_large = !(0.05..20.0).contains(&factor);
-    let stands_alone = lasted(evidence.series.bars().close, jump, factor, 0.3)
-        && (is_large || (unit_of(jump.gap) == Some(factor) && is_ordinary(evidence, jump.row)));
-    let is_explained = is_adjusted_away_at_last(evidence, jump);
-    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Unit, stands_alone, is_explained })
-}
-
-/// Whether the rows after the jump are about `factor` times those before.
-fn lasted(column: &[f64], jump: Jump, factor: f64, slack: f64) -> bool {
-    let before = median_of(&column[(jump.before + 1).saturating_sub(LASTING_ROWS)..=jump.before]);
-    let after = median_of(&column[jump.row..(jump.row + LASTING_ROWS).min(column.len())]);
-    before.zip(after).is_some_and(|(before, after)| (after / before / factor).ln().abs() <= slack)
-}
-
-/// Whether volume and range of the row are what they are on a day without news.
-fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
-    let bars = *evidence.series.bars();
-    let range = bars.high[row] / bars.low[row] - 1.0;
-    evidence.range(row).is_none_or(|usual| range <= NEWS_RANGE * usual)
-        && evidence.volumes(row).is_none_or(|usual| !(bars.volume[row] > NEWS_VOLUME * usual.median))
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Unit, is_declared_near: false, jump })
 }
 
 /// The jump that undoes this one, unless it is undone itself by a nearer one: then that is the
@@ -274,25 +207,12 @@ fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
     let bars = *evidence.series.bars();
     let range = bars.high[jump.row] / bars.low[jump.row] - 1.0;
     let volume = bars.volume;
-    let crowd = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= LASTING_ROWS);
+    let crowd = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= MIN_VOLUME_ROWS);
     let before = crowd(&volume[jump.row.saturating_sub(SPLIT_VOLUME_ROWS)..jump.row])?;
     let after = crowd(&volume[jump.row..(jump.row + SPLIT_VOLUME_ROWS).min(volume.len())])?;
     let moved = (after / before).ln() / factor.recip().ln();
     let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
         && (0.5..=1.6).contains(&moved)
         && volume[jump.row] <= 3.0 * after;
-    is_split.then_some(Step {
-        row: jump.row,
-        log: factor.ln(),
-        cause: Cause::Split,
-        stands_alone: true,
-        is_explained: false,
-    })
-}
-
-/// Median of the numbers above zero.
-fn median_of(values: &[f64]) -> Option<f64> {
-    let mut known: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0 && value.is_finite()).collect();
-    let middle = known.len() / 2;
-    (!known.is_empty()).then(|| *known.select_nth_unstable_by(middle, f64::total_cmp).1)
+    is_split.then_some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, is_declared_near: true, jump })
 }

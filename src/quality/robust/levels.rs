@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
+use super::witness::{Belief, Jump, belief};
 use crate::quality::sink::{Detail, Sink};
 use crate::quality::{RowSet, Rule};
 
@@ -33,10 +34,9 @@ pub(super) struct Step {
     /// Logarithm of the multiple.
     pub(super) log: f64,
     pub(super) cause: Cause,
-    /// Whether it is believed without a step back.
-    pub(super) stands_alone: bool,
-    /// Whether the adjusted close does not have it.
-    pub(super) is_explained: bool,
+    /// Whether a split declared near by, or the volume, says so.
+    pub(super) is_declared_near: bool,
+    pub(super) jump: Jump,
 }
 
 /// The steps in order of time.
@@ -62,7 +62,7 @@ impl Levels {
 
     /// Books the rows that are not on the level of reference; a step that is not believed is a large
     /// change.
-    pub(super) fn judge(mut self, evidence: &Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
+    pub(super) fn judge(mut self, evidence: &mut Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
         if self.steps.is_empty() {
             return;
         }
@@ -92,54 +92,57 @@ impl Levels {
 
     /// Drops steps that are none: explained by the adjusted close, or not to be believed alone. A
     /// step that is undone stays in any case: prices do not split for a few days.
-    fn explain(&mut self, evidence: &Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
-        let undone = self.undone();
-        let believed = |(step, undone): (&Step, &bool)| *undone || (step.stands_alone && !step.is_explained);
-        let keep: Vec<bool> = self.steps.iter().zip(&undone).map(believed).collect();
+    fn explain(&mut self, evidence: &mut Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
+        let mut undone = vec![false; self.steps.len()];
+        self.undo(&mut undone, NEAR);
+        let ask = |(step, undone): (&Step, &bool)| if *undone { Belief::Error } else { belief(evidence, step) };
+        let beliefs: Vec<Belief> = self.steps.iter().zip(&undone).map(ask).collect();
+        // What the adjusted close explains is no end of a long stretch.
+        undone.iter_mut().zip(&beliefs).for_each(|(undone, belief)| *undone |= *belief == Belief::Explained);
+        self.undo(&mut undone, usize::MAX);
         let close = evidence.series.bars().close;
-        for (step, keep) in self.steps.iter().zip(&keep) {
-            if !keep {
-                if step.is_explained {
+        let mut kept = Vec::with_capacity(self.steps.len());
+        for ((step, belief), undone) in self.steps.iter().zip(beliefs).zip(undone) {
+            match belief {
+                Belief::Explained => {
                     sink.hit_with(Rule::CorporateAction, step.row, close[step.row], f64::NAN, (-step.log).exp());
-                } else {
-                    large.insert(step.row);
                 }
+                Belief::Market if !undone => large.insert(step.row),
+                Belief::Market | Belief::Error => kept.push(*step),
             }
         }
-        let mut keep = keep.into_iter();
-        self.steps.retain(|_| keep.next().unwrap_or(true));
+        self.steps = kept;
     }
 
-    /// Which steps are undone by another one. The nearest pairs first: a step that nothing undoes would
-    /// otherwise take the partner of the next one, and so on to the end.
-    fn undone(&self) -> Vec<bool> {
-        let mut undone = vec![false; self.steps.len()];
-        let mut open: Vec<usize> = (0..self.steps.len()).collect();
+    /// Notes the steps that another one undoes, not farther away than `reach`. The nearest pairs
+    /// first: a step that nothing undoes would otherwise take the partner of the next one, and so on
+    /// to the end.
+    fn undo(&self, undone: &mut [bool], reach: usize) {
+        let mut open: Vec<usize> = (0..self.steps.len()).filter(|at| !undone[*at]).collect();
+        let distance = |pair: Option<&[usize]>| match pair {
+            Some([a, b]) => {
+                let (a, b) = (self.steps[*a], self.steps[*b]);
+                Some(b.row - a.row).filter(|rows| *rows <= reach && is_same(a.log + b.log, 0.0))
+            }
+            _ => None,
+        };
         // What stands around a pair are neighbours once the pair is out of the way.
         for _ in 0..MAX_NESTING {
-            let mut pairs: Vec<(usize, usize, usize)> = open
-                .windows(2)
-                .map(|pair| (self.steps[pair[1]].row - self.steps[pair[0]].row, pair[0], pair[1]))
-                .filter(|(distance, a, b)| self.is_undone_by(*a, *b, *distance))
-                .collect();
-            pairs.sort_unstable();
-            let before = open.len();
-            for (_, a, b) in pairs {
-                if !undone[a] && !undone[b] {
-                    (undone[a], undone[b]) = (true, true);
+            let (before, mut at) = (open.len(), 0);
+            while at + 1 < open.len() {
+                let (this, next) = (distance(open.get(at..at + 2)), distance(open.get(at + 1..at + 3)));
+                let is_nearest = this.is_some_and(|this| next.is_none_or(|next| this <= next));
+                if is_nearest {
+                    (undone[open[at]], undone[open[at + 1]]) = (true, true);
+                    at += 1;
                 }
+                at += 1;
             }
             open.retain(|at| !undone[*at]);
             if open.len() == before {
                 break;
             }
         }
-        undone
-    }
-
-    fn is_undone_by(&self, a: usize, b: usize, distance: usize) -> bool {
-        let (a, b) = (self.steps[a], self.steps[b]);
-        is_same(a.log + b.log, 0.0) && (distance <= NEAR || (!a.is_explained && !b.is_explained))
     }
 
     /// The stretches between the steps. A stretch's cause is that of the step at its newer end: an

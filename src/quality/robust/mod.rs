@@ -19,6 +19,7 @@ mod levels;
 mod shape;
 mod sweep;
 mod volumes;
+mod witness;
 
 use std::ops::Range;
 

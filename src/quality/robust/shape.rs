@@ -106,7 +106,7 @@ fn odd_unit(prices: [f64; 4]) -> Option<(f64, f64)> {
         3
     };
     let (below, above) = (sorted[step - 1], sorted[step]);
-    let unit = super::jumps::unit_of(above / below)?;
+    let unit = super::witness::unit_of(above / below)?;
     let is_low_wrong = if step == 2 { open >= above } else { step == 1 };
     Some(if is_low_wrong { (below, unit) } else { (above, unit.recip()) })
 }

@@ -114,100 +114,132 @@ impl<'a> Strip<'a> {
     /// have to pass; the tolerance is a hair smaller than that of the rules, which round otherwise.
     fn is_plain(&self, tolerance: f64) -> bool {
         let (up, down) = (1.0 + tolerance * 0.999, 1.0 - tolerance * 0.999);
-        let [o, h, l, c, v] = [self.open, self.high, self.low, self.close, self.volume].map(|column| &column[..STRIP]);
-        let [last_o, last_c, last_v] =
+        let [open, high, low, close, volume] = self.bars();
+        let [last_open, last_close, last_volume] =
             [self.last_open, self.last_close, self.last_volume].map(|column| &column[..STRIP]);
         let mut odd = false;
         for i in 0..STRIP {
-            let (o, h, l, c, v, last_c, last_v) = (o[i], h[i], l[i], c[i], v[i], last_c[i], last_v[i]);
-            let top = if o > c { o } else { c };
-            let bottom = if o > c { c } else { o };
-            odd |= !(top <= h * up)
-                | !(bottom >= l * down)
-                | !(h >= l)
-                | !(h < l * WIDE)
-                | !(l > 0.0)
-                | !(top < last_c * JUMP)
-                | !(bottom * JUMP > last_c)
-                | !(v >= 0.0)
-                | !(v <= last_v * SWELL)
-                | !(v * SWELL >= last_v)
-                | ((c == last_c) & (o == last_o[i]));
+            let (top, bottom) = (higher(open[i], close[i]), lower(open[i], close[i]));
+            odd |= !(top <= high[i] * up)
+                | !(bottom >= low[i] * down)
+                | !(high[i] >= low[i])
+                | !(high[i] < low[i] * WIDE)
+                | !(low[i] > 0.0)
+                | !(top < last_close[i] * JUMP)
+                | !(bottom * JUMP > last_close[i])
+                | !(volume[i] >= 0.0)
+                | !(volume[i] <= last_volume[i] * SWELL)
+                | !(volume[i] * SWELL >= last_volume[i])
+                | ((close[i] == last_close[i]) & (open[i] == last_open[i]));
         }
         // A sum of finite numbers less itself is 0; one that overflows deserves a look as well.
-        let total = (0..STRIP).fold(0.0, |sum, i| sum + (o[i] + h[i]) + (c[i] + v[i]));
+        let total = (0..STRIP).fold(0.0, |sum, i| sum + (open[i] + high[i]) + (close[i] + volume[i]));
         !odd & (total - total == 0.0)
     }
 
     /// The rule-by-rule masks of an odd strip.
     fn mark(&self, series: &Series<'_>, config: &RobustConfig, at: usize, marks: &mut Marks) {
-        let (up, down) = (1.0 + config.ohlc_tolerance * 0.999, 1.0 - config.ohlc_tolerance * 0.999);
-        let [o, h, l, c, v] = [self.open, self.high, self.low, self.close, self.volume].map(|column| &column[..STRIP]);
-        // A sum of numbers less itself is 0; of those that overflow it is not, so those are looked at below.
+        let [open, high, low, close, volume] = self.bars();
         let mut sound = mask(|i| {
-            let sum = (o[i] + h[i]) + (l[i] + c[i]);
-            (o[i] > 0.0) & (h[i] > 0.0) & (l[i] > 0.0) & (c[i] > 0.0) & (sum - sum == 0.0)
+            let sum = (open[i] + high[i]) + (low[i] + close[i]);
+            (open[i] > 0.0) & (high[i] > 0.0) & (low[i] > 0.0) & (close[i] > 0.0) & (sum - sum == 0.0)
         });
-        let volumes = mask(|i| (v[i] >= 0.0) & (v[i] < f64::INFINITY));
-        if !(sound & volumes) != 0 {
-            sound |= self.mark_unsound(at, volumes, marks);
+        let traded = mask(|i| (volume[i] >= 0.0) & (volume[i] < f64::INFINITY));
+        if !(sound & traded) != 0 {
+            sound |= self.mark_unsound(at, traded, marks);
         }
-        if sound == 0 {
-            return;
-        }
-        let upside_down = mask(|i| h[i] < l[i]);
-        let wide = mask(|i| !(h[i] < l[i] * WIDE) | !(l[i] < h[i] * WIDE));
-        let misshapen = if upside_down | wide == !0 {
-            0
-        } else {
-            mask(|i| {
-                let top = if o[i] > c[i] { o[i] } else { c[i] };
-                let bottom = if o[i] > c[i] { c[i] } else { o[i] };
-                !(top <= h[i] * up) | !(bottom >= l[i] * down)
-            })
-        };
-        // Upside down and no price in another unit: that is all there is to say.
-        marks.put(Rule::HighBelowLow, at, sound & upside_down & !wide);
-        let mut rows = sound & ((misshapen & !upside_down) | wide);
-        while rows != 0 {
-            let row = at + rows.trailing_zeros() as usize;
-            rows &= rows - 1;
-            marks.put_shape(series, config, row);
-        }
-        let [last_c, last_v] = [self.last_close, self.last_volume].map(|column| &column[..STRIP]);
-        let still = mask(|i| {
-            let top = if o[i] > c[i] { o[i] } else { c[i] };
-            let bottom = if o[i] > c[i] { c[i] } else { o[i] };
-            (top < last_c[i] * JUMP) & (bottom * JUMP > last_c[i])
-        });
-        marks.jumps.insert_mask(at, sound & !still);
-        let steady = mask(|i| (v[i] <= last_v[i] * SWELL) & (v[i] * SWELL >= last_v[i]));
-        marks.volumes.insert_mask(at, sound & volumes & !steady);
-        let equal = mask(|i| (c[i] == last_c[i]) & (o[i] == self.last_open[i]));
-        if sound & equal != 0 {
-            let (last_h, last_l) = (self.last_high, self.last_low);
-            marks.repeats.insert_mask(at, sound & equal & mask(|i| (h[i] == last_h[i]) & (l[i] == last_l[i])));
+        if sound != 0 {
+            self.mark_shapes(series, config, at, sound, marks);
+            self.mark_changes(at, sound, traded, marks);
         }
     }
 
     /// Rows with prices or volumes that are no numbers or have the wrong sign. The answer are rows
-    /// that are sound after all.
-    fn mark_unsound(&self, at: usize, volumes: u32, marks: &mut Marks) -> u32 {
-        let [o, h, l, c, v] = [self.open, self.high, self.low, self.close, self.volume].map(|column| &column[..STRIP]);
-        let numbers =
-            mask(|i| (o[i] - o[i] == 0.0) & (h[i] - h[i] == 0.0) & (l[i] - l[i] == 0.0) & (c[i] - c[i] == 0.0));
-        let positive = mask(|i| (o[i] > 0.0) & (h[i] > 0.0) & (l[i] > 0.0) & (c[i] > 0.0));
-        marks.put(Rule::NonPositivePrice, at, numbers & !positive);
-        let negative = if volumes == !0 { 0 } else { mask(|i| (v[i] < 0.0) & (v[i] > f64::NEG_INFINITY)) };
+    /// whose prices are sound, those that overflow a sum included.
+    fn mark_unsound(&self, at: usize, traded: u32, marks: &mut Marks) -> u32 {
+        let [open, high, low, close, volume] = self.bars();
+        let finite = |i: usize| {
+            (open[i] - open[i] == 0.0)
+                & (high[i] - high[i] == 0.0)
+                & (low[i] - low[i] == 0.0)
+                & (close[i] - close[i] == 0.0)
+        };
+        let finite = mask(finite);
+        let positive = mask(|i| (open[i] > 0.0) & (high[i] > 0.0) & (low[i] > 0.0) & (close[i] > 0.0));
+        marks.put(Rule::NonPositivePrice, at, finite & !positive);
+        let negative = if traded == !0 { 0 } else { mask(|i| (volume[i] < 0.0) & (volume[i] > f64::NEG_INFINITY)) };
         marks.put(Rule::NegativeVolume, at, negative);
-        let finite = numbers & (volumes | negative);
-        if finite != !0 {
-            let empty = mask(|i| (o[i].is_nan() & h[i].is_nan()) & (l[i].is_nan() & c[i].is_nan()));
+        let all_finite = finite & (traded | negative);
+        if all_finite != !0 {
+            let empty = mask(|i| (open[i].is_nan() & high[i].is_nan()) & (low[i].is_nan() & close[i].is_nan()));
             marks.put(Rule::EmptyRow, at, empty);
-            marks.put(Rule::NotFinite, at, !finite & !empty);
+            marks.put(Rule::NotFinite, at, !all_finite & !empty);
         }
-        numbers & positive
+        finite & positive
     }
+
+    /// Sound rows whose four prices do not fit together.
+    fn mark_shapes(&self, series: &Series<'_>, config: &RobustConfig, at: usize, sound: u32, marks: &mut Marks) {
+        let (up, down) = (1.0 + config.ohlc_tolerance * 0.999, 1.0 - config.ohlc_tolerance * 0.999);
+        let [open, high, low, close, _] = self.bars();
+        let upside_down = mask(|i| high[i] < low[i]);
+        let wide = mask(|i| {
+            let top = higher(higher(open[i], close[i]), higher(high[i], low[i]));
+            let bottom = lower(lower(open[i], close[i]), lower(high[i], low[i]));
+            !(top < bottom * WIDE)
+        });
+        // Upside down and no price in another unit: that is all there is to say.
+        marks.put(Rule::HighBelowLow, at, sound & upside_down & !wide);
+        let outside = if upside_down | wide == !0 {
+            0
+        } else {
+            mask(|i| {
+                let (top, bottom) = (higher(open[i], close[i]), lower(open[i], close[i]));
+                !(top <= high[i] * up) | !(bottom >= low[i] * down)
+            })
+        };
+        let mut rows = sound & ((outside & !upside_down) | wide);
+        while rows != 0 {
+            marks.put_shape(series, config, at + rows.trailing_zeros() as usize);
+            rows &= rows - 1;
+        }
+    }
+
+    /// Sound rows that are far from the row before, or equal to it.
+    fn mark_changes(&self, at: usize, sound: u32, traded: u32, marks: &mut Marks) {
+        let [open, high, low, close, volume] = self.bars();
+        let [last_open, last_high, last_low, last_close, last_volume] =
+            [self.last_open, self.last_high, self.last_low, self.last_close, self.last_volume]
+                .map(|column| &column[..STRIP]);
+        let still = mask(|i| {
+            let (top, bottom) = (higher(open[i], close[i]), lower(open[i], close[i]));
+            (top < last_close[i] * JUMP) & (bottom * JUMP > last_close[i])
+        });
+        marks.jumps.insert_mask(at, sound & !still);
+        let steady = mask(|i| (volume[i] <= last_volume[i] * SWELL) & (volume[i] * SWELL >= last_volume[i]));
+        marks.volumes.insert_mask(at, sound & traded & !steady);
+        let equal = sound & mask(|i| (close[i] == last_close[i]) & (open[i] == last_open[i]));
+        if equal != 0 {
+            marks.repeats.insert_mask(at, equal & mask(|i| (high[i] == last_high[i]) & (low[i] == last_low[i])));
+        }
+    }
+
+    /// Open, high, low, close and volume, of a length that the compiler knows.
+    fn bars(&self) -> [&'a [f64]; 5] {
+        [self.open, self.high, self.low, self.close, self.volume].map(|column| &column[..STRIP])
+    }
+}
+
+/// The greater one, as one instruction; of NaN either.
+#[inline(always)]
+fn higher(one: f64, other: f64) -> f64 {
+    if one > other { one } else { other }
+}
+
+/// The smaller one, as one instruction; of NaN either.
+#[inline(always)]
+fn lower(one: f64, other: f64) -> f64 {
+    if one < other { one } else { other }
 }
 
 impl Marks {

@@ -1,0 +1,112 @@
+//! What speaks for or against a jump of the price being an error.
+
+use super::evidence::Evidence;
+use super::levels::{Cause, Step};
+
+/// Volume against the median from which on a jump is news rather than an error.
+const NEWS_VOLUME: f64 = 3.5;
+/// Range of a bar against the usual one from which on a jump is news rather than an error.
+const NEWS_RANGE: f64 = 4.0;
+/// Rows on either side whose median close tells whether a jump lasted.
+const LASTING_ROWS: usize = 5;
+
+/// 10, 100 or 1000 (or a part of one), if the ratio is about that.
+pub(super) fn unit_of(ratio: f64) -> Option<f64> {
+    let up = ratio.max(ratio.recip());
+    let unit = match up {
+        8.0..=12.5 => 10.0,
+        77.0..=130.0 => 100.0,
+        770.0..=1300.0 => 1000.0,
+        _ => return None,
+    };
+    Some(if ratio > 1.0 { unit } else { unit.recip() })
+}
+
+/// A jump from the sound row before to `row`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Jump {
+    pub(super) before: usize,
+    pub(super) row: usize,
+    /// Close by close before.
+    pub(super) change: f64,
+    /// Open by close before.
+    pub(super) gap: f64,
+}
+
+pub(super) fn jump_at(evidence: &Evidence<'_>, row: usize) -> Option<Jump> {
+    let before = evidence.before(row).filter(|_| evidence.is_sound(row))?;
+    let bars = evidence.series.bars();
+    let last = bars.close[before];
+    Some(Jump { before, row, change: bars.close[row] / last, gap: bars.open[row] / last })
+}
+
+/// Whether the adjusted close goes on as if nothing had been: then the jump is a split of prices
+/// that are unadjusted.
+pub(super) fn is_adjusted_away(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
+    let Some(adj_close) = evidence.series.extras().adj_close else { return false };
+    let change = (adj_close[jump.row] / adj_close[jump.before]).ln().abs();
+    let usual = 4.0 * evidence.returns(jump.row);
+    change <= usual.max(0.05) && change <= 0.3 * jump.change.ln().abs()
+}
+
+/// The same by the rows around: one wrong row beside a split hides it from the rows next to it.
+pub(super) fn is_adjusted_away_at_last(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
+    let Some(adj_close) = evidence.series.extras().adj_close else { return false };
+    is_adjusted_away(evidence, jump) || lasted(adj_close, jump, 1.0, (0.3 * jump.change.ln().abs()).max(0.1))
+}
+
+/// Whether the rows after the jump are about `factor` times those before.
+pub(super) fn lasted(column: &[f64], jump: Jump, factor: f64, slack: f64) -> bool {
+    let before = median_of(&column[(jump.before + 1).saturating_sub(LASTING_ROWS)..=jump.before]);
+    let after = median_of(&column[jump.row..(jump.row + LASTING_ROWS).min(column.len())]);
+    before.zip(after).is_some_and(|(before, after)| (after / before / factor).ln().abs() <= slack)
+}
+
+/// Whether volume and range of the row are what they are on a day without news.
+pub(super) fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    let bars = *evidence.series.bars();
+    let range = bars.high[row] / bars.low[row] - 1.0;
+    evidence.range(row).is_none_or(|usual| range <= NEWS_RANGE * usual)
+        && evidence.volumes(row).is_none_or(|usual| !(bars.volume[row] > NEWS_VOLUME * usual.median))
+}
+
+/// What is to be made of a step that no other one undoes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belief {
+    /// The level did change, and that is an error.
+    Error,
+    /// The adjusted close does not have it: unadjusted prices.
+    Explained,
+    /// The market, as far as anybody can tell.
+    Market,
+}
+
+/// A jump by 10 is believed only if the whole bar made it and the bar is an ordinary one: the market
+/// can lose nine tenths in a day.
+pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
+    let (jump, factor) = (step.jump, step.log.exp());
+    let is_large = !(0.05..20.0).contains(&factor);
+    let stands_alone = match step.cause {
+        Cause::Split => step.is_declared_near,
+        Cause::Unit => {
+            lasted(evidence.series.bars().close, jump, factor, 0.3)
+                && (is_large
+                    || (unit_of(jump.gap).is_some_and(|unit| (unit / factor - 1.0).abs() < 1e-6)
+                        && is_ordinary(evidence, jump.row)))
+        }
+    };
+    if is_adjusted_away_at_last(evidence, jump) {
+        Belief::Explained
+    } else if stands_alone {
+        Belief::Error
+    } else {
+        Belief::Market
+    }
+}
+
+/// Median of the numbers above zero.
+pub(super) fn median_of(values: &[f64]) -> Option<f64> {
+    let mut known: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0 && value.is_finite()).collect();
+    let middle = known.len() / 2;
+    (!known.is_empty()).then(|| *known.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
