@@ -29,6 +29,7 @@ mod quality;
 mod quality_files;
 mod quality_frame;
 mod quality_injection;
+mod quality_labels;
 mod quality_properties;
 mod quality_table;
 mod quality_table_more;
