@@ -32,7 +32,7 @@ impl CustomRule {
     pub(super) fn run(&self, series: &Series<'_>, ordered: Option<&Ordered>, sink: &mut Sink<'_>) {
         let mut findings = CustomFindings { rows: series.len(), found: Vec::new() };
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.check)(series, &mut findings)));
-        let places = ordered.map(|ordered| ordered.places());
+        let places = ordered.map(Ordered::places);
         for (row, value, expected) in findings.found {
             let place = places.as_ref().map_or(row, |places| places[row]);
             sink.hit(self.rule, place, value, expected);

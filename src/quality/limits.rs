@@ -15,7 +15,7 @@ pub enum Board {
     Main,
     /// Main boards, under special treatment (ST, *ST).
     MainSt,
-    /// ChiNext of Shenzhen.
+    /// `ChiNext` of Shenzhen.
     ChiNext,
     /// STAR of Shanghai.
     Star,
@@ -56,7 +56,7 @@ impl BoardLimit {
 
 /// Price limits by board and date, as in `[{board: main, from: 1996-12-16, limit: 0.1, ...}]`.
 ///
-/// The default is China's: main boards 10 %, ST 5 % until 2026-07-05 and 10 % after, ChiNext 10 %
+/// The default is China's: main boards 10 %, ST 5 % until 2026-07-05 and 10 % after, `ChiNext` 10 %
 /// and 20 % from 2020-08-24, STAR 20 %, Beijing 30 %; new shares are free for one day, under the
 /// registration system for five (Beijing one).
 ///

@@ -138,6 +138,7 @@ fn compare_rows(series: &Series<'_>, a: usize, b: usize) -> Ordering {
 }
 
 /// Whether two rows say the same.
+#[expect(clippy::float_cmp, reason = "the same is the same bits")]
 pub(super) fn is_same_row(series: &Series<'_>, a: usize, b: usize) -> bool {
     values(series).all(|column| column[a] == column[b] || (column[a].is_nan() && column[b].is_nan()))
 }

@@ -131,7 +131,7 @@ impl RowSet {
         for (mine, theirs) in self.pages.iter_mut().zip(&other.pages) {
             match (mine, theirs) {
                 (Some(mine), Some(theirs)) => {
-                    mine.iter_mut().zip(theirs.iter()).for_each(|(mine, theirs)| *mine |= theirs)
+                    mine.iter_mut().zip(theirs.iter()).for_each(|(mine, theirs)| *mine |= theirs);
                 }
                 (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
                 (_, None) => {}

@@ -138,10 +138,11 @@ impl<'a> Sink<'a> {
             rows.iter().for_each(|place| tally.push(hit(place), keep));
             return;
         }
-        rows.iter().take(keep).for_each(|place| tally.push(hit(place), keep));
         let mut last: Vec<usize> = rows.iter_back().take(keep).collect();
         last.reverse();
-        last.into_iter().for_each(|place| tally.push(hit(place), keep));
+        for place in rows.iter().take(keep).chain(last) {
+            tally.push(hit(place), keep);
+        }
         tally.count += count - 2 * keep;
     }
 

@@ -76,7 +76,9 @@ proptest! {
         if at_once {
             sink.hit_rows(Rule::Spike, &hits.iter().copied().collect(), detail);
         } else {
-            hits.iter().for_each(|row| sink.hit(Rule::Spike, *row, *row as f64, 0.0));
+            for row in &hits {
+                sink.hit(Rule::Spike, *row, *row as f64, 0.0);
+            }
         }
         let (price, time) = (vec![1.0; 500], (0..500).collect::<Vec<i64>>());
         let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &price };
@@ -89,7 +91,7 @@ proptest! {
         };
         prop_assert_eq!(report.rows_of(Rule::Spike), rows.len());
         prop_assert_eq!(report.findings.iter().map(|finding| finding.row).collect::<Vec<_>>(), expected);
-        prop_assert!(report.findings.iter().all(|finding| finding.value == finding.row as f64));
+        prop_assert!(report.findings.iter().all(|finding| finding.value.total_cmp(&(finding.row as f64)).is_eq()));
         prop_assert_eq!(report.quarantine.iter().collect::<Vec<_>>(), rows);
     }
 }

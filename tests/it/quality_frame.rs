@@ -134,13 +134,16 @@ impl Frame {
 }
 
 /// Rule and rows of all findings, by rule.
-pub(crate) fn found(report: &QualityReport) -> Vec<(Rule, Vec<usize>)> {
+pub(crate) fn found(report: &QualityReport) -> Expected {
     let rows = |rule| report.findings.iter().filter(move |finding| finding.rule == rule).map(|finding| finding.row);
     report.totals.iter().map(|total| (total.rule, rows(total.rule).collect())).collect()
 }
 
+/// Rules and the rows they must be found in.
+pub(crate) type Expected = Vec<(Rule, Vec<usize>)>;
+
 /// A named case: what is done to a calm series of 60 rows, and what must be found, nothing else.
-pub(crate) type Case = (&'static str, fn(&mut Frame), Vec<(Rule, Vec<usize>)>);
+pub(crate) type Case = (&'static str, fn(&mut Frame), Expected);
 
 pub(crate) fn check(cases: Vec<Case>, config: &QualityConfig) {
     let mut faults = Vec::new();

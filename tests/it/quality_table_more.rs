@@ -8,7 +8,7 @@ use feedguard::{
     TradingCalendar,
 };
 
-use crate::quality_frame::{Case, Frame, check, found};
+use crate::quality_frame::{Case, Expected, Frame, check, found};
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -159,7 +159,8 @@ fn calendars_order_and_duplicates() {
     fn day_zero() -> NaiveDate {
         NaiveDate::from_ymd_opt(1970, 1, 1).unwrap()
     }
-    let cases: Vec<(&str, Box<dyn Fn(&mut Frame)>, Vec<(Rule, Vec<usize>)>)> = vec![
+    type Spoil = Box<dyn Fn(&mut Frame)>;
+    let cases: Vec<(&str, Spoil, Expected)> = vec![
         ("every day of the calendar", Box::new(move |f| dated(f, "2024-01-01")), vec![]),
         (
             "two days missing",
@@ -288,7 +289,7 @@ fn the_literal_policy() {
 fn two_sources() {
     let validator = DataQualityValidator::new(QualityConfig::default()).unwrap();
     type Spoil = fn(&mut Frame, &mut Frame);
-    let cases: Vec<(&str, Spoil, Vec<(Rule, Vec<usize>)>)> = vec![
+    let cases: Vec<(&str, Spoil, Expected)> = vec![
         ("the same", |_, _| {}, vec![]),
         ("within one per cent", |_, other| other.scale(30, 1.009), vec![]),
         ("two per cent", |_, other| other.scale(30, 1.02), vec![(Rule::SourceDifference, vec![30])]),

@@ -52,7 +52,7 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, sink: &m
     if extras.dividends.is_some() {
         judge_dividends(evidence, &factors, &mut wrong, sink);
     }
-    factors.judge_steps(evidence, &mut wrong, sink);
+    factors.judge_steps(evidence, &wrong, sink);
     book(evidence, &wrong, sink);
 }
 
@@ -75,7 +75,7 @@ impl Factors {
     }
 
     /// Steps of the factor that no dividend and no split asks for.
-    fn judge_steps(&self, evidence: &Evidence<'_>, wrong: &mut Vec<Wrong>, sink: &mut Sink<'_>) {
+    fn judge_steps(&self, evidence: &Evidence<'_>, wrong: &[Wrong], sink: &mut Sink<'_>) {
         let extras = *evidence.series.extras();
         if extras.adj_close.is_none() {
             return;

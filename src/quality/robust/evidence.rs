@@ -30,8 +30,10 @@ struct Frame {
     number: Option<usize>,
     returns: Option<f64>,
     gaps: Option<f64>,
-    range: Option<Option<f64>>,
-    volumes: Option<Option<Volumes>>,
+    /// NaN with too few rows.
+    range: Option<f64>,
+    /// Likewise.
+    volumes: Option<Volumes>,
 }
 
 /// A series and what is usual in it.
@@ -103,12 +105,12 @@ impl<'a> Evidence<'a> {
     pub(super) fn range(&mut self, row: usize) -> Option<f64> {
         self.enter(row);
         if let Some(known) = self.frame.range {
-            return known;
+            return Some(known).filter(|range| !range.is_nan());
         }
         let bars = *self.series.bars();
         self.fill(row, |row| Some(bars.high[row] / bars.low[row]).filter(|range| *range >= 1.0));
         let range = self.median().map(|median| (median - 1.0).max(self.floor));
-        self.frame.range = Some(range);
+        self.frame.range = Some(range.unwrap_or(f64::NAN));
         range
     }
 
@@ -116,7 +118,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn volumes(&mut self, row: usize) -> Option<Volumes> {
         self.enter(row);
         if let Some(known) = self.frame.volumes {
-            return known;
+            return Some(known).filter(|volumes| !volumes.median.is_nan());
         }
         let volume = self.series.bars().volume;
         self.fill(row, |row| Some(volume[row]));
@@ -128,7 +130,7 @@ impl<'a> Evidence<'a> {
             let high = *above.select_nth_unstable_by(at, f64::total_cmp).1;
             Volumes { median, sigma: (high / low).ln() / QUARTILES }
         });
-        self.frame.volumes = Some(volumes);
+        self.frame.volumes = Some(volumes.unwrap_or(Volumes { median: f64::NAN, sigma: f64::NAN }));
         volumes
     }
 

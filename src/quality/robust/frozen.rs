@@ -42,6 +42,7 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
         }
         return;
     }
+    #[expect(clippy::float_cmp, reason = "a frozen feed repeats its bits")]
     let is_same_volume = volumes.iter().all(|other| *other == volume);
     let is_frozen = match (has_range, is_same_volume) {
         (true, true) => equal_bars >= config.robust.frozen_rows,

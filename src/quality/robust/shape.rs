@@ -64,10 +64,10 @@ pub(super) fn row_detail(series: &Series<'_>, config: &RobustConfig, rule: Rule,
             Detail { value, expected: value * factor, factor: f64::NAN }
         }
         Rule::HighBelowLow => detail(high, low),
-        Rule::OpenOutside => outside(open),
-        Rule::CloseOutside => outside(close),
-        Rule::AuctionPrint if shape(series, config, row).open == Some(rule) => outside(open),
-        Rule::AuctionPrint => outside(close),
+        Rule::OpenOutside | Rule::CloseOutside | Rule::AuctionPrint => {
+            let is_open = shape(series, config, row).open == Some(rule);
+            outside(if is_open { open } else { close })
+        }
         _ => detail(f64::NAN, f64::NAN),
     }
 }

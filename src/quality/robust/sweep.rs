@@ -1,6 +1,14 @@
 //! The pass over all bars. Strips of rows are checked without branches; a strip in which something
 //! is odd is checked rule by rule, again without branches; details are for those that are kept.
 
+#![expect(
+    clippy::needless_bitwise_bool,
+    clippy::neg_cmp_op_on_partial_ord,
+    clippy::float_cmp,
+    clippy::inline_always,
+    reason = "without branches, and NaN has to fail"
+)]
+
 use std::ops::Range;
 
 use super::shape::{ROW_RULES, Shape, row_detail, shape};
@@ -132,9 +140,9 @@ impl<'a> Strip<'a> {
                 | !(volume[i] * SWELL >= last_volume[i])
                 | ((close[i] == last_close[i]) & (open[i] == last_open[i]));
         }
-        // A sum of finite numbers less itself is 0; one that overflows deserves a look as well.
+        // One NaN or infinity spoils the sum; a sum that overflows deserves a look as well.
         let total = (0..STRIP).fold(0.0, |sum, i| sum + (open[i] + high[i]) + (close[i] + volume[i]));
-        !odd & (total - total == 0.0)
+        !odd & total.is_finite()
     }
 
     /// The rule-by-rule masks of an odd strip.
@@ -142,7 +150,7 @@ impl<'a> Strip<'a> {
         let [open, high, low, close, volume] = self.bars();
         let mut sound = mask(|i| {
             let sum = (open[i] + high[i]) + (low[i] + close[i]);
-            (open[i] > 0.0) & (high[i] > 0.0) & (low[i] > 0.0) & (close[i] > 0.0) & (sum - sum == 0.0)
+            (open[i] > 0.0) & (high[i] > 0.0) & (low[i] > 0.0) & (close[i] > 0.0) & sum.is_finite()
         });
         let traded = mask(|i| (volume[i] >= 0.0) & (volume[i] < f64::INFINITY));
         if !(sound & traded) != 0 {
@@ -158,12 +166,7 @@ impl<'a> Strip<'a> {
     /// whose prices are sound, those that overflow a sum included.
     fn mark_unsound(&self, at: usize, traded: u32, marks: &mut Marks) -> u32 {
         let [open, high, low, close, volume] = self.bars();
-        let finite = |i: usize| {
-            (open[i] - open[i] == 0.0)
-                & (high[i] - high[i] == 0.0)
-                & (low[i] - low[i] == 0.0)
-                & (close[i] - close[i] == 0.0)
-        };
+        let finite = |i: usize| open[i].is_finite() & high[i].is_finite() & low[i].is_finite() & close[i].is_finite();
         let finite = mask(finite);
         let positive = mask(|i| (open[i] > 0.0) & (high[i] > 0.0) & (low[i] > 0.0) & (close[i] > 0.0));
         marks.put(Rule::NonPositivePrice, at, finite & !positive);

@@ -47,7 +47,7 @@ fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sin
         && distance >= config.volume_sigma * sigma
         && is_usual_day(evidence, row, volume < median);
     if is_wrong {
-        let unit = 10f64.powi(-((volume / median).log10().round() as i32));
+        let unit = 10f64.powf(-(volume / median).log10().round());
         sink.hit_with(Rule::VolumeUnit, row, volume, median, unit);
     }
     is_wrong

@@ -67,7 +67,9 @@ pub(super) fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
     let bars = *evidence.series.bars();
     let range = bars.high[row] / bars.low[row] - 1.0;
     evidence.range(row).is_none_or(|usual| range <= NEWS_RANGE * usual)
-        && evidence.volumes(row).is_none_or(|usual| !(bars.volume[row] > NEWS_VOLUME * usual.median))
+        && evidence
+            .volumes(row)
+            .is_none_or(|usual| bars.volume[row] <= NEWS_VOLUME * usual.median || bars.volume[row].is_nan())
 }
 
 /// What is to be made of a step that no other one undoes.

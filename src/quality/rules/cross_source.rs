@@ -61,7 +61,7 @@ pub(in crate::quality) fn check(series: &Series<'_>, other: &Series<'_>, config:
 fn differs(pair: Pair, config: &QualityConfig) -> bool {
     let difference = (pair.close / pair.expected - 1.0).abs();
     let both_lack = pair.close.is_nan() && pair.expected.is_nan();
-    !(difference <= config.max_source_difference) && !both_lack
+    (difference > config.max_source_difference || difference.is_nan()) && !both_lack
 }
 
 /// Whether the pair differs by the ratio that the run differs by.

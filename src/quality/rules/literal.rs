@@ -1,5 +1,12 @@
 //! The literal policy: rules of thumb with fixed thresholds.
 
+#![expect(
+    clippy::needless_bitwise_bool,
+    clippy::neg_cmp_op_on_partial_ord,
+    clippy::float_cmp,
+    reason = "without branches, and NaN has to fail"
+)]
+
 use std::ops::Range;
 
 use crate::quality::robust::Disorder;
@@ -174,7 +181,7 @@ pub(in crate::quality) fn sweep(series: &Series<'_>, bounds: &Bounds, rows: Rang
 /// have to pass.
 fn is_plain(series: &Series<'_>, bounds: &Bounds, at: usize) -> bool {
     let bars = series.bars();
-    let [o, h, l, c, v] =
+    let [open, high, low, close, volume] =
         [bars.open, bars.high, bars.low, bars.close, bars.volume].map(|column| &column[at..at + STRIP]);
     let last = &bars.close[at - 1..at - 1 + STRIP];
     let (up, down) = (1.0 + bounds.max_change * 0.999, 1.0 - bounds.max_change * 0.999);
@@ -184,19 +191,19 @@ fn is_plain(series: &Series<'_>, bounds: &Bounds, at: usize) -> bool {
     let (up, down) = (up.min(high_change), down.max(low_change));
     let mut odd = false;
     for i in 0..STRIP {
-        odd |= !(h[i] >= l[i])
-            | !(o[i] <= h[i])
-            | !(o[i] >= l[i])
-            | !(c[i] <= h[i])
-            | !(c[i] >= l[i])
-            | !(l[i] > 0.0)
-            | !(v[i] > 0.0)
-            | !(v[i] <= bounds.max_volume)
-            | !(c[i] <= last[i] * up)
-            | !(c[i] >= last[i] * down);
+        odd |= !(high[i] >= low[i])
+            | !(open[i] <= high[i])
+            | !(open[i] >= low[i])
+            | !(close[i] <= high[i])
+            | !(close[i] >= low[i])
+            | !(low[i] > 0.0)
+            | !(volume[i] > 0.0)
+            | !(volume[i] <= bounds.max_volume)
+            | !(close[i] <= last[i] * up)
+            | !(close[i] >= last[i] * down);
     }
-    let total = (0..STRIP).fold(0.0, |sum, i| sum + h[i] + v[i]);
-    !odd & (total - total == 0.0)
+    let total = (0..STRIP).fold(0.0, |sum, i| sum + high[i] + volume[i]);
+    !odd & total.is_finite()
 }
 
 fn look(series: &Series<'_>, bounds: &Bounds, row: usize, broken: &mut Broken) {
@@ -206,7 +213,6 @@ fn look(series: &Series<'_>, bounds: &Bounds, row: usize, broken: &mut Broken) {
         }
     }
     let bars = series.bars();
-    #[expect(clippy::float_cmp, reason = "a frozen feed repeats its bits")]
     if bars.volume[row] == 0.0 && (row == 0 || bars.close[row] == bars.close[row - 1]) {
         broken.flat.insert(row);
     }
