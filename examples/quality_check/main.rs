@@ -98,23 +98,30 @@ fn check(validator: &DataQualityValidator, file: &Path) -> Result<(Table, Qualit
     Ok((table, report))
 }
 
+/// A finding as it is printed.
+#[derive(serde::Serialize)]
+struct Line {
+    row: usize,
+    rule: String,
+    severity: Severity,
+    value: f64,
+    expected: f64,
+    factor: Option<f64>,
+}
+
 fn print_json(report: &QualityReport) {
-    let findings: Vec<_> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            let prefix = if finding.severity == Severity::Error { "" } else { "info:" };
-            serde_json::json!({
-                "row": finding.position,
-                "rule": format!("{prefix}{}", finding.rule),
-                "severity": finding.severity,
-                "value": finding.value,
-                "expected": finding.expected,
-                "factor": finding.factor,
-            })
-        })
-        .collect();
-    println!("{}", serde_json::Value::Array(findings));
+    let lines = report.findings.iter().map(|finding| {
+        let prefix = if finding.severity == Severity::Error { "" } else { "info:" };
+        Line {
+            row: finding.position,
+            rule: format!("{prefix}{}", finding.rule),
+            severity: finding.severity,
+            value: finding.value,
+            expected: finding.expected,
+            factor: finding.factor,
+        }
+    });
+    println!("{}", serde_json::to_string(&lines.collect::<Vec<_>>()).unwrap());
 }
 
 fn print_text(name: &str, table: &Table, report: &QualityReport) {

@@ -37,7 +37,7 @@ pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String
     for price in [low.exp(), (f64::midpoint(low, high)).exp(), high.exp()].iter().filter(|price| price.is_finite()) {
         let _ = write!(
             svg,
-            "<line x1=\"{MARGIN}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#ddd\"/><text x=\"4\" y=\"{y:.1}\">{price:.4}</text>",
+            "<line x1=\"{MARGIN}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#ddd\"/><text x=\"4\" y=\"{y:.1}\">{price:.2}</text>",
             WIDTH - MARGIN,
             y = y(*price)
         );
@@ -66,18 +66,12 @@ pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String
             place[finding.row], finding.row, finding.rule, finding.value, finding.expected
         );
     }
-    let mut top = 44.0;
-    for total in &report.totals {
-        let _ = write!(
-            svg,
-            "<text x=\"{}\" y=\"{top}\" text-anchor=\"end\">{} {}: {}</text>",
-            WIDTH - 8.0,
-            total.severity.as_str(),
-            total.rule,
-            total.rows
-        );
-        top += 16.0;
-    }
+    let totals: Vec<String> = report
+        .totals
+        .iter()
+        .map(|total| format!("{} {}: {}", total.severity.as_str(), total.rule, total.rows))
+        .collect();
+    let _ = write!(svg, "<text x=\"{MARGIN}\" y=\"42\">{}</text>", totals.join("; "));
     svg.push_str("</svg>\n");
     svg
 }

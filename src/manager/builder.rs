@@ -85,6 +85,7 @@ impl<S: Source> ManagerBuilder<S> {
             endpoints,
             validator: DataQualityValidator::builder(Arc::clone(&self.name))
                 .config(self.config.quality.clone())
+                .clock(self.clock.clone())
                 .metrics(&self.metrics)
                 .build()?,
             quota_groups: groups,
