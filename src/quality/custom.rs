@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ordered::Ordered;
 use super::sink::Sink;
-use super::{Rule, Series, Severity};
+use super::{RowSet, Rule, Series, Severity};
 
 type Check = dyn Fn(&Series<'_>, &mut CustomFindings) + Send + Sync;
 
@@ -30,14 +30,19 @@ impl CustomRule {
     /// Runs the rule on the series as given, on the caller's thread. A panic ends the rule, not the
     /// check.
     pub(super) fn run(&self, series: &Series<'_>, ordered: Option<&Ordered>, sink: &mut Sink<'_>) {
-        let mut findings = CustomFindings { rows: series.len(), found: Vec::new() };
+        let mut findings = CustomFindings { rows: series.len(), seen: RowSet::default(), found: Vec::new() };
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.check)(series, &mut findings)));
         let places = ordered.map(Ordered::places);
+        let place = |row: usize| places.as_ref().map_or(row, |places| places[row]);
+        findings.found.sort_by_key(|(row, ..)| place(*row));
         for (row, value, expected) in findings.found {
-            let place = places.as_ref().map_or(row, |places| places[row]);
-            sink.hit(self.rule, place, value, expected);
+            sink.hit(self.rule, place(row), value, expected);
         }
-        if outcome.is_err() {
+        if let Err(payload) = outcome {
+            // Its drop is code of the host as well.
+            if catch_unwind(AssertUnwindSafe(move || drop(payload))).is_err() {
+                tracing::error!(rule = self.rule.as_str(), "a panic of a quality rule panicked when it was dropped");
+            }
             tracing::error!(rule = self.rule.as_str(), "a quality rule of the host panicked");
             sink.panicked.push(self.rule);
         }
@@ -54,18 +59,23 @@ impl fmt::Debug for CustomRule {
 #[derive(Debug)]
 pub struct CustomFindings {
     rows: usize,
+    seen: RowSet,
     found: Vec<(usize, f64, f64)>,
 }
 
 impl CustomFindings {
     /// Books that a row, numbered as in the series, broke the rule; `value` is what it has,
-    /// `expected` the bound it broke (NaN if there is none). Each row once.
+    /// `expected` the bound it broke (NaN if there is none). Of several findings of a row the first
+    /// counts.
     ///
     /// # Panics
     /// If the series has no such row; like every panic of a rule it ends the rule, and the report
     /// lists it.
     pub fn report(&mut self, row: usize, value: f64, expected: f64) {
         assert!(row < self.rows, "row {row} of a series of {} rows", self.rows);
-        self.found.push((row, value, expected));
+        if !self.seen.contains(row) {
+            self.seen.insert(row);
+            self.found.push((row, value, expected));
+        }
     }
 }

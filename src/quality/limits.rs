@@ -50,7 +50,9 @@ impl BoardLimit {
     pub(super) fn prices(&self, pre_close: f64) -> (f64, f64) {
         // The product of two decimals lies a hair below its half tick as often as above it.
         let rounded = |price: f64| (price / self.tick + 0.5 + 1e-6).floor() * self.tick;
-        (rounded(pre_close * (1.0 - self.limit)), rounded(pre_close * (1.0 + self.limit)))
+        let (low, high) = (rounded(pre_close * (1.0 - self.limit)), rounded(pre_close * (1.0 + self.limit)));
+        // One tick is always allowed, however cheap the share.
+        (low.min(pre_close - self.tick), high.max(pre_close + self.tick))
     }
 }
 

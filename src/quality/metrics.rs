@@ -29,6 +29,11 @@ impl QualityMetrics {
         for (dimension, score) in &self.scores {
             score.set(report.scores.of(*dimension));
         }
+        self.count(report);
+    }
+
+    /// Counts findings; the scores of a series stay those of its last check.
+    pub(super) fn count(&self, report: &QualityReport) {
         for total in &report.totals {
             if let Some((_, counter)) = self.findings.iter().find(|(rule, _)| *rule == total.rule) {
                 counter.add(total.rows as u64);

@@ -22,7 +22,7 @@ pub struct RobustConfig {
     /// unknown. Default `None`.
     pub tick: Option<f64>,
     /// Standard deviations (from the median of the returns around) that a jump must have to be an
-    /// error. Default 6.
+    /// error. Default 5.
     pub jump_sigma: f64,
     /// Standard deviation of a return that is taken at least, as a share. Default 0.005.
     pub sigma_floor: f64,

@@ -127,6 +127,10 @@ rules! {
     DividendMismatch, "dividend_mismatch", Warning, Consistency;
     /// The adjusted close lacks a dividend, or has one that was not paid.
     AdjustmentError, "adjustment_error", Error, Consistency;
+    /// An adjusted close is zero, below, or no number.
+    AdjustmentCell, "adjustment_cell", Error, Consistency;
+    /// A dividend is below zero or infinite.
+    DividendCell, "dividend_cell", Error, Consistency;
     /// The adjusted close of a few rows has another factor than the rows around.
     AdjustmentOutlier, "adjustment_outlier", Error, Consistency;
     /// The adjusted close steps without dividend or split.
@@ -141,6 +145,8 @@ rules! {
     MissingHere, "missing_here", Warning, Completeness;
     /// The last row is older than `max_age`.
     OutOfDate, "out_of_date", Warning, Timeliness;
+    /// The timestamp is no date in its unit.
+    BadTimestamp, "bad_timestamp", Error, Validity;
     /// The timestamp is in the future.
     FutureRow, "future_row", Error, Timeliness;
 }

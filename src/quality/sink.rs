@@ -87,6 +87,8 @@ pub(super) struct Sink<'a> {
     tallies: Vec<Tally>,
     warned: RowSet,
     errors: RowSet,
+    /// Rows with what is an error by nature: a level that the host chose changes no other verdict.
+    suspects: RowSet,
     skipped: Vec<Skipped>,
     pub(super) panicked: Vec<Rule>,
 }
@@ -99,6 +101,7 @@ impl<'a> Sink<'a> {
             tallies: vec![Tally::default(); levels.0.len()],
             warned: RowSet::default(),
             errors: RowSet::default(),
+            suspects: RowSet::default(),
             skipped: Vec::new(),
             panicked: Vec::new(),
         }
@@ -115,6 +118,9 @@ impl<'a> Sink<'a> {
 
     /// The same with the factor that would mend the row; NaN is none.
     pub(super) fn hit_with(&mut self, rule: Rule, place: usize, value: f64, expected: f64, factor: f64) {
+        if rule.severity() == Severity::Error {
+            self.suspects.insert(place);
+        }
         let Some((at, severity)) = self.levels.find(rule) else { return };
         match severity {
             Severity::Info => {}
@@ -126,6 +132,9 @@ impl<'a> Sink<'a> {
 
     /// Books that all rows of a set broke `rule`; only those that are kept are asked for details.
     pub(super) fn hit_rows(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
+        if rule.severity() == Severity::Error {
+            self.suspects.merge(rows);
+        }
         let Some((at, severity)) = self.levels.find(rule) else { return };
         match severity {
             Severity::Info => {}
@@ -153,9 +162,9 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Whether the row at `place` has an error so far.
-    pub(super) fn has_error(&self, place: usize) -> bool {
-        self.errors.contains(place)
+    /// Whether a rule found an error in the row at `place`, however its findings are levelled.
+    pub(super) fn is_suspect(&self, place: usize) -> bool {
+        self.suspects.contains(place)
     }
 
     pub(super) fn finish(self, series: &Series<'_>, ordered: Option<&Ordered>) -> QualityReport {

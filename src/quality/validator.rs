@@ -95,7 +95,9 @@ impl DataQualityValidator {
             let there = other_ordered.as_ref().map_or(*other, |ordered| ordered.series(other));
             cross_source::check(&here, &there, &self.config, &mut sink);
         }
-        sink.finish(series, ordered.as_ref())
+        let report = sink.finish(series, ordered.as_ref());
+        self.metrics.count(&report);
+        report
     }
 
     fn sink(&self) -> Sink<'_> {

@@ -31,6 +31,7 @@ mod quality_frame;
 mod quality_injection;
 mod quality_labels;
 mod quality_properties;
+mod quality_regressions;
 mod quality_table;
 mod quality_table_more;
 mod regressions;

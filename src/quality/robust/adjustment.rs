@@ -5,7 +5,7 @@
 
 use super::dividend::{Dividend, Verdict, is_phantom_pair, verdict};
 use super::evidence::Evidence;
-use super::jumps::declared_splits;
+use super::splits::Splits;
 use crate::quality::sink::Sink;
 use crate::quality::{RobustConfig, Rule};
 
@@ -15,6 +15,8 @@ const NOISE_ROWS: usize = 4096;
 const MAX_RUN: usize = 20;
 /// Dividends and wrong steps that are kept in mind; a real series has a few hundred.
 const MAX_EVENTS: usize = 1 << 16;
+/// Rounding of a factor at most: two decimals of a price of 1.
+const MAX_NOISE: f64 = 0.04;
 /// A yield that a company does not pay.
 const IMPOSSIBLE_YIELD: f64 = 0.5;
 
@@ -47,6 +49,7 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, sink: &m
     if extras.adj_close.is_none() && extras.dividends.is_none() {
         return;
     }
+    judge_cells(evidence, sink);
     let factors = Factors::new(evidence, config.adjustment_tolerance);
     let mut wrong = Vec::new();
     if extras.dividends.is_some() {
@@ -54,6 +57,27 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, sink: &m
     }
     factors.judge_steps(evidence, &wrong, sink);
     book(evidence, &wrong, sink);
+}
+
+/// Adjusted closes and dividends that are no numbers, or below zero. A column without any number is
+/// none.
+fn judge_cells(evidence: &Evidence<'_>, sink: &mut Sink<'_>) {
+    let extras = *evidence.series.extras();
+    if let Some(column) = extras.adj_close {
+        if column.iter().all(|adj_close| adj_close.is_nan()) {
+            sink.skip(Rule::AdjustmentOutlier, "adj_close that is a number");
+        } else {
+            let is_wrong = |row: &usize| !(column[*row] > 0.0 && column[*row].is_finite()) && evidence.is_sound(*row);
+            for row in (0..column.len()).filter(is_wrong) {
+                sink.hit(Rule::AdjustmentCell, row, column[row], f64::NAN);
+            }
+        }
+    }
+    if let Some(column) = extras.dividends {
+        for row in (0..column.len()).filter(|row| column[*row] < 0.0 || column[*row].is_infinite()) {
+            sink.hit(Rule::DividendCell, row, column[row], 0.0);
+        }
+    }
 }
 
 /// The factors of a series and how exact they are.
@@ -70,7 +94,8 @@ impl Factors {
         let mut steps: Vec<f64> = rows.filter_map(|row| Some((step(evidence, row)?.1 - 1.0).abs())).collect();
         let middle = steps.len() / 2;
         let median = if steps.is_empty() { 0.0 } else { *steps.select_nth_unstable_by(middle, f64::total_cmp).1 };
-        let noise = 8.0 * median;
+        // A column that is noise throughout must not excuse itself.
+        let noise = (8.0 * median).min(MAX_NOISE);
         Self { noise, tolerance: tolerance.max(noise) }
     }
 
@@ -88,7 +113,7 @@ impl Factors {
                 continue;
             };
             // Prices that are wrong themselves are no witnesses.
-            if has_action(evidence, row) || sink.has_error(row) || sink.has_error(before) {
+            if has_action(evidence, row) || sink.is_suspect(row) || sink.is_suspect(before) {
                 row += 1;
             } else if let Some(end) = self.way_back(evidence, before, row, sink) {
                 for row in (row..end).filter(|row| evidence.is_sound(*row)) {
@@ -99,7 +124,7 @@ impl Factors {
                 row = end + 1;
             } else {
                 // Without the dividends nobody can tell whether there was one.
-                if extras.dividends.is_some() && !wrong.iter().any(|wrong| wrong.row == row) {
+                if extras.dividends.is_some() && wrong.binary_search_by_key(&row, |wrong| wrong.row).is_err() {
                     sink.hit(Rule::UnexplainedAdjustment, row, ratio, 1.0);
                 }
                 row += 1;
@@ -112,7 +137,7 @@ impl Factors {
         let usual = factor(evidence, before)?;
         (row + 1..(row + 1 + MAX_RUN).min(evidence.series.len()))
             .take_while(|row| !has_action(evidence, *row))
-            .filter(|row| !sink.has_error(*row))
+            .filter(|row| !sink.is_suspect(*row))
             .find(|row| {
                 factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= self.tolerance / 2.0)
             })
@@ -122,7 +147,7 @@ impl Factors {
 /// Adjusted close by close, where both are numbers above zero.
 fn factor(evidence: &Evidence<'_>, row: usize) -> Option<f64> {
     let factor = evidence.series.extras().adj_close?[row] / evidence.series.bars().close[row];
-    (evidence.is_sound(row) && factor.is_finite() && factor != 0.0).then_some(factor)
+    (evidence.is_sound(row) && factor.is_finite() && factor > 0.0).then_some(factor)
 }
 
 /// The row before and its factor by the factor of `row`.
@@ -148,14 +173,18 @@ fn has_action(evidence: &Evidence<'_>, row: usize) -> bool {
 }
 
 /// The dividends with what price and adjusted close say about them.
-fn dividends(evidence: &mut Evidence<'_>, sink: &Sink<'_>) -> Vec<Dividend> {
+fn dividends(evidence: &mut Evidence<'_>, sink: &mut Sink<'_>) -> Vec<Dividend> {
     let rows = (1..evidence.series.len()).filter(|row| dividend_at(evidence, *row) > 0.0);
-    let rows: Vec<usize> = rows.take(MAX_EVENTS).collect();
+    let mut rows: Vec<usize> = rows.take(MAX_EVENTS + 1).collect();
+    if rows.len() > MAX_EVENTS {
+        rows.truncate(MAX_EVENTS);
+        sink.skip(Rule::DividendUnit, "fewer dividends: those after the first 65536 were not looked at");
+    }
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(before) = evidence.before(row).filter(|_| evidence.is_sound(row)) else { continue };
         // Prices that are wrong themselves are no witnesses.
-        if sink.has_error(row) || sink.has_error(before) {
+        if sink.is_suspect(row) || sink.is_suspect(before) {
             continue;
         }
         let close = evidence.series.bars().close;
@@ -172,7 +201,7 @@ fn dividends(evidence: &mut Evidence<'_>, sink: &Sink<'_>) -> Vec<Dividend> {
 
 fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut Vec<Wrong>, sink: &mut Sink<'_>) {
     let dividends = dividends(evidence, sink);
-    let splits: Vec<f64> = declared_splits(evidence).into_iter().map(|(_, ratio)| ratio).collect();
+    let splits = Splits::new(evidence, sink).ratios();
     let mut yields: Vec<f64> = dividends.iter().map(|dividend| dividend.paid).collect();
     let middle = yields.len() / 2;
     let usual = (yields.len() >= 4).then(|| *yields.select_nth_unstable_by(middle, f64::total_cmp).1);

@@ -36,14 +36,18 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
     let (high, low, volume) = (bars.high[base], bars.low[base], bars.volume[base]);
     let volumes = &bars.volume[base..=last];
     let has_range = high > low;
-    if volumes.iter().all(|volume| *volume == 0.0) && !has_range {
-        if equal_bars >= config.max_flat_rows {
-            found.flat.insert_range(base..last + 1);
+    if !has_range {
+        for (first, last) in runs_of(volumes, |volume| volume == 0.0) {
+            if last - first + 1 >= config.max_flat_rows {
+                found.flat.insert_range(base + first..base + last + 1);
+            }
         }
-        return;
     }
     #[expect(clippy::float_cmp, reason = "a frozen feed repeats its bits")]
     let is_same_volume = volumes.iter().all(|other| *other == volume);
+    if !has_range && is_same_volume && volume == 0.0 {
+        return;
+    }
     let is_frozen = match (has_range, is_same_volume) {
         (true, true) => equal_bars >= config.robust.frozen_rows,
         (true, false) => equal_bars >= config.robust.frozen_rows && high > low * (1.0 + WIDE_BAR),
@@ -54,4 +58,16 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
     if is_frozen {
         found.frozen.insert_range(first..last + 1);
     }
+}
+
+/// Runs of values for which a condition holds, first and last.
+fn runs_of(values: &[f64], holds: impl Fn(f64) -> bool) -> Vec<(usize, usize)> {
+    let places = (0..values.len()).filter(|place| holds(values[*place]));
+    places.fold(Vec::new(), |mut runs, place| {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == place => *last = place,
+            _ => runs.push((place, place)),
+        }
+        runs
+    })
 }

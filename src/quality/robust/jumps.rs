@@ -1,10 +1,11 @@
 //! Jumps of the price: what is an error, what is a split, what is the market.
 
 use super::evidence::Evidence;
-use super::levels::{Cause, Levels, Step};
+use super::levels::{Cause, Levels, Step, Support};
+use super::splits::{Split, Splits};
 use super::sweep::JUMP;
 use super::witness::{
-    Jump, is_adjusted_away, is_adjusted_away_at_last, is_ordinary, jump_at, lasted, median_of, unit_of,
+    CLEAR_SPLIT, Jump, is_adjusted_away, is_adjusted_away_at_last, is_ordinary, jump_at, lasted, median_of, unit_of,
 };
 use crate::quality::sink::{Detail, Sink};
 use crate::quality::{QualityConfig, RowSet, Rule};
@@ -20,8 +21,10 @@ const FAR: f64 = 0.5;
 const SPLIT_VOLUME_ROWS: usize = 10;
 /// Fewest of them that tell it.
 const MIN_VOLUME_ROWS: usize = 5;
-/// Splits that a series may declare.
-const MAX_SPLITS: usize = 256;
+/// Rows from a jump to a declared split that is none of its neighbours but may be its cause.
+const FAR_SPLIT_ROWS: usize = 250;
+/// How exactly such a jump has to have the size of the split.
+const FAR_SPLIT_SLACK: f64 = 0.03;
 /// Split ratios that are tried where none is declared.
 const SPLITS: [f64; 14] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0];
 
@@ -29,8 +32,8 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
     let mut levels = Levels::default();
     let mut next = 0;
     let (mut frame, mut is_restless) = (0..0, false);
-    let mut large = RowSet::default();
-    let splits = declared_splits(evidence);
+    let mut verdicts = Verdicts { max_change: config.max_change, ..Verdicts::default() };
+    let splits = Splits::new(evidence, sink);
     for row in marked.iter() {
         let Some(jump) = jump_at(evidence, row).filter(|_| row >= next) else { continue };
         let this_frame = Evidence::frame(row);
@@ -41,13 +44,12 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
         if let Some(step) = declared_split(evidence, config, &splits, jump).or_else(|| unit_step(jump)) {
             levels.push(step);
         } else if is_restless {
-            change(config, jump, &mut large);
+            verdicts.change(jump);
         } else if let Some(back) = nearest_way_back(evidence, config, marked, jump) {
             book_block(evidence, jump, back, sink);
             next = back.row + 1;
         } else if (jump.change - 1.0).abs() > config.max_change && is_adjusted_away(evidence, jump) {
-            let close = evidence.series.bars().close[row];
-            sink.hit_with(Rule::CorporateAction, row, close, f64::NAN, jump.change.recip());
+            verdicts.explained.insert(row);
         } else if let Some(step) = undeclared_split(evidence, jump) {
             let extras = evidence.series.extras();
             if extras.splits.is_some() || extras.adj_close.is_some() {
@@ -57,21 +59,41 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
                 sink.hit_with(Rule::UndeclaredSplit, row, jump.change, factor, factor.recip());
             }
         } else {
-            change(config, jump, &mut large);
+            verdicts.change(jump);
         }
     }
-    levels.judge(evidence, &mut large, sink);
-    sink.hit_rows(Rule::LargeChange, &large, |row| Detail {
-        value: jump_at(evidence, row).map_or(f64::NAN, |jump| jump.change - 1.0),
-        expected: config.max_change,
-        factor: f64::NAN,
-    });
+    levels.judge(evidence, &mut verdicts, sink);
+    verdicts.book(evidence, sink);
 }
 
-/// The market, as far as anybody can tell.
-fn change(config: &QualityConfig, jump: Jump, large: &mut RowSet) {
-    if (jump.change - 1.0).abs() > config.max_change {
-        large.insert(jump.row);
+/// Jumps that are no error of the data, as far as anybody can tell.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    max_change: f64,
+    large: RowSet,
+    pub(super) explained: RowSet,
+}
+
+impl Verdicts {
+    /// The market.
+    pub(super) fn change(&mut self, jump: Jump) {
+        if (jump.change - 1.0).abs() > self.max_change {
+            self.large.insert(jump.row);
+        }
+    }
+
+    fn book(&self, evidence: &Evidence<'_>, sink: &mut Sink<'_>) {
+        let change = |row: usize| jump_at(evidence, row).map_or(f64::NAN, |jump| jump.change);
+        sink.hit_rows(Rule::LargeChange, &self.large, |row| Detail {
+            value: change(row) - 1.0,
+            expected: self.max_change,
+            factor: f64::NAN,
+        });
+        sink.hit_rows(Rule::CorporateAction, &self.explained, |row| Detail {
+            value: change(row),
+            expected: f64::NAN,
+            factor: change(row).recip(),
+        });
     }
 }
 
@@ -80,43 +102,30 @@ fn rows_after(marked: &RowSet, row: usize, max_block_rows: usize) -> impl Iterat
     (row + 1..=row + max_block_rows).filter(|row| marked.contains(*row)).take(MAX_PARTNERS)
 }
 
-/// The splits of the series, row and ratio; a long list is no list of splits.
-pub(super) fn declared_splits(evidence: &Evidence<'_>) -> Vec<(usize, f64)> {
-    let column = evidence.series.extras().splits.unwrap_or_default();
-    let is_split =
-        |(_, ratio): &(usize, f64)| *ratio > 0.0 && ratio.is_finite() && !(JUMP.recip()..JUMP).contains(ratio);
-    let splits: Vec<(usize, f64)> = column.iter().copied().enumerate().filter(is_split).take(MAX_SPLITS + 1).collect();
-    if splits.len() > MAX_SPLITS { Vec::new() } else { splits }
-}
-
 /// A split declared near by that has the size of the jump: not applied, or applied twice. One that
-/// is declared far away counts if another jump undoes this one: it was applied to some rows only.
-fn declared_split(
-    evidence: &mut Evidence<'_>,
-    config: &QualityConfig,
-    splits: &[(usize, f64)],
-    jump: Jump,
-) -> Option<Step> {
+/// is declared farther away counts if another jump undoes this one: it was applied to some rows only.
+fn declared_split(evidence: &mut Evidence<'_>, config: &QualityConfig, splits: &Splits, jump: Jump) -> Option<Step> {
     if splits.is_empty() {
         return None;
     }
-    let window = config.robust.split_window;
-    let near = jump.row.saturating_sub(window)..=jump.row.saturating_add(window);
+    let size = jump.change.ln();
     let slack = (4.0 * evidence.returns(jump.row)).clamp(0.03, 0.15);
-    let fits = |factor: &f64| (jump.change / factor).ln().abs() <= slack;
-    let declared = |is_wanted: &dyn Fn(usize) -> bool| {
-        let splits = splits.iter().filter(|(row, _)| is_wanted(*row));
-        splits.map(|(_, ratio)| *ratio).find_map(|ratio| [ratio.recip(), ratio].into_iter().find(fits))
-    };
-    let at_hand = declared(&|row| near.contains(&row));
-    let factor = at_hand.or_else(|| declared(&|_| true))?;
-    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, is_declared_near: at_hand.is_some(), jump })
+    let distance = |split: &Split| split.row.abs_diff(jump.row);
+    let found = splits.of_size(size.abs(), slack).min_by_key(|split| distance(split))?;
+    let is_near = distance(found) <= config.robust.split_window;
+    let is_exact = (found.size - size.abs()).abs() <= FAR_SPLIT_SLACK && found.size >= CLEAR_SPLIT.ln();
+    let is_far = !is_near && is_exact && distance(found) <= FAR_SPLIT_ROWS;
+    if !is_near && !is_far {
+        return None;
+    }
+    let support = if is_near { Support::Declared(found.row) } else { Support::None };
+    Some(Step { row: jump.row, log: found.size.copysign(size), cause: Cause::Split, support, jump })
 }
 
 /// A step by a unit.
 fn unit_step(jump: Jump) -> Option<Step> {
     let factor = unit_of(jump.change)?;
-    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Unit, is_declared_near: false, jump })
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Unit, support: Support::None, jump })
 }
 
 /// The jump that undoes this one, unless it is undone itself by a nearer one: then that is the
@@ -214,5 +223,5 @@ fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
     let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
         && (0.5..=1.6).contains(&moved)
         && volume[jump.row] <= 3.0 * after;
-    is_split.then_some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, is_declared_near: true, jump })
+    is_split.then_some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, support: Support::Volume, jump })
 }

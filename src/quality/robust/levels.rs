@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
+use super::jumps::Verdicts;
 use super::witness::{Belief, Jump, belief};
 use crate::quality::sink::{Detail, Sink};
 use crate::quality::{RowSet, Rule};
@@ -27,6 +28,16 @@ pub(super) enum Cause {
     Split,
 }
 
+/// What else says that a step is a split that was not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Support {
+    None,
+    /// A split is declared on this row near by.
+    Declared(usize),
+    /// The volume moved inversely.
+    Volume,
+}
+
 /// From `row` on prices are another multiple of what they were.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
@@ -34,8 +45,7 @@ pub(super) struct Step {
     /// Logarithm of the multiple.
     pub(super) log: f64,
     pub(super) cause: Cause,
-    /// Whether a split declared near by, or the volume, says so.
-    pub(super) is_declared_near: bool,
+    pub(super) support: Support,
     pub(super) jump: Jump,
 }
 
@@ -62,14 +72,14 @@ impl Levels {
 
     /// Books the rows that are not on the level of reference; a step that is not believed is a large
     /// change.
-    pub(super) fn judge(mut self, evidence: &mut Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
+    pub(super) fn judge(mut self, evidence: &mut Evidence<'_>, verdicts: &mut Verdicts, sink: &mut Sink<'_>) {
         if self.steps.is_empty() {
             return;
         }
         if self.refused > 0 {
             sink.skip(Rule::UnitError, "fewer steps of the price: the rows after the first 262144 were not looked at");
         }
-        self.explain(evidence, large, sink);
+        self.explain(evidence, verdicts);
         let stretches = self.stretches(evidence.series.len());
         let Some(reference) = reference(&stretches) else { return };
         for (rule, cause) in [(Rule::UnitError, Cause::Unit), (Rule::MissedSplit, Cause::Split)] {
@@ -92,7 +102,7 @@ impl Levels {
 
     /// Drops steps that are none: explained by the adjusted close, or not to be believed alone. A
     /// step that is undone stays in any case: prices do not split for a few days.
-    fn explain(&mut self, evidence: &mut Evidence<'_>, large: &mut RowSet, sink: &mut Sink<'_>) {
+    fn explain(&mut self, evidence: &mut Evidence<'_>, verdicts: &mut Verdicts) {
         let mut undone = vec![false; self.steps.len()];
         self.undo(&mut undone, NEAR);
         let ask = |(step, undone): (&Step, &bool)| if *undone { Belief::Error } else { belief(evidence, step) };
@@ -100,14 +110,11 @@ impl Levels {
         // What the adjusted close explains is no end of a long stretch.
         undone.iter_mut().zip(&beliefs).for_each(|(undone, belief)| *undone |= *belief == Belief::Explained);
         self.undo(&mut undone, usize::MAX);
-        let close = evidence.series.bars().close;
         let mut kept = Vec::with_capacity(self.steps.len());
         for ((step, belief), undone) in self.steps.iter().zip(beliefs).zip(undone) {
             match belief {
-                Belief::Explained => {
-                    sink.hit_with(Rule::CorporateAction, step.row, close[step.row], f64::NAN, (-step.log).exp());
-                }
-                Belief::Market if !undone => large.insert(step.row),
+                Belief::Explained => verdicts.explained.insert(step.row),
+                Belief::Market if !undone => verdicts.change(step.jump),
                 Belief::Market | Belief::Error => kept.push(*step),
             }
         }

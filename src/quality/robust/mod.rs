@@ -17,6 +17,7 @@ mod frozen;
 mod jumps;
 mod levels;
 mod shape;
+mod splits;
 mod sweep;
 mod volumes;
 mod witness;

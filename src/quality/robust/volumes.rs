@@ -10,9 +10,6 @@ const MAX_LEAPS: usize = 48;
 const MAX_RUN: usize = 64;
 
 pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, marked: &RowSet, sink: &mut Sink<'_>) {
-    if !sink.is_on(Rule::VolumeUnit) {
-        return;
-    }
     let mut next = 0;
     let (mut frame, mut leaps) = (0..0, 0);
     for row in marked.iter() {

@@ -1,12 +1,14 @@
 //! What speaks for or against a jump of the price being an error.
 
 use super::evidence::Evidence;
-use super::levels::{Cause, Step};
+use super::levels::{Cause, Step, Support};
 
 /// Volume against the median from which on a jump is news rather than an error.
 const NEWS_VOLUME: f64 = 3.5;
 /// Range of a bar against the usual one from which on a jump is news rather than an error.
 const NEWS_RANGE: f64 = 4.0;
+/// Ratio of a split that a market seldom makes in a day.
+pub(super) const CLEAR_SPLIT: f64 = 1.6;
 /// Rows on either side whose median close tells whether a jump lasted.
 const LASTING_ROWS: usize = 5;
 
@@ -88,9 +90,11 @@ pub(super) enum Belief {
 pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
     let (jump, factor) = (step.jump, step.log.exp());
     let is_large = !(0.05..20.0).contains(&factor);
-    let stands_alone = match step.cause {
-        Cause::Split => step.is_declared_near,
-        Cause::Unit => {
+    let stands_alone = match (step.cause, step.support) {
+        (Cause::Split, Support::Volume) => true,
+        (Cause::Split, Support::Declared(row)) => is_of_split(evidence, jump, factor, row),
+        (Cause::Split, Support::None) => false,
+        (Cause::Unit, _) => {
             lasted(evidence.series.bars().close, jump, factor, 0.3)
                 && (is_large
                     || (unit_of(jump.gap).is_some_and(|unit| (unit / factor - 1.0).abs() < 1e-6)
@@ -104,6 +108,27 @@ pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
     } else {
         Belief::Market
     }
+}
+
+/// Whether a jump is a split declared near by that some rows lack, rather than a move of the market
+/// of the same size: it lasts, the bar is no wilder than others, and the split's own row does not
+/// have the jump. A small ratio, which a market makes in a day, needs the open and the days to fit.
+fn is_of_split(evidence: &mut Evidence<'_>, jump: Jump, factor: f64, declared: usize) -> bool {
+    let bars = *evidence.series.bars();
+    let range = bars.high[jump.row] / bars.low[jump.row] - 1.0;
+    let own = if declared == jump.row { None } else { jump_at(evidence, declared) };
+    let is_taken = own.is_some_and(|own| (own.change / factor).ln().abs().min((own.change * factor).ln().abs()) < 0.05);
+    let lasts = lasted(bars.close, jump, factor, 0.3);
+    let is_calm = evidence.range(jump.row).is_none_or(|usual| range <= NEWS_RANGE * usual);
+    if is_taken || !lasts || !is_calm {
+        return false;
+    }
+    let fits = |ratio: f64, sigma: f64| (ratio / factor).ln().abs() <= (2.5 * sigma).min(0.03);
+    factor.max(factor.recip()) >= CLEAR_SPLIT
+        || (declared.abs_diff(jump.row) <= 3
+            && fits(jump.change, evidence.returns(jump.row))
+            && fits(jump.gap, evidence.gaps(jump.row))
+            && is_ordinary(evidence, jump.row))
 }
 
 /// Median of the numbers above zero.

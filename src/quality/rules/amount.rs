@@ -23,20 +23,28 @@ pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
         (ratio.is_finite() && ratio > 0.0).then_some(ratio)
     };
     let mut ratios = Vec::with_capacity(FRAME);
+    let mut is_known = false;
     for first in (0..series.len()).step_by(FRAME) {
         let rows = first..(first + FRAME).min(series.len());
+        // A short last frame is judged with the rows before it.
+        let around = first.min(series.len().saturating_sub(FRAME))..rows.end;
         ratios.clear();
-        ratios.extend(rows.clone().filter_map(ratio));
-        if ratios.len() < MIN_ROWS {
-            continue;
-        }
-        let middle = ratios.len() / 2;
-        let usual = *ratios.select_nth_unstable_by(middle, f64::total_cmp).1;
+        ratios.extend(around.filter_map(ratio));
+        let usual = (ratios.len() >= MIN_ROWS).then(|| {
+            let middle = ratios.len() / 2;
+            *ratios.select_nth_unstable_by(middle, f64::total_cmp).1
+        });
+        is_known |= usual.is_some();
         for row in rows {
-            let off = ratio(row).map_or(1.0, |ratio| ratio / usual);
+            let off = ratio(row).zip(usual).map_or(1.0, |(ratio, usual)| ratio / usual);
             if off.max(off.recip()) > SLACK {
-                sink.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off, f64::NAN);
+                sink.hit(Rule::AmountMismatch, row, amount[row], amount[row] / off);
+            } else if amount[row] < 0.0 || amount[row].is_infinite() {
+                sink.hit(Rule::AmountMismatch, row, amount[row], f64::NAN);
             }
         }
+    }
+    if !is_known {
+        sink.skip(Rule::AmountMismatch, "five rows with amount and volume");
     }
 }

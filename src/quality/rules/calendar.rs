@@ -13,13 +13,13 @@ pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
             return;
         }
     };
-    let mut last = None;
+    let (mut last, mut is_open) = (None, true);
     for (row, timestamp) in series.timestamps().iter().enumerate() {
         let Some(day) = stamps.date(*timestamp) else { continue };
-        if last == Some(day) {
-            continue;
+        if last != Some(day) {
+            is_open = calendar.is_open(day) != Some(false);
         }
-        if calendar.is_open(day) == Some(false) {
+        if !is_open {
             sink.hit(Rule::OffCalendar, row, f64::NAN, f64::NAN);
         }
         let missing = last.map_or(0, |last| calendar.between(last, day).len());

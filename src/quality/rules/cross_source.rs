@@ -31,7 +31,8 @@ pub(in crate::quality) fn check(series: &Series<'_>, other: &Series<'_>, config:
             (missing_here, other_row) = (missing_here + 1, other_row + 1);
             continue;
         }
-        if missing_here > 0 {
+        // What is missing after the last row is found at the last row too.
+        if row + 1 < ours.len() && missing_here > 0 {
             sink.hit(Rule::MissingHere, row, missing_here as f64, 0.0);
             missing_here = 0;
         }
@@ -52,16 +53,19 @@ pub(in crate::quality) fn check(series: &Series<'_>, other: &Series<'_>, config:
         row += 1;
     }
     book(&run, config, sink);
-    if let (1.., Some(last)) = (missing_here, ours.len().checked_sub(1)) {
-        sink.hit(Rule::MissingHere, last, missing_here as f64, 0.0);
+    match (missing_here, ours.len().checked_sub(1)) {
+        (1.., Some(last)) => sink.hit(Rule::MissingHere, last, missing_here as f64, 0.0),
+        (1.., None) => sink.skip(Rule::MissingHere, "rows of its own"),
+        _ => {}
     }
 }
 
 /// A NaN on one side is a difference; on both it is none.
 fn differs(pair: Pair, config: &QualityConfig) -> bool {
     let difference = (pair.close / pair.expected - 1.0).abs();
-    let both_lack = pair.close.is_nan() && pair.expected.is_nan();
-    (difference > config.max_source_difference || difference.is_nan()) && !both_lack
+    #[expect(clippy::float_cmp, reason = "the same is the same bits, zero and infinity included")]
+    let is_same = pair.close == pair.expected || (pair.close.is_nan() && pair.expected.is_nan());
+    (difference > config.max_source_difference || difference.is_nan()) && !is_same
 }
 
 /// Whether the pair differs by the ratio that the run differs by.

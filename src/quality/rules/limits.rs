@@ -24,13 +24,13 @@ pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, sink:
         }
     }
     let bars = series.bars();
-    let mut days_since_listing = 0;
+    let mut listing = Listing::default();
     for row in 0..series.len() {
         let (low_limit, high_limit, tick) = if has_columns {
             let column = |column: Option<&[f64]>| column.map_or(f64::NAN, |column| column[row]);
             (column(extras.limit_down), column(extras.limit_up), 0.0)
         } else {
-            match board_limit(series, limits, row, &mut days_since_listing) {
+            match board_limit(series, limits, row, &mut listing) {
                 Some(found) => found,
                 None => continue,
             }
@@ -45,19 +45,36 @@ pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, sink:
     }
 }
 
+/// Days of trading since the listing, counted in a series that has them all.
+#[derive(Debug, Default)]
+struct Listing {
+    days: u32,
+    last: Option<NaiveDate>,
+}
+
+impl Listing {
+    /// Days with rows from the listing on and before `day`; days come in order.
+    fn days_before(&mut self, day: NaiveDate, listed: NaiveDate) -> u32 {
+        if self.last.is_some_and(|last| last >= listed && last < day) {
+            self.days += 1;
+        }
+        self.last = Some(day);
+        self.days
+    }
+}
+
 /// Lowest and highest price and the tick; `None` where there is no limit.
 fn board_limit(
     series: &Series<'_>,
     limits: &PriceLimits,
     row: usize,
-    days_since_listing: &mut u32,
+    listing: &mut Listing,
 ) -> Option<(f64, f64, f64)> {
     let day = series.stamps()?.date(series.timestamps()[row])?;
     let line = limits.of(series.trading_board()?, day)?;
     if let Some(listed) = series.first_day() {
         let starts_here = series.stamps()?.date(series.timestamps()[0])? <= listed;
-        let since = if starts_here { *days_since_listing } else { trading_days(listed, day) };
-        *days_since_listing += u32::from(starts_here && day >= listed);
+        let since = if starts_here { listing.days_before(day, listed) } else { trading_days(listed, day) };
         // What a share may do in its first days is ruled by the day of its listing.
         let free = limits.of(line.board, listed).map_or(0, |line| line.free_days);
         if since < free {

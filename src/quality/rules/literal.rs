@@ -75,7 +75,7 @@ pub(in crate::quality) fn sums(series: &Series<'_>, rows: Range<usize>) -> Vec<S
         let closes = bars.close[from - 1..end - 1].iter().zip(&bars.close[from..end]);
         for (slot, (last, close)) in returns.iter_mut().zip(closes) {
             let change = close / last - 1.0;
-            *slot = if (*last > 0.0) & (*close > 0.0) { change } else { f64::INFINITY };
+            *slot = if (*last > 0.0) & (*close > 0.0) & (*last < f64::INFINITY) { change } else { f64::INFINITY };
         }
         let [change, square, changes] = lane_sums(&returns[..end - from], |change| change < f64::INFINITY);
         Sums { volume, volumes, change, square, changes }
@@ -227,7 +227,7 @@ fn bar(series: &Series<'_>, row: usize) -> [f64; 5] {
 fn change(series: &Series<'_>, row: usize) -> f64 {
     let close = series.bars().close;
     let last = row.checked_sub(1).map_or(f64::NAN, |before| close[before]);
-    if last > 0.0 { close[row] / last - 1.0 } else { f64::NAN }
+    if last > 0.0 && last < f64::INFINITY && close[row].is_finite() { close[row] / last - 1.0 } else { f64::NAN }
 }
 
 fn breaks(series: &Series<'_>, bounds: &Bounds, rule: Rule, row: usize) -> bool {
