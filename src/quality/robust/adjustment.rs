@@ -3,7 +3,7 @@
 //! The *factor* of a row is its adjusted close by its close. It steps where a dividend or a split
 //! is adjusted for: `before / after = 1 - dividend / close before`, and is constant elsewhere.
 
-use super::dividend::{Dividend, Verdict, is_phantom_pair, verdict};
+use super::dividend::{Dividend, Usual, Verdict, is_phantom_pair, verdict};
 use super::evidence::Evidence;
 use super::splits::Splits;
 use crate::quality::sink::Sink;
@@ -11,6 +11,9 @@ use crate::quality::{RobustConfig, Rule};
 
 /// Rows that the noise of the factor is taken from.
 const NOISE_ROWS: usize = 4096;
+/// Rows that the rounding of adjusted closes is told from, and the roundings that are tried.
+const ROUNDING_ROWS: usize = 64;
+const ROUNDINGS: [f64; 4] = [0.1, 0.01, 0.001, 0.0001];
 /// Longest run of rows whose factor goes away and comes back.
 const MAX_RUN: usize = 20;
 /// Dividends and wrong steps that are kept in mind; a real series has a few hundred.
@@ -86,6 +89,8 @@ struct Factors {
     noise: f64,
     /// Difference of two factors that counts.
     tolerance: f64,
+    /// Step to which the adjusted closes are rounded; 0 if to none.
+    step: f64,
 }
 
 impl Factors {
@@ -96,7 +101,19 @@ impl Factors {
         let median = if steps.is_empty() { 0.0 } else { *steps.select_nth_unstable_by(middle, f64::total_cmp).1 };
         // A column that is noise throughout must not excuse itself.
         let noise = (8.0 * median).min(MAX_NOISE);
-        Self { noise, tolerance: tolerance.max(noise) }
+        Self { noise, tolerance: tolerance.max(noise), step: rounding(evidence) }
+    }
+
+    /// The rounding of a factor on a row: that of its adjusted close, which weighs more the smaller it
+    /// is, but not less than that of all.
+    fn noise_at(&self, evidence: &Evidence<'_>, row: usize) -> f64 {
+        let adj_close = evidence.series.extras().adj_close.map_or(f64::NAN, |column| column[row]);
+        // Two closes are rounded, by half a step each.
+        (1.1 * self.step / adj_close.abs()).max(self.noise)
+    }
+
+    fn tolerance_at(&self, evidence: &Evidence<'_>, row: usize) -> f64 {
+        self.tolerance.max(self.noise_at(evidence, row))
     }
 
     /// Steps of the factor that no dividend and no split asks for.
@@ -107,7 +124,8 @@ impl Factors {
         }
         let mut row = 1;
         while row < evidence.series.len() {
-            let Some((before, ratio)) = step(evidence, row).filter(|(_, ratio)| (ratio - 1.0).abs() > self.tolerance)
+            let Some((before, ratio)) =
+                step(evidence, row).filter(|(_, ratio)| (ratio - 1.0).abs() > self.tolerance_at(evidence, row))
             else {
                 row += 1;
                 continue;
@@ -139,9 +157,18 @@ impl Factors {
             .take_while(|row| !has_action(evidence, *row))
             .filter(|row| !sink.is_suspect(*row))
             .find(|row| {
-                factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= self.tolerance / 2.0)
+                let tolerance = (self.tolerance / 2.0).max(self.noise_at(evidence, *row));
+                factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= tolerance)
             })
     }
+}
+
+/// The decimal step that all of the first adjusted closes are multiples of; 0 if there is none.
+fn rounding(evidence: &Evidence<'_>) -> f64 {
+    let column = evidence.series.extras().adj_close.unwrap_or_default();
+    let known = || column.iter().filter(|adj_close| adj_close.is_finite()).take(ROUNDING_ROWS);
+    let is_multiple = |step: &f64| known().all(|price| (price / step - (price / step).round()).abs() < 1e-6);
+    ROUNDINGS.into_iter().find(is_multiple).unwrap_or(0.0)
 }
 
 /// Adjusted close by close, where both are numbers above zero.
@@ -202,13 +229,11 @@ fn dividends(evidence: &mut Evidence<'_>, sink: &mut Sink<'_>) -> Vec<Dividend> 
 fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut Vec<Wrong>, sink: &mut Sink<'_>) {
     let dividends = dividends(evidence, sink);
     let splits = Splits::new(evidence, sink).ratios();
-    let mut yields: Vec<f64> = dividends.iter().map(|dividend| dividend.paid).collect();
-    let middle = yields.len() / 2;
-    let usual = (yields.len() >= 4).then(|| *yields.select_nth_unstable_by(middle, f64::total_cmp).1);
+    let usual = Usual::new(&dividends);
     for (at, dividend) in dividends.iter().enumerate() {
         let Dividend { row, paid, seen, .. } = *dividend;
         let amount = dividend_at(evidence, row);
-        if is_phantom_pair(&dividends, at, evidence.series.len()) {
+        if is_phantom_pair(&dividends, at) {
             sink.hit_with(Rule::PhantomDividend, row, amount, 0.0, 0.0);
             // Adjusted for although it was not paid.
             if seen.is_some_and(|seen| (seen - paid).abs() <= 0.25 * paid) {
@@ -216,7 +241,7 @@ fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut V
             }
             continue;
         }
-        let verdict = verdict(dividend, usual, factors.noise, &splits);
+        let verdict = verdict(dividend, usual, factors.noise_at(evidence, row), &splits);
         let right = match verdict {
             Verdict::Unit(factor) => {
                 sink.hit_with(Rule::DividendUnit, row, amount, amount * factor, factor);
@@ -230,7 +255,7 @@ fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut V
             Verdict::WronglyAdjusted => paid,
         };
         let factor = (1.0 - right) / (1.0 - seen.unwrap_or(right));
-        if right < IMPOSSIBLE_YIELD && ((factor - 1.0).abs() > factors.tolerance || factor < 0.0) {
+        if right < IMPOSSIBLE_YIELD && ((factor - 1.0).abs() > factors.tolerance_at(evidence, row) || factor < 0.0) {
             wrong.push(Wrong { row, factor });
         }
     }

@@ -34,12 +34,15 @@ const SMALL: f64 = 0.002;
 const LARGE: f64 = 0.1;
 /// A yield that no company pays.
 const ABSURD: f64 = 0.5;
+/// Ratio of two dividends that may be a unit.
+const HUNDREDFOLD: std::ops::Range<f64> = 40.0..250.0;
+/// Fewest dividends that tell what is usual.
+const MIN_YIELDS: usize = 4;
 /// Rows between a dividend and its phantom.
 const PHANTOM_ROWS: usize = 12;
 
-/// `usual` is the median yield of the series' dividends, `noise` the rounding of the factors; a
-/// dividend may be off by one of the series' `splits`, too.
-pub(super) fn verdict(dividend: &Dividend, usual: Option<f64>, noise: f64, splits: &[f64]) -> Verdict {
+/// `noise` is the rounding of the factors; a dividend may be off by one of the series' `splits`, too.
+pub(super) fn verdict(dividend: &Dividend, usual: Usual, noise: f64, splits: &[f64]) -> Verdict {
     let Dividend { paid, seen, .. } = *dividend;
     // The price did not notice.
     let is_unnoticed = dividend.drop < 0.3 * paid && paid - dividend.drop > 6.0 * dividend.sigma;
@@ -77,14 +80,43 @@ pub(super) fn verdict(dividend: &Dividend, usual: Option<f64>, noise: f64, split
     }
 }
 
+/// What the dividends of a series are like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usual {
+    /// Median yield; `None` with fewer than four.
+    paid: Option<f64>,
+    /// Whether all are alike but one, which is about a hundredth or a hundredfold.
+    is_steady: bool,
+}
+
+impl Usual {
+    pub(super) fn new(dividends: &[Dividend]) -> Self {
+        let mut yields: Vec<f64> = dividends.iter().map(|dividend| dividend.paid).collect();
+        if yields.len() < MIN_YIELDS {
+            return Self { paid: None, is_steady: false };
+        }
+        let middle = yields.len() / 2;
+        let paid = *yields.select_nth_unstable_by(middle, f64::total_cmp).1;
+        let alike = yields.iter().filter(|other| (1.0 / 3.0..3.0).contains(&(**other / paid))).count();
+        let far = yields.iter().filter(|other| HUNDREDFOLD.contains(&(**other / paid).max(paid / **other))).count();
+        Self { paid: Some(paid), is_steady: far == 1 && alike + far == yields.len() }
+    }
+}
+
 /// A dividend about 100 times below or above the series' others, with which everything else agrees.
-/// Companies whose dividend follows their profit do pay a hundredth at times.
-fn unlike(dividend: &Dividend, usual: Option<f64>) -> Verdict {
-    let Some(usual) = usual else { return Verdict::Fine };
-    let ratio = dividend.paid / usual;
-    if (1.0 / 250.0..1.0 / 40.0).contains(&ratio) {
-        Verdict::Mismatch
-    } else if (40.0..250.0).contains(&ratio) && dividend.paid - dividend.drop > 4.0 * dividend.sigma {
+/// Companies whose dividend follows their profit do pay a hundredth at times, so all others have to be
+/// alike for that to be an error.
+fn unlike(dividend: &Dividend, usual: Usual) -> Verdict {
+    let Some(paid) = usual.paid else { return Verdict::Fine };
+    let ratio = dividend.paid / paid;
+    if HUNDREDFOLD.contains(&ratio.recip()) {
+        let is_error = usual.is_steady && (62.0..160.0).contains(&ratio.recip());
+        if is_error { Verdict::Unit(100.0) } else { Verdict::Mismatch }
+    } else if HUNDREDFOLD.contains(&ratio)
+        && dividend.drop < 0.3 * dividend.paid
+        && (usual.is_steady || dividend.paid > LARGE)
+        && dividend.paid - dividend.drop > 4.0 * dividend.sigma
+    {
         Verdict::Unit(0.01)
     } else {
         Verdict::Fine
@@ -92,18 +124,21 @@ fn unlike(dividend: &Dividend, usual: Option<f64>) -> Verdict {
 }
 
 /// Whether the dividend at `at` repeats its neighbour: two alike within days, while the others are
-/// far away. Of the two the one is real that the price followed more; of equals the first.
-pub(super) fn is_phantom_pair(dividends: &[Dividend], at: usize, rows: usize) -> bool {
-    let gap = |first: Option<usize>, second: Option<usize>| {
+/// far away. Of the two the one is real that the price followed more; of equals the first. If the
+/// price followed both, both were paid.
+pub(super) fn is_phantom_pair(dividends: &[Dividend], at: usize) -> bool {
+    let gap = |first: Option<usize>, second: usize| {
         let row = |at: usize| dividends.get(at).map(|dividend| dividend.row);
-        second.and_then(row).unwrap_or(rows) - first.and_then(row).unwrap_or(0)
+        row(second).zip(first.and_then(row)).map_or(usize::MAX, |(second, first)| second - first)
     };
     let is_pair = |first: usize| {
         let (Some(a), Some(b)) = (dividends.get(first), dividends.get(first + 1)) else { return false };
         let between = b.row - a.row;
-        let is_isolated = gap(first.checked_sub(1), Some(first)).max(PHANTOM_ROWS) >= 3 * between
-            && gap(Some(first + 1), Some(first + 2)).max(PHANTOM_ROWS) >= 3 * between;
-        between <= PHANTOM_ROWS && is_isolated && (0.8..1.25).contains(&(b.paid / a.paid))
+        let is_isolated = gap(first.checked_sub(1), first).max(PHANTOM_ROWS) >= 3 * between
+            && gap(Some(first + 1), first + 2).max(PHANTOM_ROWS) >= 3 * between;
+        let was_paid = |dividend: &Dividend| dividend.drop >= (0.6 * dividend.paid).max(1.2 * dividend.sigma);
+        let were_paid = was_paid(a) && was_paid(b);
+        between <= PHANTOM_ROWS && is_isolated && (0.85..1.18).contains(&(b.paid / a.paid)) && !were_paid
     };
     let this = &dividends[at];
     let is_later = at.checked_sub(1).is_some_and(|first| is_pair(first) && this.drop <= dividends[first].drop);

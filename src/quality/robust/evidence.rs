@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sweep::JUMP;
-use crate::quality::Series;
+use crate::quality::{Bars, Series};
 
 /// Rows that share one set of medians.
 const FRAME: usize = 128;
@@ -81,8 +81,9 @@ impl<'a> Evidence<'a> {
         if let Some(known) = self.frame.returns {
             return known;
         }
-        let close = self.series.bars().close;
-        self.fill(row, |row| Some(close[row] / close.get(row.wrapping_sub(1))?));
+        let bars = *self.series.bars();
+        let change = |row: usize| Some(bars.close[row] / bars.close.get(row.wrapping_sub(1))?);
+        self.fill(row, |row| change(row).filter(|_| is_traded(&bars, row)));
         let sigma = self.deviation();
         self.frame.returns = Some(sigma);
         sigma
@@ -95,7 +96,8 @@ impl<'a> Evidence<'a> {
             return known;
         }
         let bars = *self.series.bars();
-        self.fill(row, |row| Some(bars.open[row] / bars.close.get(row.wrapping_sub(1))?));
+        let gap = |row: usize| Some(bars.open[row] / bars.close.get(row.wrapping_sub(1))?);
+        self.fill(row, |row| gap(row).filter(|_| is_traded(&bars, row)));
         let sigma = self.deviation();
         self.frame.gaps = Some(sigma);
         sigma
@@ -168,4 +170,9 @@ impl<'a> Evidence<'a> {
         // Without a crowd anything below a jump is usual.
         self.median().map_or((JUMP - 1.0) / 4.0, |median| (median * MAD_SCALE).max(self.floor))
     }
+}
+
+/// Rows of one price without volume are carried forward: they say nothing of how prices move.
+pub(super) fn is_traded(bars: &Bars<'_>, row: usize) -> bool {
+    bars.volume[row] != 0.0 || bars.high[row] > bars.low[row]
 }

@@ -7,6 +7,11 @@ use crate::quality::{QualityConfig, RowSet, Rule, Series};
 /// coincidence of a coarse price step.
 const WIDE_BAR: f64 = 0.005;
 
+/// Price steps that are tried.
+const STEPS: [f64; 5] = [1.0, 0.1, 0.01, 0.001, 0.0001];
+/// Steps from low to high that do not repeat by chance.
+const MIN_STEPS: f64 = 4.5;
+
 pub(super) fn judge(series: &Series<'_>, config: &QualityConfig, repeats: &RowSet, sink: &mut Sink<'_>) {
     let mut found = Found::default();
     for (first, last) in repeats.ranges() {
@@ -50,7 +55,9 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
     }
     let is_frozen = match (has_range, is_same_volume) {
         (true, true) => equal_bars >= config.robust.frozen_rows,
-        (true, false) => equal_bars >= config.robust.frozen_rows && high > low * (1.0 + WIDE_BAR),
+        (true, false) => {
+            equal_bars >= config.robust.frozen_rows && high > low * (1.0 + WIDE_BAR) && is_fine_bar(series, base)
+        }
         // One price and one volume: the same trade over and over, or one order a day.
         (false, true) => equal_bars > config.robust.frozen_rows,
         (false, false) => false,
@@ -58,6 +65,17 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
     if is_frozen {
         found.frozen.insert_range(first..last + 1);
     }
+}
+
+/// Whether a bar is too detailed to come twice by chance: open or close between high and low, and
+/// several price steps from low to high.
+fn is_fine_bar(series: &Series<'_>, row: usize) -> bool {
+    let bars = series.bars();
+    let prices @ [open, high, low, close] = [bars.open[row], bars.high[row], bars.low[row], bars.close[row]];
+    let has_inner = [open, close].iter().any(|price| *price > low && *price < high);
+    let is_multiple = |step: &f64| prices.iter().all(|price| (price / step - (price / step).round()).abs() < 1e-3);
+    let step = STEPS.into_iter().find(is_multiple).unwrap_or(0.0);
+    has_inner && high - low >= MIN_STEPS * step
 }
 
 /// Runs of values for which a condition holds, first and last.

@@ -12,8 +12,12 @@ use crate::quality::{RowSet, Rule};
 const MAX_STEPS: usize = 1 << 18;
 /// Logarithms of two levels that count as one differ by less.
 const SAME: f64 = 0.04;
-/// Rows of a stretch between two equal levels that does not count as a change of level.
+/// Rows of a stretch that may be an episode.
 const SHORT: usize = 5;
+/// Stretches of another unit that may be single errors.
+const FEW: usize = 3;
+/// Stretches of another unit that are to and fro however long they are.
+const MANY: usize = 12;
 /// How many times the newest rows must be outnumbered to be the wrong ones.
 const OUTNUMBERED: usize = 4;
 /// Pairs of steps within pairs that are taken apart.
@@ -36,6 +40,8 @@ pub(super) enum Support {
     Declared(usize),
     /// The volume moved inversely.
     Volume,
+    /// A split of this ratio is declared farther away, and the day is an ordinary one.
+    Far,
 }
 
 /// From `row` on prices are another multiple of what they were.
@@ -47,6 +53,22 @@ pub(super) struct Step {
     pub(super) cause: Cause,
     pub(super) support: Support,
     pub(super) jump: Jump,
+}
+
+impl Step {
+    /// How far the step is believed; a pair needs two points. Units speak for themselves.
+    const fn trust(&self) -> u8 {
+        match (self.cause, self.support) {
+            (Cause::Unit, _) | (_, Support::Declared(_) | Support::Volume) => 2,
+            (_, Support::Far) => 1,
+            (_, Support::None) => 0,
+        }
+    }
+}
+
+/// Whether one step undoes the other by its size.
+pub(super) fn is_inverse(a: &Step, b: &Step) -> bool {
+    is_same(a.log + b.log, 0.0)
 }
 
 /// The steps in order of time.
@@ -68,6 +90,13 @@ struct Stretch {
 impl Levels {
     pub(super) fn push(&mut self, step: Step) {
         if self.steps.len() < MAX_STEPS { self.steps.push(step) } else { self.refused += 1 }
+    }
+
+    /// The last step, if it is one by a unit that the step before it did not undo.
+    pub(super) fn open(&self) -> Option<&Step> {
+        let last = self.steps.last().filter(|step| step.cause == Cause::Unit)?;
+        let before = self.steps.len().checked_sub(2).and_then(|at| self.steps.get(at));
+        before.is_none_or(|before| !is_inverse(before, last)).then_some(last)
     }
 
     /// Books the rows that are not on the level of reference; a step that is not believed is a large
@@ -129,7 +158,7 @@ impl Levels {
         let distance = |pair: Option<&[usize]>| match pair {
             Some([a, b]) => {
                 let (a, b) = (self.steps[*a], self.steps[*b]);
-                Some(b.row - a.row).filter(|rows| *rows <= reach && is_same(a.log + b.log, 0.0))
+                Some(b.row - a.row).filter(|rows| *rows <= reach && is_inverse(&a, &b) && a.trust() + b.trust() >= 2)
             }
             _ => None,
         };
@@ -187,19 +216,17 @@ fn reference(stretches: &[Stretch]) -> Option<f64> {
     }
     let (most, usual) = rows.values().copied().max_by_key(|(rows, _)| *rows)?;
     let of_newest = rows.values().find(|(_, level)| is_same(*level, newest)).map_or(0, |(rows, _)| *rows);
-    let changes = lasting_unit_changes(stretches);
     let is_minority = of_newest * OUTNUMBERED <= most;
     let is_split = stretches.iter().all(|stretch| stretch.cause == Cause::Split);
-    Some(if is_split || (changes <= 2 && !is_minority) { newest } else { usual })
+    Some(if is_split || !(is_minority || is_to_and_fro(stretches)) { newest } else { usual })
 }
 
-/// Changes by a unit, those between two equal levels for a few rows not counted.
-fn lasting_unit_changes(stretches: &[Stretch]) -> usize {
-    let is_episode = |at: usize| {
-        let [before, here, after] = [stretches[at - 1], stretches[at], stretches[at + 1]];
-        here.end - here.first <= SHORT && is_same(before.level, after.level)
-    };
-    let units = stretches.iter().filter(|stretch| stretch.cause == Cause::Unit).count().min(stretches.len() - 1);
-    let episodes = (1..stretches.len().saturating_sub(1)).filter(|at| is_episode(*at)).count();
-    units.saturating_sub(2 * episodes)
+/// Whether the unit changed so often, and never for long, that the newest rows are as likely wrong as
+/// any.
+fn is_to_and_fro(stretches: &[Stretch]) -> bool {
+    let units = stretches.iter().filter(|stretch| stretch.cause == Cause::Unit).count();
+    let mut lasting = stretches.iter().filter(|stretch| stretch.end - stretch.first > SHORT);
+    let first = lasting.next();
+    let is_one_level = first.is_none_or(|first| lasting.all(|stretch| is_same(first.level, stretch.level)));
+    units > MANY || (units > FEW && is_one_level)
 }

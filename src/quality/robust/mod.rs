@@ -11,6 +11,7 @@
 //! verdict depends neither on how the rows were shared out nor on the errors themselves.
 
 mod adjustment;
+mod blocks;
 mod dividend;
 mod evidence;
 mod frozen;
@@ -18,6 +19,7 @@ mod jumps;
 mod levels;
 mod shape;
 mod splits;
+mod steps;
 mod sweep;
 mod volumes;
 mod witness;

@@ -74,6 +74,14 @@ pub(super) fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
             .is_none_or(|usual| bars.volume[row] <= NEWS_VOLUME * usual.median || bars.volume[row].is_nan())
 }
 
+/// Whether volume and range of the row both tell of news.
+pub(super) fn is_news(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    let bars = *evidence.series.bars();
+    let range = bars.high[row] / bars.low[row] - 1.0;
+    evidence.range(row).is_some_and(|usual| range > NEWS_RANGE * usual)
+        && evidence.volumes(row).is_some_and(|usual| bars.volume[row] > NEWS_VOLUME * usual.median)
+}
+
 /// What is to be made of a step that no other one undoes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Belief {
@@ -93,9 +101,11 @@ pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
     let stands_alone = match (step.cause, step.support) {
         (Cause::Split, Support::Volume) => true,
         (Cause::Split, Support::Declared(row)) => is_of_split(evidence, jump, factor, row),
-        (Cause::Split, Support::None) => false,
+        (Cause::Split, Support::Far | Support::None) => false,
         (Cause::Unit, _) => {
-            lasted(evidence.series.bars().close, jump, factor, 0.3)
+            // A hundredfold on a day without news may be followed by any course.
+            let slack = if is_large && is_ordinary(evidence, jump.row) { 0.8 } else { 0.3 };
+            lasted(evidence.series.bars().close, jump, factor, slack)
                 && (is_large
                     || (unit_of(jump.gap).is_some_and(|unit| (unit / factor - 1.0).abs() < 1e-6)
                         && is_ordinary(evidence, jump.row)))
@@ -123,7 +133,7 @@ fn is_of_split(evidence: &mut Evidence<'_>, jump: Jump, factor: f64, declared: u
     if is_taken || !lasts || !is_calm {
         return false;
     }
-    let fits = |ratio: f64, sigma: f64| (ratio / factor).ln().abs() <= (2.5 * sigma).min(0.03);
+    let fits = |ratio: f64, sigma: f64| (ratio / factor).ln().abs() <= (2.5 * sigma).min(0.05);
     factor.max(factor.recip()) >= CLEAR_SPLIT
         || (declared.abs_diff(jump.row) <= 3
             && fits(jump.change, evidence.returns(jump.row))

@@ -1,0 +1,130 @@
+//! Steps of the price's level: by a unit, by a split that is declared, by one that is not.
+
+use super::blocks::rows_after;
+use super::evidence::Evidence;
+use super::levels::{Cause, Step, Support, is_inverse};
+use super::splits::{Split, Splits};
+use super::witness::{
+    CLEAR_SPLIT, Jump, is_adjusted_away_at_last, is_news, is_ordinary, jump_at, lasted, median_of, unit_of,
+};
+use crate::quality::{QualityConfig, RowSet};
+
+/// Rows from a jump to a declared split that is none of its neighbours but may be its cause.
+const FAR_SPLIT_ROWS: usize = 250;
+/// Rows on either side whose median volume tells an undeclared split.
+const SPLIT_VOLUME_ROWS: usize = 10;
+/// Fewest of them that tell it.
+const MIN_VOLUME_ROWS: usize = 5;
+/// Split ratios that are tried where none is declared.
+const SPLITS: [f64; 14] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0];
+/// Closes around an undeclared split that have to differ: prices of one or two steps halve and double
+/// all the time.
+const DISTINCT_CLOSES: usize = 4;
+/// Rows in which a step that hides behind a move of the market is undone.
+const MIXED_ROWS: usize = 20;
+
+/// A split declared near by that has the size of the jump: not applied, or applied twice. One that
+/// is declared farther away counts if another jump undoes this one: it was applied to some rows only.
+pub(super) fn declared_split(
+    evidence: &mut Evidence<'_>,
+    config: &QualityConfig,
+    splits: &Splits,
+    jump: Jump,
+) -> Option<Step> {
+    if splits.is_empty() {
+        return None;
+    }
+    let size = jump.change.ln();
+    let slack = (4.0 * evidence.returns(jump.row)).clamp(0.03, 0.15);
+    let distance = |split: &Split| split.row.abs_diff(jump.row);
+    let found = *splits.of_size(size.abs(), slack).min_by_key(|split| distance(split))?;
+    let factor = found.size.copysign(size).exp();
+    let support = if distance(&found) <= config.robust.split_window {
+        Support::Declared(found.row)
+    } else if distance(&found) > FAR_SPLIT_ROWS || found.size < CLEAR_SPLIT.ln() {
+        return None;
+    } else if (jump.gap / factor).ln().abs() <= slack
+        && is_ordinary(evidence, jump.row)
+        && lasted(evidence.series.bars().close, jump, factor, 0.15)
+    {
+        Support::Far
+    } else {
+        Support::None
+    };
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, support, jump })
+}
+
+/// A step by a unit.
+pub(super) fn unit_step(jump: Jump) -> Option<Step> {
+    let factor = unit_of(jump.change)?;
+    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Unit, support: Support::None, jump })
+}
+
+/// A step by a unit and a move of the market on one day: believed only if it undoes the step before
+/// (`last`), or if the next jump undoes it. Without it one such day would turn right into wrong for
+/// all rows after.
+pub(super) fn mixed_step(
+    evidence: &mut Evidence<'_>,
+    marked: &RowSet,
+    last: Option<&Step>,
+    jump: Jump,
+) -> Option<Step> {
+    let unit: f64 = match jump.change.max(jump.change.recip()) {
+        5.0..=20.0 if !is_news(evidence, jump.row) => 10.0,
+        40.0..=250.0 => 100.0,
+        400.0..=2500.0 => 1000.0,
+        _ => return None,
+    };
+    let step = Step {
+        row: jump.row,
+        log: unit.ln().copysign(jump.change.ln()),
+        cause: Cause::Unit,
+        support: Support::None,
+        jump,
+    };
+    let closes = last.is_some_and(|last| jump.row - last.row <= MIXED_ROWS && is_inverse(last, &step));
+    let is_closed = || {
+        let next = rows_after(marked, jump.row, MIXED_ROWS).next().and_then(|row| jump_at(evidence, row));
+        next.and_then(unit_step).is_some_and(|next| is_inverse(&step, &next))
+    };
+    (closes || is_closed()).then_some(step)
+}
+
+/// A step by a usual split ratio that nobody declared: price and volume move inversely, on a day
+/// that is ordinary but for that. What the adjusted close explains is none.
+pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
+    let ratio = jump.change.max(jump.change.recip());
+    let split = SPLITS.into_iter().min_by(|a, b| (ratio / a).ln().abs().total_cmp(&(ratio / b).ln().abs()))?;
+    let factor = if jump.change > 1.0 { split } else { split.recip() };
+    let close_fits = (jump.change / factor).ln().abs() <= (2.5 * evidence.returns(jump.row)).min(0.1);
+    let open_fits = (jump.gap / factor).ln().abs() <= (2.5 * evidence.gaps(jump.row)).min(0.1);
+    if !close_fits
+        || !open_fits
+        || is_adjusted_away_at_last(evidence, jump)
+        || !lasted(evidence.series.bars().close, jump, factor, 0.15)
+    {
+        return None;
+    }
+    let bars = *evidence.series.bars();
+    let before = jump.row.saturating_sub(SPLIT_VOLUME_ROWS)..jump.row;
+    let after = jump.row..(jump.row + SPLIT_VOLUME_ROWS).min(bars.close.len());
+    if distinct(&bars.close[before.clone()]) < DISTINCT_CLOSES || distinct(&bars.close[after.clone()]) < DISTINCT_CLOSES
+    {
+        return None;
+    }
+    let range = bars.high[jump.row] / bars.low[jump.row] - 1.0;
+    let crowd = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= MIN_VOLUME_ROWS);
+    let (before, after) = (crowd(&bars.volume[before])?, crowd(&bars.volume[after])?);
+    let moved = (after / before).ln() / factor.recip().ln();
+    let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
+        && (0.5..=1.6).contains(&moved)
+        && bars.volume[jump.row] <= 3.0 * after;
+    is_split.then_some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, support: Support::Volume, jump })
+}
+
+fn distinct(values: &[f64]) -> usize {
+    let mut values = values.to_vec();
+    values.sort_unstable_by(f64::total_cmp);
+    values.dedup();
+    values.len()
+}
