@@ -31,7 +31,7 @@ pub struct RobustConfig {
     /// Rows on either side in which a declared split explains a jump. Default 15.
     pub split_window: usize,
     /// Factor against the median volume around that a volume must have to be an error: block trades of
-    /// thin instruments reach 90. Default 100.
+    /// thin instruments reach 60 and more. Default 70.
     pub volume_factor: f64,
     /// Standard deviations of the volumes' logarithms that a volume must have to be an error.
     /// Default 6.
@@ -53,7 +53,7 @@ impl Default for RobustConfig {
             sigma_floor: 0.005,
             max_block_rows: 20,
             split_window: 15,
-            volume_factor: 100.0,
+            volume_factor: 70.0,
             volume_sigma: 6.0,
             frozen_rows: 3,
             adjustment_tolerance: 0.005,
