@@ -39,12 +39,7 @@ impl Faults {
 
     pub(crate) fn nested(&mut self, prefix: &str, result: Result<(), ConfigError>) {
         if let Err(error) = result {
-            self.0.extend(
-                error
-                    .faults()
-                    .iter()
-                    .map(|fault| ConfigFault { path: format!("{prefix}.{}", fault.path), ..fault.clone() }),
-            );
+            self.0.extend_from_slice(error.within(prefix).faults());
         }
     }
 

@@ -87,6 +87,12 @@ impl ConfigError {
         Self { faults }
     }
 
+    /// The same faults of a part that stands at `prefix` in the whole.
+    pub(crate) fn within(&self, prefix: &str) -> Self {
+        let path = |fault: &ConfigFault| format!("{prefix}.{}", fault.path);
+        Self { faults: self.faults.iter().map(|fault| ConfigFault { path: path(fault), ..fault.clone() }).collect() }
+    }
+
     /// The faults, in field order; never empty.
     pub fn faults(&self) -> &[ConfigFault] {
         &self.faults

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
 use crate::metrics::Metrics;
-use crate::quality::DataQualityValidator;
+use crate::quality::{CustomFindings, DataQualityValidator, Series, Severity, ValidatorBuilder};
 use crate::router::SmartRouter;
 
 /// Collects what a [`DataSourceManager`] works with.
@@ -29,6 +29,7 @@ pub struct ManagerBuilder<S: Source> {
     config: ManagerConfig,
     clock: Clock,
     metrics: Metrics,
+    validator: ValidatorBuilder,
 }
 
 impl<S: Source> ManagerBuilder<S> {
@@ -39,6 +40,7 @@ impl<S: Source> ManagerBuilder<S> {
             config: ManagerConfig::default(),
             clock: Clock::system(),
             metrics: Metrics::unregistered(),
+            validator: DataQualityValidator::builder("feed"),
         }
     }
 
@@ -66,6 +68,19 @@ impl<S: Source> ManagerBuilder<S> {
         self
     }
 
+    /// Adds a rule of the host to those that judge answers with a
+    /// [`series`](Source::series); see [`ValidatorBuilder::rule`]. A finding of
+    /// [`Severity::Error`] makes the answer bad data.
+    pub fn quality_rule(
+        mut self,
+        name: &'static str,
+        severity: Severity,
+        check: impl Fn(&Series<'_>, &mut CustomFindings) + Send + Sync + 'static,
+    ) -> Self {
+        self.validator = self.validator.rule(name, severity, check);
+        self
+    }
+
     /// Makes the manager; no thread starts yet.
     ///
     /// # Errors
@@ -80,14 +95,18 @@ impl<S: Source> ManagerBuilder<S> {
         let groups: Vec<Arc<CalendarQuota>> = groups.collect::<Result<_, _>>()?;
         let guards = self.config.endpoints.iter().map(|endpoint| self.guard(endpoint, &groups));
         let endpoints = guards.collect::<Result<_, _>>()?;
+        let validator = self
+            .validator
+            .name(Arc::clone(&self.name))
+            .config(self.config.quality.clone())
+            .clock(self.clock.clone())
+            .metrics(&self.metrics)
+            .build()
+            .map_err(|error| error.within("quality"))?;
         let caller = Arc::new(Caller {
             router: router.clock(self.clock.clone()).metrics(&self.metrics).build()?,
             endpoints,
-            validator: DataQualityValidator::builder(Arc::clone(&self.name))
-                .config(self.config.quality.clone())
-                .clock(self.clock.clone())
-                .metrics(&self.metrics)
-                .build()?,
+            validator,
             quota_groups: groups,
             hedging: Hedging::new(self.config.hedge.clone(), &self.name, self.clock.clone()),
             is_closed: AtomicBool::new(false),

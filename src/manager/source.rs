@@ -123,8 +123,9 @@ pub trait Source: Send + Sync + 'static {
         Category::Other
     }
 
-    /// The answer as a price series, if it is one: the validator looks at it then.
-    fn series<'a>(&self, response: &'a Self::Response) -> Option<Series<'a>> {
+    /// The answer as a price series, if it is one: the validator looks at it then. Calendars and the like
+    /// may be lent from the source.
+    fn series<'a>(&'a self, response: &'a Self::Response) -> Option<Series<'a>> {
         let _ = response;
         None
     }

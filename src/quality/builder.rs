@@ -30,6 +30,11 @@ impl ValidatorBuilder {
         Self { name, config: QualityConfig::default(), clock: Clock::system(), metrics, custom: Vec::new() }
     }
 
+    pub(crate) fn name(mut self, name: Arc<str>) -> Self {
+        self.name = name;
+        self
+    }
+
     /// Sets the settings.
     pub fn config(mut self, config: QualityConfig) -> Self {
         self.config = config;

@@ -28,6 +28,7 @@ mod metrics_catalogue;
 mod quality;
 mod quality_files;
 mod quality_frame;
+mod quality_hosted;
 mod quality_injection;
 mod quality_labels;
 mod quality_properties;
