@@ -75,6 +75,7 @@ pub(super) fn is_inverse(a: &Step, b: &Step) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Levels {
     steps: Vec<Step>,
+    open: Option<Step>,
     refused: usize,
 }
 
@@ -89,14 +90,16 @@ struct Stretch {
 
 impl Levels {
     pub(super) fn push(&mut self, step: Step) {
+        if step.cause == Cause::Unit {
+            let closes = self.open.is_some_and(|open| is_inverse(&open, &step));
+            self.open = (!closes).then_some(step);
+        }
         if self.steps.len() < MAX_STEPS { self.steps.push(step) } else { self.refused += 1 }
     }
 
-    /// The last step, if it is one by a unit that the step before it did not undo.
-    pub(super) fn open(&self) -> Option<&Step> {
-        let last = self.steps.last().filter(|step| step.cause == Cause::Unit)?;
-        let before = self.steps.len().checked_sub(2).and_then(|at| self.steps.get(at));
-        before.is_none_or(|before| !is_inverse(before, last)).then_some(last)
+    /// The last step by a unit, if no step has undone it yet.
+    pub(super) const fn open(&self) -> Option<&Step> {
+        self.open.as_ref()
     }
 
     /// Books the rows that are not on the level of reference; a step that is not believed is a large
