@@ -111,6 +111,43 @@ fn jumps_of_the_price() {
             |f| (f.scale_all(30..33, 100.0), f.set(33, f64::NAN)).0,
             vec![(Rule::UnitError, vec![30, 31, 32]), (Rule::EmptyRow, vec![33])],
         ),
+        (
+            "row x100 on the eve of news",
+            |f| {
+                f.scale_all(31..60, 1.35);
+                f.scale(30, 100.0);
+                f.volume[31] *= 10.0;
+            },
+            unit(vec![30]),
+        ),
+        (
+            "half of the rows x100, the newest too",
+            |f| {
+                [2, 3, 5, 9, 10, 14, 20, 21, 25, 28, 33, 40, 41, 45, 50, 55, 58, 59]
+                    .map(|row| f.scale(row, 100.0))
+                    .into_iter()
+                    .collect()
+            },
+            unit(vec![2, 3, 5, 9, 10, 14, 20, 21, 25, 28, 33, 40, 41, 45, 50, 55, 58, 59]),
+        ),
+        (
+            "limit down, limit up, a price that nobody could trade beyond",
+            |f| {
+                f.scale_all(30..33, 0.9);
+                f.set(30, f.close[30]);
+                f.set(33, 90.0 * 1.1);
+            },
+            vec![],
+        ),
+        (
+            "prices of one or two steps halve all the time",
+            |f| {
+                f.splits = Some(vec![0.0; 60]);
+                (0..60).for_each(|row| f.set(row, if row < 30 { 0.02 } else { 0.01 }));
+                f.volume[30..].iter_mut().for_each(|volume| *volume *= 2.0);
+            },
+            vec![(Rule::LargeChange, vec![30])],
+        ),
         ("row x2", |f| f.scale(30, 2.0), vec![(Rule::Spike, vec![30])]),
         ("row x0.5", |f| f.scale(30, 0.5), vec![(Rule::Spike, vec![30])]),
         ("row x1.15", |f| f.scale(30, 1.15), vec![(Rule::Spike, vec![30])]),
