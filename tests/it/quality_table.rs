@@ -148,6 +148,37 @@ fn jumps_of_the_price() {
             },
             vec![(Rule::LargeChange, vec![30])],
         ),
+        (
+            "a wipe-out goes on falling, and a row x100 after it is another matter",
+            |f| {
+                f.scale_all(30..60, 0.009);
+                f.scale_all(31..60, 0.5);
+                f.scale(45, 100.0);
+                (f.high[30], f.volume[30]) = (f.high[30] * 1.4, f.volume[30] * 20.0);
+            },
+            vec![(Rule::LargeChange, vec![30, 31]), (Rule::UnitError, vec![45])],
+        ),
+        (
+            "a wipe-out to a thousandth that recovers by half",
+            |f| {
+                f.scale_all(30..60, 0.001);
+                f.scale_all(31..60, 1.6);
+                (f.high[30], f.volume[30]) = (f.high[30] * 1.4, f.volume[30] * 20.0);
+            },
+            vec![(Rule::LargeChange, vec![30, 31])],
+        ),
+        (
+            "the market halves eight days after a split that unadjusted prices show",
+            |f| {
+                f.declare_split(20, 2.0);
+                f.scale_all(28..60, 0.5);
+                f.adj_close = Some(f.close.clone());
+                for column in [&mut f.open, &mut f.high, &mut f.low, &mut f.close] {
+                    column[..20].iter_mut().for_each(|price| *price *= 2.0);
+                }
+            },
+            vec![(Rule::CorporateAction, vec![20]), (Rule::LargeChange, vec![28])],
+        ),
         ("row x2", |f| f.scale(30, 2.0), vec![(Rule::Spike, vec![30])]),
         ("row x0.5", |f| f.scale(30, 0.5), vec![(Rule::Spike, vec![30])]),
         ("row x1.15", |f| f.scale(30, 1.15), vec![(Rule::Spike, vec![30])]),
@@ -479,6 +510,15 @@ fn dividends_splits_and_adjusted_closes() {
             |f| {
                 f.pay(&[15]);
                 f.adj_close.as_mut().unwrap().iter_mut().for_each(|close| *close = (*close * 10.0).round() / 10.0);
+            },
+            vec![],
+        ),
+        (
+            "adjusted closes of cents, where they are near one",
+            |f| {
+                let factor = |row: usize| if row < 25 { 0.01 } else { 1.0 };
+                let rounded = |row: usize| (f.close[row] * factor(row) * 100.0).round() / 100.0;
+                f.adj_close = Some((0..60).map(rounded).collect());
             },
             vec![],
         ),
