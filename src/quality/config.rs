@@ -58,8 +58,8 @@ pub struct QualityConfig {
     pub future_tolerance: Duration,
     /// Findings kept of each rule at either end; the totals count all. Default 100.
     pub max_findings_per_rule: usize,
-    /// Threads that check a series of more than 131,072 rows, the caller's included or not. Results do not
-    /// depend on it. Default 1: the caller's thread; 0: as many as there are processors, at most 8.
+    /// Threads that check a series of more than 196,608 rows; results do not depend on it. Default 1: the
+    /// caller's; otherwise so many of the validator's own, 0 as many as there are processors, at most 8.
     pub threads: usize,
     /// How bad the findings of a rule are, by its name; rules that are not named keep their own
     /// severity. Default empty.

@@ -10,7 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::row_set::PAGE_ROWS;
 
 /// Pages of rows from which on threads help.
-const MIN_PAGES: usize = 2;
+const MIN_PAGES: usize = 4;
 /// Threads that `0` stands for at most; the memory is busy long before.
 const MAX_THREADS: usize = 8;
 
