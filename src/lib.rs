@@ -47,7 +47,7 @@ pub use metrics::MetricsError;
 pub use name::Name;
 pub use pool::{PoolSnapshot, ShutdownReport};
 pub use quality::{
-    Bars, Board, BoardLimit, CustomFindings, DataQualityValidator, Dimension, DimensionScores, Finding, Policy,
+    Bars, Board, BoardLimit, Column, CustomFindings, DataQualityValidator, Dimension, DimensionScores, Finding, Policy,
     PriceLimits, QualityConfig, QualityReport, RobustConfig, RowSet, Rule, RuleLevel, RuleTotal, Series, SeriesError,
     Severity, Skipped, TimeUnit, TradingCalendar, ValidatorBuilder,
 };

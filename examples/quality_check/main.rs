@@ -17,11 +17,15 @@
 mod picture;
 mod table;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use feedguard::{DataQualityValidator, Policy, QualityConfig, QualityReport, Severity};
 use table::Table;
+
+/// Findings of a rule that the text shows.
+const SHOWN: usize = 5;
 
 struct Args {
     files: Vec<PathBuf>,
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
     // Every row is to be named, not the first and last hundred.
     let config = QualityConfig::default().policy(policy).max_findings_per_rule(1_000_000);
     let validator = DataQualityValidator::new(config).unwrap();
-    let mut failed = false;
+    let (mut failed, mut reports) = (false, Vec::new());
     for file in &args.files {
         match check(&validator, file) {
             Ok((table, report)) => {
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
                         failed = true;
                     }
                 }
+                reports.push(report);
             }
             Err(error) => {
                 eprintln!("{}: {error}", file.display());
@@ -69,6 +74,9 @@ fn main() -> ExitCode {
                 }
             }
         }
+    }
+    if !args.json {
+        print_skipped(&reports);
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -126,21 +134,31 @@ fn print_json(report: &QualityReport) {
 
 fn print_text(name: &str, table: &Table, report: &QualityReport) {
     println!("{name}: {} rows, score {:.2}, valid: {}", report.total, report.score, report.valid);
-    for total in &report.totals {
-        let rows: Vec<String> = report
-            .findings
-            .iter()
-            .filter(|finding| finding.rule == total.rule)
-            .take(5)
-            .map(|finding| {
-                let time = chrono::DateTime::from_timestamp(table.seconds[finding.row], 0).unwrap_or_default();
-                format!("{} ({:.4})", time.format("%Y-%m-%d"), finding.value)
-            })
-            .collect();
-        let more = if total.rows > rows.len() { ", ..." } else { "" };
-        println!("  {} {}: {} rows: {}{more}", total.severity.as_str(), total.rule, total.rows, rows.join(", "));
+    let mut totals = report.totals.clone();
+    totals.sort_by_key(|total| std::cmp::Reverse(total.severity));
+    for total in totals {
+        println!("  {} {}: {}", total.severity.as_str(), total.rule, total.rows);
+        let findings = report.findings.iter().filter(|finding| finding.rule == total.rule);
+        for finding in findings.take(SHOWN) {
+            let factor = finding.factor.map_or(String::new(), |factor| format!(", factor {factor:.6}"));
+            let expected =
+                if finding.expected.is_nan() { String::new() } else { format!(", expected {:.4}", finding.expected) };
+            println!("    {}: {:.4}{expected}{factor}", table.dates[finding.row], finding.value);
+        }
+        if total.rows > SHOWN {
+            println!("    and {} more", total.rows - SHOWN);
+        }
     }
-    for skipped in &report.skipped {
-        println!("  skipped {}: needs {}", skipped.rule, skipped.needs);
+}
+
+/// What the rules that were not checked would need, each once.
+fn print_skipped(reports: &[QualityReport]) {
+    let skipped: BTreeSet<(&str, &str)> = reports
+        .iter()
+        .flat_map(|report| &report.skipped)
+        .map(|skipped| (skipped.needs, skipped.rule.as_str()))
+        .collect();
+    for (needs, rule) in skipped {
+        println!("skipped where it lacks {needs}: {rule}");
     }
 }

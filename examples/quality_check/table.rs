@@ -9,6 +9,8 @@ use feedguard::{Bars, Series, SeriesError, TimeUnit};
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) seconds: Vec<i64>,
+    /// The day of each row as it stands in the file.
+    pub(crate) dates: Vec<String>,
     columns: Vec<(String, Vec<f64>)>,
     volume_stand_in: Vec<f64>,
 }
@@ -26,6 +28,7 @@ impl Table {
             let record = record?;
             let time = record.get(0).unwrap_or_default();
             table.seconds.push(seconds(time).ok_or_else(|| format!("line {}: {time:?} is no time", line + 2))?);
+            table.dates.push(time.split([' ', 'T']).next().unwrap_or_default().to_owned());
             for (at, (name, column)) in table.columns.iter_mut().enumerate() {
                 let text = record.get(at + 1).unwrap_or_default();
                 let value = if text.is_empty() { Ok(f64::NAN) } else { text.parse() };

@@ -38,7 +38,8 @@ pub struct QualityConfig {
     pub enabled: bool,
     /// Which set of rules judges prices and volumes. Default robust.
     pub policy: Policy,
-    /// Change of the close from row to row that is worth a look, as a share. Default 0.2.
+    /// Change of the close from row to row that is worth a look, as a share; in the robust policy of
+    /// those that are no error. Default 0.2.
     pub max_change: f64,
     /// Literal policy: volume that is worth a look, in multiples of the mean. Default 10.
     pub max_volume_ratio: f64,

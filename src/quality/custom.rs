@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::ordered::Ordered;
-use super::sink::Sink;
+use super::sink::{Detail, Sink};
 use super::{RowSet, Rule, Series, Severity};
 
 type Check = dyn Fn(&Series<'_>, &mut CustomFindings) + Send + Sync;
@@ -35,8 +35,8 @@ impl CustomRule {
         let places = ordered.map(Ordered::places);
         let place = |row: usize| places.as_ref().map_or(row, |places| places[row]);
         findings.found.sort_by_key(|(row, ..)| place(*row));
-        for (row, value, expected) in findings.found {
-            sink.hit(self.rule, place(row), value, expected);
+        for (row, Detail { value, expected, factor }) in findings.found {
+            sink.hit_with(self.rule, place(row), value, expected, factor);
         }
         if let Err(payload) = outcome {
             // Its drop is code of the host as well.
@@ -60,7 +60,7 @@ impl fmt::Debug for CustomRule {
 pub struct CustomFindings {
     rows: usize,
     seen: RowSet,
-    found: Vec<(usize, f64, f64)>,
+    found: Vec<(usize, Detail)>,
 }
 
 impl CustomFindings {
@@ -72,10 +72,18 @@ impl CustomFindings {
     /// If the series has no such row; like every panic of a rule it ends the rule, and the report
     /// lists it.
     pub fn report(&mut self, row: usize, value: f64, expected: f64) {
+        self.report_with_factor(row, value, expected, f64::NAN);
+    }
+
+    /// The same with what the value has to be multiplied with to be right.
+    ///
+    /// # Panics
+    /// As [`report`](Self::report).
+    pub fn report_with_factor(&mut self, row: usize, value: f64, expected: f64, factor: f64) {
         assert!(row < self.rows, "row {row} of a series of {} rows", self.rows);
         if !self.seen.contains(row) {
             self.seen.insert(row);
-            self.found.push((row, value, expected));
+            self.found.push((row, Detail { value, expected, factor }));
         }
     }
 }

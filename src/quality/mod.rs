@@ -6,14 +6,16 @@
 //!                              no: Ordered copy     limits, amount, calendar,    > sink -> report
 //!                                                   freshness, rules of the host /
 //! ```
-//! Owns: the rules. Locks: none. Must not know: where a series came from.
+//! Owns: the rules. Locks: none, but for the one start of its threads. Must not know: where a series came from.
 
 mod builder;
 mod calendar;
+mod column;
 mod config;
 mod custom;
 mod error;
 mod limits;
+mod median;
 mod metrics;
 mod ordered;
 mod report;
@@ -33,6 +35,7 @@ mod validator;
 
 pub use builder::ValidatorBuilder;
 pub use calendar::TradingCalendar;
+pub use column::Column;
 pub use config::{Policy, QualityConfig};
 pub use custom::CustomFindings;
 pub use error::SeriesError;

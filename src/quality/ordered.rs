@@ -94,7 +94,7 @@ const fn columns<'a>(extras: &Extras<'a>) -> [Option<&'a [f64]>; 7] {
 }
 
 /// Whether every timestamp is below the one before it.
-pub(super) fn is_descending(time: &[i64]) -> bool {
+fn is_descending(time: &[i64]) -> bool {
     time.len() > 1 && time.is_sorted_by(|before, after| before > after)
 }
 
@@ -107,13 +107,11 @@ fn drop_duplicates(series: &Series<'_>, order: &[usize]) -> (Vec<usize>, Vec<usi
     let time = series.timestamps();
     let (mut rows, mut dropped, mut kept) = (Vec::with_capacity(order.len()), Vec::new(), Vec::new());
     for group in order.chunk_by(|a, b| time[*a] == time[*b]) {
-        let mut group = group.to_vec();
-        group.sort_by(|a, b| compare_rows(series, *b, *a));
-        for row in &group[1..] {
-            dropped.push(*row);
-            kept.push(rows.len());
-        }
-        rows.push(group[0]);
+        let better = |a: usize, b: usize| if compare_rows(series, a, b) == Ordering::Less { b } else { a };
+        let best = group.iter().copied().reduce(better);
+        dropped.extend(group.iter().copied().filter(|row| Some(*row) != best));
+        kept.resize(dropped.len(), rows.len());
+        rows.extend(best);
     }
     rows.append(&mut dropped);
     (rows, kept)

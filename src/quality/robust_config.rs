@@ -21,14 +21,15 @@ pub struct RobustConfig {
     /// Price step of the instrument, which open and close may be outside of low to high; `None` if
     /// unknown. Default `None`.
     pub tick: Option<f64>,
-    /// Standard deviations (from the median of the returns around) that a jump must have to be an
-    /// error. Default 5.
+    /// Standard deviations (of the opens against the closes before, around) that a jump there and back
+    /// must have to be an error, and 8 % at least. Default 5.
     pub jump_sigma: f64,
     /// Standard deviation of a return that is taken at least, as a share. Default 0.005.
     pub sigma_floor: f64,
     /// Longest run of rows that jump away and come back by a factor which is no unit. Default 20.
     pub max_block_rows: usize,
-    /// Rows on either side in which a declared split explains a jump. Default 15.
+    /// Rows on either side in which a declared split explains a jump: sources are days late with splits.
+    /// Default 15.
     pub split_window: usize,
     /// Factor against the median volume around that a volume must have to be an error: block trades of
     /// thin instruments reach 60 and more. Default 70.
@@ -36,7 +37,8 @@ pub struct RobustConfig {
     /// Standard deviations of the volumes' logarithms that a volume must have to be an error.
     /// Default 6.
     pub volume_sigma: f64,
-    /// Equal bars in a row from which on they are frozen, the first included. Default 3.
+    /// Equal bars in a row from which on they are frozen, the first included, which is no finding; of
+    /// bars of one price one more. Default 3.
     pub frozen_rows: usize,
     /// Difference of two adjustment factors (adjusted close by close) that counts, as a share.
     /// Default 0.005.
@@ -84,6 +86,12 @@ impl RobustConfig {
         let mut faults = Faults::new();
         faults.range("ohlc_tolerance", self.ohlc_tolerance, 0.0..=0.5);
         faults.range("auction_tolerance", self.auction_tolerance, 0.0..=0.5);
+        faults.require(
+            self.auction_tolerance >= self.ohlc_tolerance,
+            "auction_tolerance",
+            self.auction_tolerance,
+            format!("at least ohlc_tolerance, {}", self.ohlc_tolerance),
+        );
         if let Some(tick) = self.tick {
             faults.range("tick", tick, 0.0..=1e9);
         }

@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 /// Rows of a page: also the share of work that a thread takes.
 pub(super) const PAGE_ROWS: usize = 1 << 16;
 const WORDS: usize = PAGE_ROWS / 64;
+/// Ranges that `Debug` shows.
+const MAX_SHOWN: usize = 8;
 /// Ranges that serde writes.
 const MAX_RANGES: usize = 1000;
 
@@ -191,7 +193,8 @@ impl PartialEq for RowSet {
 
 impl fmt::Debug for RowSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowSet").field("rows", &self.len()).finish_non_exhaustive()
+        let ranges: Vec<_> = self.ranges().take(MAX_SHOWN).collect();
+        f.debug_struct("RowSet").field("rows", &self.len()).field("first", &ranges).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{Dimension, Severity};
+use super::{Column, Dimension, Severity};
 
 macro_rules! rules {
     ($( $(#[doc = $doc:literal])+ $name:ident, $text:literal, $severity:ident, $dimension:ident; )+) => {
@@ -152,6 +152,28 @@ rules! {
 }
 
 impl Rule {
+    /// The columns that a finding's factor mends; none if its findings have no factor.
+    ///
+    /// After an error of the prices an adjusted close needs the factor too, unless it went on as if
+    /// nothing had been: the next check says so.
+    pub const fn mends(self) -> &'static [Column] {
+        match self {
+            Self::UnitError
+            | Self::MissedSplit
+            | Self::Spike
+            | Self::Block
+            | Self::SourceScale
+            | Self::SourceDifference
+            | Self::CorporateAction
+            | Self::UndeclaredSplit => &[Column::Open, Column::High, Column::Low, Column::Close],
+            Self::VolumeUnit => &[Column::Volume],
+            Self::AmountMismatch => &[Column::Amount],
+            Self::DividendUnit | Self::PhantomDividend => &[Column::Dividends],
+            Self::AdjustmentError | Self::AdjustmentOutlier => &[Column::AdjClose],
+            _ => &[],
+        }
+    }
+
     /// The rule of this crate with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|rule| rule.as_str() == name)

@@ -1,9 +1,10 @@
 //! A price series as borrowed columns.
 
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 
-use super::time::Stamps;
-use super::{Board, SeriesError, TimeUnit, TradingCalendar};
+use super::time::{Stamps, Zone};
+use super::{Board, Column, SeriesError, TimeUnit, TradingCalendar};
 
 /// Price and volume columns of a series, all of one length.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +57,7 @@ pub struct Series<'a> {
     calendar: Option<&'a TradingCalendar>,
     board: Option<Board>,
     listed: Option<NaiveDate>,
+    tick: Option<f64>,
 }
 
 macro_rules! extra_columns {
@@ -107,6 +109,7 @@ impl<'a> Series<'a> {
             calendar: None,
             board: None,
             listed: None,
+            tick: None,
         };
         series.fits("open", bars.open)?;
         series.fits("high", bars.high)?;
@@ -117,10 +120,26 @@ impl<'a> Series<'a> {
     }
 
     /// Says what the timestamps are, and how many seconds local time is ahead of them (for China's
-    /// exchanges and UTC timestamps `8 * 3600`): rules with dates need it.
+    /// exchanges and UTC timestamps `8 * 3600`): rules with dates need it. Where clocks change with the
+    /// season, [`time_zone`](Self::time_zone) is right.
     #[must_use]
     pub const fn time_unit(mut self, unit: TimeUnit, offset_secs: i32) -> Self {
-        self.stamps = Some(Stamps { unit, offset_secs });
+        self.stamps = Some(Stamps { unit, zone: Zone::Fixed(offset_secs) });
+        self
+    }
+
+    /// Says what the timestamps are, and in which time zone the exchange is: rules with dates need it.
+    #[must_use]
+    pub const fn time_zone(mut self, unit: TimeUnit, zone: Tz) -> Self {
+        self.stamps = Some(Stamps { unit, zone: Zone::Named(zone) });
+        self
+    }
+
+    /// Says the price step of the instrument, which open and close may be outside of low to high;
+    /// otherwise that of the settings holds.
+    #[must_use]
+    pub const fn tick(mut self, tick: f64) -> Self {
+        self.tick = Some(tick);
         self
     }
 
@@ -156,6 +175,30 @@ impl<'a> Series<'a> {
         self.timestamps.is_empty()
     }
 
+    /// A column; `None` if the series has none.
+    pub const fn column(&self, column: Column) -> Option<&'a [f64]> {
+        match column {
+            Column::Open => Some(self.bars.open),
+            Column::High => Some(self.bars.high),
+            Column::Low => Some(self.bars.low),
+            Column::Close => Some(self.bars.close),
+            Column::Volume => Some(self.bars.volume),
+            Column::Amount => self.extras.amount,
+            Column::AdjClose => self.extras.adj_close,
+            Column::Dividends => self.extras.dividends,
+            Column::Splits => self.extras.splits,
+            Column::PreClose => self.extras.pre_close,
+            Column::LimitUp => self.extras.limit_up,
+            Column::LimitDown => self.extras.limit_down,
+        }
+    }
+
+    /// The exchange's date of a row; `None` without a time unit, for a timestamp that is no date, or
+    /// a row that is not there.
+    pub fn date(&self, row: usize) -> Option<NaiveDate> {
+        self.stamps?.date(*self.timestamps.get(row)?)
+    }
+
     /// The timestamps.
     pub const fn timestamps(&self) -> &'a [i64] {
         self.timestamps
@@ -164,6 +207,10 @@ impl<'a> Series<'a> {
     /// The bars.
     pub const fn bars(&self) -> &Bars<'a> {
         &self.bars
+    }
+
+    pub(super) const fn price_step(&self) -> Option<f64> {
+        self.tick
     }
 
     pub(super) const fn extras(&self) -> &Extras<'a> {
@@ -199,6 +246,7 @@ impl<'a> Series<'a> {
             calendar: self.calendar,
             board: self.board,
             listed: self.listed,
+            tick: self.tick,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What timestamps mean.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, Offset, TimeZone};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 /// The unit of a series' timestamps.
@@ -22,23 +23,43 @@ pub enum TimeUnit {
     YyyyMmDd,
 }
 
+/// How far local time is ahead of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Zone {
+    /// By so many seconds.
+    Fixed(i32),
+    /// By what the zone has at the time.
+    Named(Tz),
+}
+
 /// How to read the timestamps of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamps {
     pub(super) unit: TimeUnit,
-    pub(super) offset_secs: i32,
+    pub(super) zone: Zone,
 }
 
 impl Stamps {
     /// The local date; `None` for what is no date, or too far away for one.
     pub(super) fn date(self, timestamp: i64) -> Option<NaiveDate> {
-        if self.unit == TimeUnit::YyyyMmDd {
-            let (days, year) = (timestamp.rem_euclid(10_000), timestamp.div_euclid(10_000));
-            let (month, day) = (u32::try_from(days / 100).ok()?, u32::try_from(days % 100).ok()?);
-            return NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day);
+        match self.unit {
+            TimeUnit::YyyyMmDd => {
+                let (days, year) = (timestamp.rem_euclid(10_000), timestamp.div_euclid(10_000));
+                let (month, day) = (u32::try_from(days / 100).ok()?, u32::try_from(days % 100).ok()?);
+                NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
+            }
+            // A date is a local one.
+            TimeUnit::Days => Some(DateTime::from_timestamp(timestamp.checked_mul(86_400)?, 0)?.date_naive()),
+            _ => {
+                let moment = DateTime::from_timestamp(self.unix_seconds(timestamp)?, 0)?;
+                let ahead = match self.zone {
+                    Zone::Fixed(seconds) => seconds,
+                    Zone::Named(zone) => zone.offset_from_utc_datetime(&moment.naive_utc()).fix().local_minus_utc(),
+                };
+                let local = moment.timestamp().checked_add(i64::from(ahead))?;
+                Some(DateTime::from_timestamp(local, 0)?.date_naive())
+            }
         }
-        let local = self.unix_seconds(timestamp)?.checked_add(i64::from(self.offset_secs))?;
-        Some(DateTime::from_timestamp(local, 0)?.date_naive())
     }
 
     /// Seconds since 1970 UTC of the (start of the) moment.
@@ -48,11 +69,14 @@ impl Stamps {
             TimeUnit::Millis => Some(timestamp.div_euclid(1_000)),
             TimeUnit::Micros => Some(timestamp.div_euclid(1_000_000)),
             TimeUnit::Nanos => Some(timestamp.div_euclid(1_000_000_000)),
-            // A date is a local one.
-            TimeUnit::Days => timestamp.checked_mul(86_400)?.checked_sub(i64::from(self.offset_secs)),
-            TimeUnit::YyyyMmDd => {
-                let midnight = self.date(timestamp)?.and_hms_opt(0, 0, 0)?.and_utc().timestamp();
-                midnight.checked_sub(i64::from(self.offset_secs))
+            TimeUnit::Days | TimeUnit::YyyyMmDd => {
+                let midnight = self.date(timestamp)?.and_hms_opt(0, 0, 0)?;
+                let ahead = match self.zone {
+                    Zone::Fixed(seconds) => seconds,
+                    // Where a clock change skips midnight, the hour does not matter.
+                    Zone::Named(zone) => zone.offset_from_utc_datetime(&midnight).fix().local_minus_utc(),
+                };
+                midnight.and_utc().timestamp().checked_sub(i64::from(ahead))
             }
         }
     }

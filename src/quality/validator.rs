@@ -84,7 +84,8 @@ impl DataQualityValidator {
         report
     }
 
-    /// Compares a series with another source's, by timestamp; findings are rows of `series`.
+    /// Compares the closes of a series with another source's, by timestamp; findings are rows of
+    /// `series`.
     pub fn compare(&self, series: &Series<'_>, other: &Series<'_>) -> QualityReport {
         let mut sink = self.sink();
         let is_sorted = |series: &Series<'_>| series.timestamps().is_sorted_by(|before, after| before < after);

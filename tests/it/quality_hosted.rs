@@ -1,8 +1,8 @@
 //! The validator as a host meets it: inside the manager, on a registry, with threads.
 
 use feedguard::{
-    Bars, DataQualityValidator, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, FetchErrorKind,
-    ManagerConfig, QualityConfig, Rule, RuleLevel, Series, Severity, Source,
+    Bars, Column, DataQualityValidator, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, FetchErrorKind,
+    ManagerConfig, QualityConfig, Rule, RuleLevel, Series, Severity, Source, TimeUnit, TradingCalendar,
 };
 
 use crate::quality_frame::Frame;
@@ -99,4 +99,53 @@ fn findings_and_scores_are_on_the_hosts_registry() {
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+}
+
+#[test]
+fn a_series_tells_its_columns_and_dates_where_clocks_change() {
+    let calendar = TradingCalendar::weekdays("2024-03-01".parse().unwrap(), "2024-03-29".parse().unwrap(), []);
+    let zone = chrono_tz::America::New_York;
+    // Midnights of New York, across the change of clocks on the 10th.
+    let midnight =
+        |day: &chrono::NaiveDate| day.and_hms_opt(0, 0, 0).unwrap().and_local_timezone(zone).unwrap().timestamp();
+    let mut frame = Frame::calm(calendar.days().len());
+    frame.time = calendar.days().iter().map(midnight).collect();
+    let series = frame.series().time_zone(TimeUnit::Seconds, zone).calendar(&calendar);
+    assert!((0..series.len()).all(|row| series.date(row) == Some(calendar.days()[row])));
+    assert_eq!((series.date(1000), frame.series().date(0)), (None, None));
+    let validator = DataQualityValidator::new(QualityConfig::default()).unwrap();
+    assert_eq!(validator.validate(&series).issues, 0);
+    let fixed = frame.series().time_unit(TimeUnit::Seconds, -5 * 3600).calendar(&calendar);
+    assert!(
+        validator.validate(&fixed).rows_of(Rule::Gap) > 0,
+        "a fixed offset takes summer's midnights for the day before"
+    );
+    let series = series.amount(&frame.volume).unwrap();
+    assert_eq!((series.column(Column::Amount), series.column(Column::AdjClose)), (Some(&*frame.volume), None));
+}
+
+#[test]
+fn factors_say_what_they_mend() {
+    let mut frame = Frame::calm(60);
+    frame.scale(20, 100.0);
+    frame.close[30] /= 100.0;
+    frame.volume[40] *= 1000.0;
+    let report = frame.report(QualityConfig::default());
+    let of = |rule: Rule, row: usize| {
+        report.findings.iter().find(|finding| finding.rule == rule && finding.row == row).unwrap().factor
+    };
+    assert!((of(Rule::UnitError, 20).unwrap() - 0.01).abs() < 1e-12);
+    assert_eq!((of(Rule::UnitError, 30), of(Rule::MixedUnits, 30)), (None, None));
+    assert_eq!((Rule::VolumeUnit.mends(), of(Rule::VolumeUnit, 40)), (&[Column::Volume][..], Some(0.001)));
+    assert_eq!(Rule::UnitError.mends().len(), 4);
+    assert_eq!(report.to_string(), "3 of 60 rows failed, score 95.0: mixed_units 1, unit_error 2, volume_unit 1");
+}
+
+#[test]
+fn a_tick_of_the_instrument_is_a_tolerance() {
+    let mut frame = Frame::calm(60);
+    frame.close[7] = frame.high[7] + 0.5;
+    let validator = DataQualityValidator::new(QualityConfig::default()).unwrap();
+    assert_eq!(validator.validate(&frame.series()).issues, 1);
+    assert_eq!(validator.validate(&frame.series().tick(0.5)).issues, 0);
 }

@@ -1,6 +1,6 @@
 //! Faults that were found once.
 
-use feedguard::{Board, DataQualityValidator, QualityConfig, Rule, RuleLevel, Severity, TimeUnit};
+use feedguard::{Board, DataQualityValidator, QualityConfig, Rule, RuleLevel, Severity, TimeUnit, TradingCalendar};
 
 use crate::quality_frame::{Case, Frame, check, found};
 
@@ -88,7 +88,7 @@ fn an_adjusted_close_cannot_excuse_itself_by_noise() {
     let mut frame = Frame::calm(60);
     frame.adj_close = Some(vec![f64::NAN; 60]);
     let report = frame.report(QualityConfig::default());
-    assert!(report.valid && report.skipped.iter().any(|skipped| skipped.needs == "adj_close that is a number"));
+    assert!(report.valid && report.skipped.iter().any(|skipped| skipped.rule == Rule::AdjustmentOutlier));
 }
 
 #[test]
@@ -235,4 +235,91 @@ fn settings_are_data() {
     let config: QualityConfig = serde_json::from_str(text).unwrap();
     assert_eq!((config.robust.frozen_rows, config.price_limits.lines().len()), (5, 1));
     assert!(serde_json::from_str::<QualityConfig>(r#"{"robust": {"frozen": 5}}"#).is_err());
+}
+
+#[test]
+fn dividends_that_come_regularly_are_no_phantoms_however_near() {
+    let mut frame = Frame::calm(120);
+    frame.pay(&(4..120).step_by(4).collect::<Vec<_>>());
+    assert_eq!(found(&frame.report(QualityConfig::default())), []);
+    frame.pay(&(3..120).step_by(3).collect::<Vec<_>>());
+    assert_eq!(found(&frame.report(QualityConfig::default())), []);
+}
+
+#[test]
+fn a_market_that_halves_on_news_after_a_split_is_the_market() {
+    let cases: Vec<Case> = vec![
+        (
+            "halved with twenty times the volume",
+            |f| {
+                f.declare_split(20, 2.0);
+                f.scale_all(28..60, 0.5);
+                f.volume[28] *= 20.0;
+            },
+            vec![(Rule::LargeChange, vec![28])],
+        ),
+        (
+            "halved during the day, opened as usual",
+            |f| {
+                f.declare_split(20, 2.0);
+                let open = f.open[28];
+                f.scale_all(28..60, 0.5);
+                (f.open[28], f.high[28]) = (open, open);
+            },
+            vec![(Rule::LargeChange, vec![28])],
+        ),
+        (
+            "a dividend of six tenths that the price follows, and no adjusted close",
+            |f| {
+                let mut dividends = vec![0.0; 60];
+                dividends[30] = f.close[29] * 0.6;
+                f.dividends = Some(dividends);
+                f.scale_all(30..60, 0.4);
+            },
+            vec![(Rule::LargeChange, vec![30])],
+        ),
+    ];
+    check(cases, &QualityConfig::default());
+}
+
+#[test]
+fn a_split_of_unadjusted_prices_is_a_warning_whatever_its_ratio_and_place() {
+    for ratio in [2.0, 5.0, 10.0, 20.0, 100.0, 0.1] {
+        for at in (30..230).step_by(20) {
+            let mut frame = Frame::calm(260);
+            frame.scale_all(at..260, 1.0 / ratio);
+            frame.volume[at..].iter_mut().for_each(|volume| *volume *= ratio);
+            let report = frame.report(QualityConfig::default());
+            assert_eq!(found(&report), [(Rule::UndeclaredSplit, vec![at])], "1:{ratio} on row {at}");
+        }
+    }
+}
+
+#[test]
+fn input_that_says_nothing_is_said_to_be_missing() {
+    let said = |frame: &Frame, rule: Rule| {
+        let report = frame.report(QualityConfig::default());
+        report.skipped.iter().filter(|skipped| skipped.rule == rule).count()
+    };
+    let mut frame = Frame::calm(60);
+    for rule in [Rule::MissedSplit, Rule::CorporateAction, Rule::AdjustmentCell, Rule::DividendCell, Rule::Gap] {
+        assert_eq!(said(&frame, rule), 1, "{rule}");
+    }
+    frame.adj_close = Some(vec![f64::NAN; 60]);
+    frame.limit_up = Some(vec![f64::NAN; 60]);
+    (frame.unit, frame.calendar) = (Some(TimeUnit::Days), Some(TradingCalendar::new([])));
+    for rule in [Rule::AdjustmentError, Rule::UnexplainedAdjustment, Rule::LimitExceeded, Rule::Gap] {
+        assert_eq!(said(&frame, rule), 1, "{rule}");
+    }
+    // The board's table judges rows whose column is silent.
+    (frame.board, frame.pre_close) = (Some(Board::Main), Some(vec![90.0; 60]));
+    assert!(frame.report(QualityConfig::default()).rows_of(Rule::LimitExceeded) > 50);
+}
+
+#[test]
+fn tolerances_that_contradict_each_other_are_a_fault() {
+    let mut robust = feedguard::RobustConfig::default();
+    (robust.ohlc_tolerance, robust.auction_tolerance) = (0.02, 0.001);
+    let error = DataQualityValidator::new(QualityConfig::default().robust(robust)).unwrap_err();
+    assert_eq!(error.faults()[0].path, "robust.auction_tolerance");
 }

@@ -130,6 +130,7 @@ fn price_limits() {
             "NaN and zero in a column are no limit",
             |f| {
                 on_board(f, Board::Main, "2024-01-01", 12.5);
+                f.board = None;
                 f.limit_up = Some((0..60).map(|row| if row == 30 { f64::NAN } else { 0.0 }).collect());
             },
             vec![],

@@ -3,9 +3,10 @@
 //! The *factor* of a row is its adjusted close by its close. It steps where a dividend or a split
 //! is adjusted for: `before / after = 1 - dividend / close before`, and is constant elsewhere.
 
-use super::dividend::{Dividend, Usual, Verdict, is_phantom_pair, verdict};
+use super::dividend::{ABSURD, Dividend, Usual, Verdict, is_phantom_pair, verdict};
 use super::evidence::Evidence;
 use super::splits::Splits;
+use crate::quality::median::median;
 use crate::quality::sink::Sink;
 use crate::quality::{RobustConfig, Rule};
 
@@ -20,8 +21,6 @@ const MAX_RUN: usize = 20;
 const MAX_EVENTS: usize = 1 << 16;
 /// Rounding of a factor at most: two decimals of a price of 1.
 const MAX_NOISE: f64 = 0.04;
-/// A yield that a company does not pay.
-const IMPOSSIBLE_YIELD: f64 = 0.5;
 
 /// Adjusted closes before `row` have to be multiplied with `factor`.
 #[derive(Debug, Clone, Copy)]
@@ -30,50 +29,43 @@ struct Wrong {
     factor: f64,
 }
 
-pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, sink: &mut Sink<'_>) {
+pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, splits: &Splits, sink: &mut Sink<'_>) {
     let extras = *evidence.series.extras();
-    if extras.adj_close.is_none() {
-        for rule in
-            [Rule::AdjustmentError, Rule::AdjustmentOutlier, Rule::UnexplainedAdjustment, Rule::DividendMismatch]
-        {
-            sink.skip(rule, "adj_close");
-        }
+    // A column without any number is none.
+    let is_known = |column: Option<&[f64]>| column.is_some_and(|column| column.iter().any(|cell| !cell.is_nan()));
+    let (has_adj_close, has_dividends) = (is_known(extras.adj_close), is_known(extras.dividends));
+    for (rules, is_there, needs) in [
+        (&[Rule::AdjustmentOutlier, Rule::AdjustmentCell, Rule::CorporateAction][..], has_adj_close, "adj_close"),
+        (&[Rule::DividendUnit, Rule::PhantomDividend, Rule::DividendCell], has_dividends, "dividends"),
+        (
+            &[Rule::AdjustmentError, Rule::UnexplainedAdjustment, Rule::DividendMismatch],
+            has_adj_close && has_dividends,
+            "adj_close and dividends",
+        ),
+        (&[Rule::MissedSplit], has_adj_close || extras.splits.is_some(), "splits or adj_close"),
+    ] {
+        rules.iter().filter(|_| !is_there).for_each(|rule| sink.skip(*rule, needs));
     }
-    if extras.dividends.is_none() {
-        for rule in [Rule::DividendUnit, Rule::PhantomDividend] {
-            sink.skip(rule, "dividends");
-        }
-        if extras.adj_close.is_some() {
-            for rule in [Rule::AdjustmentError, Rule::UnexplainedAdjustment, Rule::DividendMismatch] {
-                sink.skip(rule, "dividends");
-            }
-        }
-    }
-    if extras.adj_close.is_none() && extras.dividends.is_none() {
+    if !has_adj_close && !has_dividends {
         return;
     }
     judge_cells(evidence, sink);
     let factors = Factors::new(evidence, config.adjustment_tolerance);
     let mut wrong = Vec::new();
     if extras.dividends.is_some() {
-        judge_dividends(evidence, &factors, &mut wrong, sink);
+        judge_dividends(evidence, &factors, &splits.ratios(), &mut wrong, sink);
     }
     factors.judge_steps(evidence, &wrong, sink);
     book(evidence, &wrong, sink);
 }
 
-/// Adjusted closes and dividends that are no numbers, or below zero. A column without any number is
-/// none.
+/// Adjusted closes and dividends that are no numbers, or below zero.
 fn judge_cells(evidence: &Evidence<'_>, sink: &mut Sink<'_>) {
     let extras = *evidence.series.extras();
-    if let Some(column) = extras.adj_close {
-        if column.iter().all(|adj_close| adj_close.is_nan()) {
-            sink.skip(Rule::AdjustmentOutlier, "adj_close that is a number");
-        } else {
-            let is_wrong = |row: &usize| !(column[*row] > 0.0 && column[*row].is_finite()) && evidence.is_sound(*row);
-            for row in (0..column.len()).filter(is_wrong) {
-                sink.hit(Rule::AdjustmentCell, row, column[row], f64::NAN);
-            }
+    if let Some(column) = extras.adj_close.filter(|column| column.iter().any(|adj_close| !adj_close.is_nan())) {
+        let is_wrong = |row: &usize| !(column[*row] > 0.0 && column[*row].is_finite()) && evidence.is_sound(*row);
+        for row in (0..column.len()).filter(is_wrong) {
+            sink.hit(Rule::AdjustmentCell, row, column[row], f64::NAN);
         }
     }
     if let Some(column) = extras.dividends {
@@ -97,10 +89,9 @@ impl Factors {
     fn new(evidence: &Evidence<'_>, tolerance: f64) -> Self {
         let rows = 1..evidence.series.len().min(NOISE_ROWS);
         let mut steps: Vec<f64> = rows.filter_map(|row| Some((step(evidence, row)?.1 - 1.0).abs())).collect();
-        let middle = steps.len() / 2;
-        let median = if steps.is_empty() { 0.0 } else { *steps.select_nth_unstable_by(middle, f64::total_cmp).1 };
+        let usual = median(&mut steps).unwrap_or(0.0);
         // A column that is noise throughout must not excuse itself.
-        let noise = (8.0 * median).min(MAX_NOISE);
+        let noise = (8.0 * usual).min(MAX_NOISE);
         Self { noise, tolerance: tolerance.max(noise), step: rounding(evidence) }
     }
 
@@ -226,9 +217,14 @@ fn dividends(evidence: &mut Evidence<'_>, sink: &mut Sink<'_>) -> Vec<Dividend> 
     found
 }
 
-fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut Vec<Wrong>, sink: &mut Sink<'_>) {
+fn judge_dividends(
+    evidence: &mut Evidence<'_>,
+    factors: &Factors,
+    splits: &[f64],
+    wrong: &mut Vec<Wrong>,
+    sink: &mut Sink<'_>,
+) {
     let dividends = dividends(evidence, sink);
-    let splits = Splits::new(evidence, sink).ratios();
     let usual = Usual::new(&dividends);
     for (at, dividend) in dividends.iter().enumerate() {
         let Dividend { row, paid, seen, .. } = *dividend;
@@ -241,7 +237,7 @@ fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut V
             }
             continue;
         }
-        let verdict = verdict(dividend, usual, factors.noise_at(evidence, row), &splits);
+        let verdict = verdict(dividend, usual, factors.noise_at(evidence, row), splits);
         let right = match verdict {
             Verdict::Unit(factor) => {
                 sink.hit_with(Rule::DividendUnit, row, amount, amount * factor, factor);
@@ -255,7 +251,7 @@ fn judge_dividends(evidence: &mut Evidence<'_>, factors: &Factors, wrong: &mut V
             Verdict::WronglyAdjusted => paid,
         };
         let factor = (1.0 - right) / (1.0 - seen.unwrap_or(right));
-        if right < IMPOSSIBLE_YIELD && ((factor - 1.0).abs() > factors.tolerance_at(evidence, row) || factor < 0.0) {
+        if right < ABSURD && ((factor - 1.0).abs() > factors.tolerance_at(evidence, row) || factor < 0.0) {
             wrong.push(Wrong { row, factor });
         }
     }

@@ -1,5 +1,7 @@
 //! What a dividend is worth: the verdict is a pure function of yield, adjustment and price.
 
+use crate::quality::median::median;
+
 /// A dividend and what price and adjusted close say about it; shares of the close before.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dividend {
@@ -32,8 +34,10 @@ const UNITS: [(f64, f64); 3] = [(100.0, 0.3), (10.0, 0.1), (1000.0, 0.1)];
 const SMALL: f64 = 0.002;
 /// A dividend above deserves the question whether the price followed.
 const LARGE: f64 = 0.1;
-/// A yield that no company pays.
-const ABSURD: f64 = 0.5;
+/// Nobody pays more than there is.
+const WHOLE: f64 = 1.0;
+/// A yield whose adjustment nobody can tell from nonsense.
+pub(super) const ABSURD: f64 = 0.5;
 /// Ratio of two dividends that may be a unit.
 const HUNDREDFOLD: std::ops::Range<f64> = 40.0..250.0;
 /// Fewest dividends that tell what is usual.
@@ -47,7 +51,7 @@ pub(super) fn verdict(dividend: &Dividend, usual: Usual, noise: f64, splits: &[f
     // The price did not notice.
     let is_unnoticed = dividend.drop < 0.3 * paid && paid - dividend.drop > 6.0 * dividend.sigma;
     let Some(seen) = seen else {
-        let is_odd = paid > ABSURD || (paid > LARGE && is_unnoticed);
+        let is_odd = paid >= WHOLE || (paid > LARGE && is_unnoticed);
         return if is_odd { Verdict::Unit(0.01) } else { unlike(dividend, usual) };
     };
     if (seen - paid).abs() <= (0.25 * paid).max(noise) {
@@ -61,7 +65,7 @@ pub(super) fn verdict(dividend: &Dividend, usual: Usual, noise: f64, splits: &[f
     if let Some((unit, _)) = UNITS.iter().find(|unit| seen > SMALL && is_part(unit)) {
         return Verdict::Unit(*unit);
     }
-    if paid > ABSURD || (paid > LARGE && is_unnoticed) {
+    if paid >= WHOLE || (paid > LARGE && is_unnoticed) {
         return Verdict::Unit(0.01);
     }
     let of_split = splits.iter().flat_map(|split| [*split, split.recip()]).find(|split| is_unit(&(*split, 0.05)));
@@ -93,10 +97,9 @@ impl Usual {
     pub(super) fn new(dividends: &[Dividend]) -> Self {
         let mut yields: Vec<f64> = dividends.iter().map(|dividend| dividend.paid).collect();
         if yields.len() < MIN_YIELDS {
-            return Self { paid: None, is_steady: false };
+            yields.clear();
         }
-        let middle = yields.len() / 2;
-        let paid = *yields.select_nth_unstable_by(middle, f64::total_cmp).1;
+        let Some(paid) = median(&mut yields) else { return Self { paid: None, is_steady: false } };
         let alike = yields.iter().filter(|other| (1.0 / 3.0..3.0).contains(&(**other / paid))).count();
         let far = yields.iter().filter(|other| HUNDREDFOLD.contains(&(**other / paid).max(paid / **other))).count();
         Self { paid: Some(paid), is_steady: far == 1 && alike + far == yields.len() }
@@ -134,8 +137,8 @@ pub(super) fn is_phantom_pair(dividends: &[Dividend], at: usize) -> bool {
     let is_pair = |first: usize| {
         let (Some(a), Some(b)) = (dividends.get(first), dividends.get(first + 1)) else { return false };
         let between = b.row - a.row;
-        let is_isolated = gap(first.checked_sub(1), first).max(PHANTOM_ROWS) >= 3 * between
-            && gap(Some(first + 1), first + 2).max(PHANTOM_ROWS) >= 3 * between;
+        let is_isolated =
+            gap(first.checked_sub(1), first) >= 3 * between && gap(Some(first + 1), first + 2) >= 3 * between;
         let was_paid = |dividend: &Dividend| dividend.drop >= (0.6 * dividend.paid).max(1.2 * dividend.sigma);
         let were_paid = was_paid(a) && was_paid(b);
         between <= PHANTOM_ROWS && is_isolated && (0.85..1.18).contains(&(b.paid / a.paid)) && !were_paid

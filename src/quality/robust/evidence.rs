@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::sweep::JUMP;
+use crate::quality::median::median;
 use crate::quality::{Bars, Series};
 
 /// Rows that share one set of medians.
@@ -32,6 +33,8 @@ struct Frame {
     gaps: Option<f64>,
     /// NaN with too few rows.
     range: Option<f64>,
+    /// Likewise.
+    close: Option<f64>,
     /// Likewise.
     volumes: Option<Volumes>,
 }
@@ -116,6 +119,19 @@ impl<'a> Evidence<'a> {
         range
     }
 
+    /// Median of the closes; `None` with too few rows.
+    pub(super) fn close(&mut self, row: usize) -> Option<f64> {
+        self.enter(row);
+        if let Some(known) = self.frame.close {
+            return Some(known).filter(|close| !close.is_nan());
+        }
+        let close = self.series.bars().close;
+        self.fill(row, |row| Some(close[row]));
+        let median = self.median();
+        self.frame.close = Some(median.unwrap_or(f64::NAN));
+        median
+    }
+
     /// Median and spread of the volumes; `None` with too few rows that have one.
     pub(super) fn volumes(&mut self, row: usize) -> Option<Volumes> {
         self.enter(row);
@@ -157,8 +173,7 @@ impl<'a> Evidence<'a> {
         if self.buffer.len() < MIN_VALUES {
             return None;
         }
-        let middle = self.buffer.len() / 2;
-        Some(*self.buffer.select_nth_unstable_by(middle, f64::total_cmp).1)
+        median(&mut self.buffer)
     }
 
     /// From ratios in the buffer.

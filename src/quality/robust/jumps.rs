@@ -13,12 +13,19 @@ use crate::quality::{QualityConfig, RowSet, Rule};
 /// are told then.
 const MAX_JUMPS: usize = 32;
 
-pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked: &RowSet, sink: &mut Sink<'_>) {
+pub(super) fn judge(
+    evidence: &mut Evidence<'_>,
+    config: &QualityConfig,
+    splits: &Splits,
+    marked: &RowSet,
+    sink: &mut Sink<'_>,
+) {
     let mut levels = Levels::default();
     let mut next = 0;
     let (mut frame, mut is_restless) = (0..0, false);
     let mut verdicts = Verdicts { max_change: config.max_change, ..Verdicts::default() };
-    let splits = Splits::new(evidence, sink);
+    // Unadjusted prices are what a series without splits and adjusted closes may be made of.
+    let is_raw = evidence.series.extras().splits.is_none() && evidence.series.extras().adj_close.is_none();
     for row in marked.iter() {
         let Some(jump) = jump_at(evidence, row).filter(|_| row >= next) else { continue };
         let this_frame = Evidence::frame(row);
@@ -26,7 +33,10 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
             is_restless = marked.count_in(this_frame.clone()) > MAX_JUMPS;
             frame = this_frame;
         }
-        let step = declared_split(evidence, config, &splits, jump).or_else(|| unit_step(jump));
+        if is_raw && unit_step(jump).is_some() && book_undeclared(evidence, jump, sink) {
+            continue;
+        }
+        let step = declared_split(evidence, config, splits, jump).or_else(|| unit_step(jump));
         if let Some(step) = step.or_else(|| mixed_step(evidence, marked, levels.open(), jump)) {
             levels.push(step);
         } else if is_restless {
@@ -36,20 +46,26 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &QualityConfig, marked:
             next = back.row + 1;
         } else if (jump.change - 1.0).abs() > config.max_change && is_adjusted_away(evidence, jump) {
             verdicts.explained.insert(row);
-        } else if let Some(step) = undeclared_split(evidence, jump) {
-            let extras = evidence.series.extras();
-            if extras.splits.is_some() || extras.adj_close.is_some() {
-                levels.push(step);
-            } else {
-                let factor = step.log.exp();
-                sink.hit_with(Rule::UndeclaredSplit, row, jump.change, factor, factor.recip());
+        } else if is_raw {
+            if !book_undeclared(evidence, jump, sink) {
+                verdicts.change(jump);
             }
+        } else if let Some(step) = undeclared_split(evidence, jump) {
+            levels.push(step);
         } else {
             verdicts.change(jump);
         }
     }
     levels.judge(evidence, &mut verdicts, sink);
     verdicts.book(evidence, sink);
+}
+
+/// Books a jump that looks like a split in a series that cannot tell whether it is one.
+fn book_undeclared(evidence: &mut Evidence<'_>, jump: Jump, sink: &mut Sink<'_>) -> bool {
+    let Some(step) = undeclared_split(evidence, jump) else { return false };
+    let factor = step.log.exp();
+    sink.hit_with(Rule::UndeclaredSplit, jump.row, jump.change, factor, factor.recip());
+    true
 }
 
 /// Jumps that are no error of the data, as far as anybody can tell.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
 use super::jumps::Verdicts;
+use super::shape::has_mixed_units;
 use super::witness::{Belief, Jump, belief};
 use crate::quality::sink::{Detail, Sink};
 use crate::quality::{RowSet, Rule};
@@ -127,7 +128,9 @@ impl Levels {
                 let at = stretches.partition_point(|stretch| stretch.end <= row);
                 let factor = (reference - stretches[at].level).exp();
                 let close = evidence.series.bars().close[row];
-                Detail { value: close, expected: close * factor, factor }
+                // Of a row in two units no factor mends all prices.
+                let factor_of_row = if has_mixed_units(&evidence.series, row) { f64::NAN } else { factor };
+                Detail { value: close, expected: close * factor, factor: factor_of_row }
             });
         }
     }

@@ -5,10 +5,11 @@
 //!          rows that deserve a second look are marked                          (any thread)
 //! frozen   runs of equal bars                        \
 //! volumes  volumes of another order of magnitude      > marked rows only, in order of time
-//! jumps    jumps of the price -> spikes, blocks, levels /
+//! jumps    jumps of the price -> steps (units, splits) -> levels; blocks and spikes; the market
+//! adjustment  dividends and adjusted closes, where there are some
 //! ```
-//! A place's neighbours are compared by median and median deviation of a fixed frame around, so the
-//! verdict depends neither on how the rows were shared out nor on the errors themselves.
+//! A place's neighbours are heard by median and median deviation of a fixed frame around (`evidence`),
+//! so the verdict does not depend on how the rows were shared out, and on few errors hardly.
 
 mod adjustment;
 mod blocks;
@@ -56,7 +57,8 @@ impl<'a> Robust<'a> {
         frozen::judge(&self.series, self.config, &marks.repeats, sink);
         let mut evidence = evidence::Evidence::new(&self.series, marks.all_sound(), self.config.robust.sigma_floor);
         volumes::judge(&mut evidence, &self.config.robust, &marks.volumes, sink);
-        jumps::judge(&mut evidence, self.config, &marks.jumps, sink);
-        adjustment::judge(&mut evidence, &self.config.robust, sink);
+        let splits = splits::Splits::new(&evidence, sink);
+        jumps::judge(&mut evidence, self.config, &splits, &marks.jumps, sink);
+        adjustment::judge(&mut evidence, &self.config.robust, &splits, sink);
     }
 }

@@ -38,12 +38,17 @@ pub(super) fn shape(series: &Series<'_>, config: &RobustConfig, row: usize) -> S
     let outside = |rule: Rule, price: f64| {
         let bound = price.clamp(low, high);
         let excess = (price - bound).abs();
-        let slack = (bound * config.ohlc_tolerance).max(config.tick.unwrap_or_default());
+        let slack = (bound * config.ohlc_tolerance).max(series.price_step().or(config.tick).unwrap_or_default());
         let print = if excess > bound * config.auction_tolerance { rule } else { Rule::AuctionPrint };
         (excess > slack).then_some(print)
     };
     let open = outside(Rule::OpenOutside, open);
     Shape { open, close: outside(Rule::CloseOutside, close).filter(|rule| Some(*rule) != open) }
+}
+
+/// Whether the prices of a row are in two units.
+pub(super) fn has_mixed_units(series: &Series<'_>, row: usize) -> bool {
+    odd_unit(prices(series, row)).is_some()
 }
 
 /// What a finding of a rule says about a row.

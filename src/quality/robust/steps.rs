@@ -16,7 +16,7 @@ const SPLIT_VOLUME_ROWS: usize = 10;
 /// Fewest of them that tell it.
 const MIN_VOLUME_ROWS: usize = 5;
 /// Split ratios that are tried where none is declared.
-const SPLITS: [f64; 14] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0];
+const SPLITS: [f64; 15] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0];
 /// Closes around an undeclared split that have to differ: prices of one or two steps halve and double
 /// all the time.
 const DISTINCT_CLOSES: usize = 4;

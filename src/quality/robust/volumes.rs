@@ -42,7 +42,8 @@ fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sin
     let distance = (volume / median).ln().abs();
     let is_wrong = distance >= config.volume_factor.ln()
         && distance >= config.volume_sigma * sigma
-        && is_usual_day(evidence, row, volume < median);
+        && is_usual_day(evidence, row, volume < median)
+        && !is_split(evidence, row, volume / median);
     if is_wrong {
         let unit = 10f64.powf(-(volume / median).log10().round());
         sink.hit_with(Rule::VolumeUnit, row, volume, median, unit);
@@ -59,4 +60,11 @@ fn is_usual_day(evidence: &mut Evidence<'_>, row: usize, is_small: bool) -> bool
     let range = bars.high[row] / bars.low[row] - 1.0;
     change <= 5.0 * evidence.returns(row)
         && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.5 * usual))
+}
+
+/// Whether the price is as far from its median as the volume, the other way: after a split the money
+/// traded is what it was.
+fn is_split(evidence: &mut Evidence<'_>, row: usize, ratio: f64) -> bool {
+    let close = evidence.series.bars().close[row];
+    evidence.close(row).is_some_and(|median| (close / median * ratio).ln().abs() < 0.5 * ratio.ln().abs())
 }

@@ -2,6 +2,7 @@
 
 use super::evidence::Evidence;
 use super::levels::{Cause, Step, Support};
+use crate::quality::median::median;
 
 /// Volume against the median from which on a jump is news rather than an error.
 const NEWS_VOLUME: f64 = 3.5;
@@ -130,7 +131,12 @@ fn is_of_split(evidence: &mut Evidence<'_>, jump: Jump, factor: f64, declared: u
     let is_taken = own.is_some_and(|own| (own.change / factor).ln().abs().min((own.change * factor).ln().abs()) < 0.05);
     let lasts = lasted(bars.close, jump, factor, 0.3);
     let is_calm = evidence.range(jump.row).is_none_or(|usual| range <= NEWS_RANGE * usual);
-    if is_taken || !lasts || !is_calm {
+    // Unadjusted volumes move inversely; more than that is news.
+    let is_traded_as_usual = evidence
+        .volumes(jump.row)
+        .is_none_or(|usual| bars.volume[jump.row] <= NEWS_VOLUME * usual.median * factor.recip().max(1.0));
+    let is_gap = (jump.gap / factor).ln().abs() <= 0.15;
+    if is_taken || !lasts || !is_calm || !is_traded_as_usual || !is_gap {
         return false;
     }
     let fits = |ratio: f64, sigma: f64| (ratio / factor).ln().abs() <= (2.5 * sigma).min(0.05);
@@ -143,7 +149,6 @@ fn is_of_split(evidence: &mut Evidence<'_>, jump: Jump, factor: f64, declared: u
 
 /// Median of the numbers above zero.
 pub(super) fn median_of(values: &[f64]) -> Option<f64> {
-    let mut known: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0 && value.is_finite()).collect();
-    let middle = known.len() / 2;
-    (!known.is_empty()).then(|| *known.select_nth_unstable_by(middle, f64::total_cmp).1)
+    let known = values.iter().copied().filter(|value| *value > 0.0 && value.is_finite());
+    median(&mut known.collect::<Vec<f64>>())
 }

@@ -1,5 +1,6 @@
 //! Money traded by units traded is a mean price: it lies within the bar, in some unit.
 
+use crate::quality::median::median;
 use crate::quality::sink::Sink;
 use crate::quality::{Rule, Series};
 
@@ -30,15 +31,15 @@ pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
         let around = first.min(series.len().saturating_sub(FRAME))..rows.end;
         ratios.clear();
         ratios.extend(around.filter_map(ratio));
-        let usual = (ratios.len() >= MIN_ROWS).then(|| {
-            let middle = ratios.len() / 2;
-            *ratios.select_nth_unstable_by(middle, f64::total_cmp).1
-        });
+        let usual = median(&mut ratios).filter(|_| ratios.len() >= MIN_ROWS);
         is_known |= usual.is_some();
         for row in rows {
             let off = ratio(row).zip(usual).map_or(1.0, |(ratio, usual)| ratio / usual);
             if off.max(off.recip()) > SLACK {
-                sink.hit(Rule::AmountMismatch, row, amount[row], amount[row] / off);
+                let unit = 10f64.powf(-off.log10().round());
+                let is_unit = (0.7..1.4).contains(&(off * unit));
+                let factor = if is_unit { unit } else { f64::NAN };
+                sink.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off, factor);
             } else if amount[row] < 0.0 || amount[row].is_infinite() {
                 sink.hit(Rule::AmountMismatch, row, amount[row], f64::NAN);
             }

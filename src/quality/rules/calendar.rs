@@ -4,15 +4,18 @@ use crate::quality::sink::Sink;
 use crate::quality::{Rule, Series};
 
 pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
-    let (calendar, stamps) = match (series.trading_calendar(), series.stamps()) {
-        (Some(calendar), Some(stamps)) => (calendar, stamps),
-        (calendar, _) => {
-            let needs = if calendar.is_none() { "calendar" } else { "time_unit" };
-            sink.skip(Rule::Gap, needs);
-            sink.skip(Rule::OffCalendar, needs);
-            return;
-        }
+    let (Some(calendar), Some(stamps)) = (series.trading_calendar(), series.stamps()) else {
+        sink.skip(Rule::Gap, "calendar and time_unit");
+        sink.skip(Rule::OffCalendar, "calendar and time_unit");
+        return;
     };
+    let is_covered =
+        |row: &usize| stamps.date(series.timestamps()[*row]).is_some_and(|day| calendar.is_open(day).is_some());
+    if !series.is_empty() && (0..series.len()).find(is_covered).is_none() {
+        sink.skip(Rule::Gap, "a calendar of its days");
+        sink.skip(Rule::OffCalendar, "a calendar of its days");
+        return;
+    }
     let (mut last, mut is_open) = (None, true);
     for (row, timestamp) in series.timestamps().iter().enumerate() {
         let Some(day) = stamps.date(*timestamp) else { continue };

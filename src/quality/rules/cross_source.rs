@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::quality::median::median;
 use crate::quality::sink::Sink;
 use crate::quality::{Policy, QualityConfig, Rule, Series};
 
@@ -78,8 +79,7 @@ fn belongs(run: &[Pair], pair: Pair, config: &QualityConfig) -> bool {
 fn book(run: &[Pair], config: &QualityConfig, sink: &mut Sink<'_>) {
     if config.policy == Policy::Robust && run.len() >= SCALE_ROWS {
         let mut ratios: Vec<f64> = run.iter().map(|pair| pair.close / pair.expected).collect();
-        let middle = ratios.len() / 2;
-        let ratio = *ratios.select_nth_unstable_by(middle, f64::total_cmp).1;
+        let ratio = median(&mut ratios).unwrap_or(f64::NAN);
         sink.hit_with(Rule::SourceScale, run[0].row, ratio, 1.0, ratio.recip());
     } else {
         for pair in run {

@@ -1,6 +1,6 @@
 //! Rows that share a timestamp, and rows out of order.
 
-use crate::quality::ordered::{Ordered, is_descending, is_same_row};
+use crate::quality::ordered::{Ordered, is_same_row};
 use crate::quality::sink::Sink;
 use crate::quality::{Rule, Series};
 
@@ -18,13 +18,13 @@ pub(in crate::quality) fn check(given: &Series<'_>, ordered: &Ordered, sink: &mu
         } else {
             let (close, kept_close) = (given.bars().close[row], given.bars().close[other]);
             if suspect != Some(kept) {
-                sink.hit(Rule::ConflictingRows, kept, kept_close, close);
+                sink.hit(Rule::ConflictingRows, kept, kept_close, f64::NAN);
                 suspect = Some(kept);
             }
             sink.hit(Rule::ConflictingRows, dropped, close, kept_close);
         }
     }
-    let is_sorted = time.is_sorted() || is_descending(time) || time.is_sorted_by(|a, b| a >= b);
+    let is_sorted = time.is_sorted() || time.is_sorted_by(|a, b| a >= b);
     if let (false, Some(at)) = (is_sorted, time.windows(2).position(|pair| pair[1] < pair[0])) {
         let place = (0..given.len()).find(|place| ordered.row(*place) == at + 1).unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "for the reader's eye")]

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::quality::sink::Sink;
-use crate::quality::{QualityConfig, Rule, Series, TimeUnit};
+use crate::quality::sink::{Detail, Sink};
+use crate::quality::{QualityConfig, RowSet, Rule, Series, TimeUnit};
 
 pub(in crate::quality) fn check(series: &Series<'_>, config: &QualityConfig, now: DateTime<Utc>, sink: &mut Sink<'_>) {
     let Some(stamps) = series.stamps() else {
@@ -32,11 +32,12 @@ pub(in crate::quality) fn check(series: &Series<'_>, config: &QualityConfig, now
     let whole = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     let latest = now.saturating_add(whole(config.future_tolerance));
     let readable = || (first..series.len()).rev().filter_map(|row| Some((row, seconds(row)?)));
-    let mut ahead: Vec<(usize, i64)> = readable().take_while(|(_, at)| *at > latest).collect();
-    ahead.reverse();
-    for (row, at) in ahead {
-        sink.hit(Rule::FutureRow, row, at as f64, latest as f64);
-    }
+    let ahead: RowSet = readable().take_while(|(_, at)| *at > latest).map(|(row, _)| row).collect();
+    sink.hit_rows(Rule::FutureRow, &ahead, |row| Detail {
+        value: seconds(row).map_or(f64::NAN, |at| at as f64),
+        expected: latest as f64,
+        factor: f64::NAN,
+    });
     if let (Some(max_age), Some((row, at))) = (config.max_age, readable().next()) {
         let oldest = now.saturating_sub(whole(max_age));
         if at < oldest {

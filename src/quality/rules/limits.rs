@@ -9,40 +9,39 @@ use crate::quality::{PriceLimits, Rule, Series};
 const CALENDAR_DAYS: (u32, u32) = (7, 5);
 
 pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, sink: &mut Sink<'_>) {
+    let needs = "limit_up or limit_down, or board with pre_close and time_unit";
     let extras = series.extras();
-    let has_columns = extras.limit_up.is_some() || extras.limit_down.is_some();
-    if !has_columns {
-        let needs = match (series.trading_board(), extras.pre_close, series.stamps()) {
-            (None, ..) => Some("limit_up and limit_down, or board"),
-            (_, None, _) => Some("pre_close"),
-            (_, _, None) => Some("time_unit"),
-            _ => None,
-        };
-        if let Some(needs) = needs {
-            sink.skip(Rule::LimitExceeded, needs);
-            return;
-        }
+    if extras.limit_up.or(extras.limit_down).or(extras.pre_close).is_none() {
+        sink.skip(Rule::LimitExceeded, needs);
+        return;
     }
     let bars = series.bars();
     let mut listing = Listing::default();
+    let mut is_limited = false;
     for row in 0..series.len() {
-        let (low_limit, high_limit, tick) = if has_columns {
-            let column = |column: Option<&[f64]>| column.map_or(f64::NAN, |column| column[row]);
-            (column(extras.limit_down), column(extras.limit_up), 0.0)
-        } else {
-            match board_limit(series, limits, row, &mut listing) {
-                Some(found) => found,
-                None => continue,
-            }
-        };
-        // NaN and 0 stand for no limit and fail the comparison.
+        let board = board_limit(series, limits, row, &mut listing);
+        let [low_limit, high_limit] = column_limits(series, row);
+        let (low_limit, high_limit) =
+            (low_limit.or(board.map(|(low, ..)| low)), high_limit.or(board.map(|(_, high, _)| high)));
+        is_limited |= low_limit.or(high_limit).is_some();
+        let tick = board.map_or(0.0, |(.., tick)| tick);
         let slack = |limit: f64| (tick / 2.0).max(limit * 1e-6);
-        if high_limit > 0.0 && bars.high[row] > high_limit + slack(high_limit) {
-            sink.hit(Rule::LimitExceeded, row, bars.high[row], high_limit);
-        } else if low_limit > 0.0 && bars.low[row] > 0.0 && bars.low[row] < low_limit - slack(low_limit) {
-            sink.hit(Rule::LimitExceeded, row, bars.low[row], low_limit);
+        let (low, high) = (bars.low[row], bars.high[row]);
+        if let Some(limit) = high_limit.filter(|limit| high > limit + slack(*limit)) {
+            sink.hit(Rule::LimitExceeded, row, high, limit);
+        } else if let Some(limit) = low_limit.filter(|limit| low > 0.0 && low < limit - slack(*limit)) {
+            sink.hit(Rule::LimitExceeded, row, low, limit);
         }
     }
+    if !is_limited {
+        sink.skip(Rule::LimitExceeded, needs);
+    }
+}
+
+/// Lowest and highest price by the columns, which win; NaN and 0 stand for none.
+fn column_limits(series: &Series<'_>, row: usize) -> [Option<f64>; 2] {
+    let extras = series.extras();
+    [extras.limit_down, extras.limit_up].map(|column| column.map(|column| column[row]).filter(|limit| *limit > 0.0))
 }
 
 /// Days of trading since the listing, counted in a series that has them all.
