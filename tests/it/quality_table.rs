@@ -159,6 +159,25 @@ fn jumps_of_the_price() {
             vec![(Rule::LargeChange, vec![30, 31]), (Rule::UnitError, vec![45])],
         ),
         (
+            "a fall to a tenth with news is not undone by the newest row x10",
+            |f| {
+                f.scale_all(20..60, 0.1);
+                (f.high[20], f.volume[20]) = (f.high[20] * 1.5, f.volume[20] * 10.0);
+                f.scale(59, 10.0);
+            },
+            vec![(Rule::LargeChange, vec![20]), (Rule::UnitError, vec![59])],
+        ),
+        (
+            "a fall to a tenth with news within rows that lack a split",
+            |f| {
+                f.declare_split(55, 4.0);
+                f.scale_all(10..55, 4.0);
+                f.scale_all(30..60, 0.1);
+                (f.high[30], f.volume[30]) = (f.high[30] * 1.5, f.volume[30] * 10.0);
+            },
+            vec![(Rule::LargeChange, vec![30]), (Rule::MissedSplit, (10..55).collect())],
+        ),
+        (
             "a wipe-out to a thousandth that recovers by half",
             |f| {
                 f.scale_all(30..60, 0.001);

@@ -138,17 +138,24 @@ impl Levels {
     /// Drops steps that are none: explained by the adjusted close, or not to be believed alone. A
     /// step that is undone stays in any case: prices do not split for a few days.
     fn explain(&mut self, evidence: &mut Evidence<'_>, verdicts: &mut Verdicts) {
+        let all = vec![true; self.steps.len()];
         let mut undone = vec![false; self.steps.len()];
-        self.undo(&mut undone, NEAR);
+        self.undo(&mut undone, &all, NEAR);
         let ask = |(step, undone): (&Step, &bool)| if *undone { Belief::Error } else { belief(evidence, step) };
         let beliefs: Vec<Belief> = self.steps.iter().zip(&undone).map(ask).collect();
-        // What the adjusted close explains is no end of a long stretch.
-        undone.iter_mut().zip(&beliefs).for_each(|(undone, belief)| *undone |= *belief == Belief::Explained);
-        self.undo(&mut undone, usize::MAX);
+        // What the adjusted close or the news explain is no end of a long stretch; what nothing undoes
+        // even then stands between no others.
+        let of_market = |belief: &Belief| !matches!(belief, Belief::Explained | Belief::News);
+        self.undo(&mut undone, &beliefs.iter().map(of_market).collect::<Vec<_>>(), usize::MAX);
+        let lasting = |(step, belief): (&Step, &Belief)| {
+            *belief == Belief::Error || (*belief == Belief::Market && step.cause == Cause::Split)
+        };
+        self.undo(&mut undone, &self.steps.iter().zip(&beliefs).map(lasting).collect::<Vec<_>>(), usize::MAX);
         let mut kept = Vec::with_capacity(self.steps.len());
         for ((step, belief), undone) in self.steps.iter().zip(beliefs).zip(undone) {
             match belief {
                 Belief::Explained => verdicts.explained.insert(step.row),
+                Belief::News => verdicts.change(step.jump),
                 Belief::Market if !undone => verdicts.change(step.jump),
                 Belief::Market | Belief::Error => kept.push(*step),
             }
@@ -156,11 +163,11 @@ impl Levels {
         self.steps = kept;
     }
 
-    /// Notes the steps that another one undoes, not farther away than `reach`. The nearest pairs
-    /// first: a step that nothing undoes would otherwise take the partner of the next one, and so on
-    /// to the end.
-    fn undo(&self, undone: &mut [bool], reach: usize) {
-        let mut open: Vec<usize> = (0..self.steps.len()).filter(|at| !undone[*at]).collect();
+    /// Notes the steps that another one undoes, not farther away than `reach`, among those that
+    /// `may` be undone. The nearest pairs first: a step that nothing undoes would otherwise take the
+    /// partner of the next one, and so on to the end.
+    fn undo(&self, undone: &mut [bool], may: &[bool], reach: usize) {
+        let mut open: Vec<usize> = (0..self.steps.len()).filter(|at| may[*at] && !undone[*at]).collect();
         let distance = |pair: Option<&[usize]>| match pair {
             Some([a, b]) => {
                 let (a, b) = (self.steps[*a], self.steps[*b]);

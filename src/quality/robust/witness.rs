@@ -90,6 +90,8 @@ pub(super) enum Belief {
     Error,
     /// The adjusted close does not have it: unadjusted prices.
     Explained,
+    /// The market on a day with news.
+    News,
     /// The market, as far as anybody can tell.
     Market,
 }
@@ -116,6 +118,8 @@ pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
         Belief::Explained
     } else if stands_alone {
         Belief::Error
+    } else if !is_large && is_news(evidence, jump.row) {
+        Belief::News
     } else {
         Belief::Market
     }
