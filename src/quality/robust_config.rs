@@ -15,8 +15,8 @@ use crate::error::ConfigError;
 pub struct RobustConfig {
     /// How far open and close may be outside of low to high, as a share of the price. Default 0.001.
     pub ohlc_tolerance: f64,
-    /// Up to here open and close outside of low to high are a warning, since auctions print there;
-    /// beyond an error. Default 0.05.
+    /// Up to here open and close outside of low to high are a warning, since auctions print there
+    /// (up to 4 % in clean files of thin shares); beyond an error. Default 0.08.
     pub auction_tolerance: f64,
     /// Price step of the instrument, which open and close may be outside of low to high; `None` if
     /// unknown. Default `None`.
@@ -49,7 +49,7 @@ impl Default for RobustConfig {
     fn default() -> Self {
         Self {
             ohlc_tolerance: 0.001,
-            auction_tolerance: 0.05,
+            auction_tolerance: 0.08,
             tick: None,
             jump_sigma: 5.0,
             sigma_floor: 0.005,
