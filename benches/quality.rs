@@ -153,6 +153,19 @@ fn main() {
                     row[..4].iter_mut().for_each(|price| *price *= if at * 2 < rows { 100.0 } else { 1.0 })
                 }),
             ),
+            (
+                "all rows: another fault each",
+                clean.spoilt(|at, row| match at * 7 % 8 {
+                    0 => row.swap(1, 2),
+                    1 => row[3] = f64::NAN,
+                    2 => row[2] = -1.0,
+                    3 => row[4] = -1.0,
+                    4 => row[..4].iter_mut().for_each(|price| *price *= 100.0),
+                    5 => row[3] *= 1.2,
+                    6 => row[1] *= 10.0,
+                    _ => row[4] *= 1000.0,
+                }),
+            ),
             ("one high tenfold", clean.spoilt(|_, row| row[1] *= 10.0)),
         ];
         let mut subjects: Vec<Subject<'_>> = vec![("clean, robust, 1 thread", Box::new(|| check(&robust[0], &clean)))];

@@ -1,5 +1,7 @@
 //! Where findings go: all are counted, the first and the last of each rule are kept.
 
+use std::ops::Range;
+
 use super::ordered::Ordered;
 use super::report::DimensionScores;
 use super::{Finding, QualityConfig, QualityReport, RowSet, Rule, RuleTotal, Series, Severity, Skipped};
@@ -160,6 +162,11 @@ impl<'a> Sink<'a> {
         if self.is_on(rule) {
             self.skipped.push(Skipped { rule, needs });
         }
+    }
+
+    /// Rows of a range of whole words in which a rule found an error.
+    pub(super) fn suspects_in(&self, places: Range<usize>) -> usize {
+        self.suspects.count_in(places)
     }
 
     /// Whether a rule found an error in the row at `place`, however its findings are levelled.

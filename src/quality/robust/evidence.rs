@@ -60,6 +60,9 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Rows of a frame that may be wrong by themselves; where more are, nothing is usual.
+    pub(super) const MAX_BROKEN: usize = FRAME / 2;
+
     /// The rows that share their medians with a row, whole words of a [`RowSet`](crate::quality::RowSet).
     pub(super) const fn frame(row: usize) -> Range<usize> {
         let start = row / FRAME * FRAME;

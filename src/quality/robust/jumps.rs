@@ -30,10 +30,11 @@ pub(super) fn judge(
         let Some(jump) = jump_at(evidence, row).filter(|_| row >= next) else { continue };
         let this_frame = Evidence::frame(row);
         if this_frame != frame {
-            is_restless = marked.count_in(this_frame.clone()) > MAX_JUMPS;
+            is_restless = marked.count_in(this_frame.clone()) > MAX_JUMPS
+                || sink.suspects_in(this_frame.clone()) > Evidence::MAX_BROKEN;
             frame = this_frame;
         }
-        if is_raw && unit_step(jump).is_some() && book_undeclared(evidence, jump, sink) {
+        if is_raw && !is_restless && unit_step(jump).is_some() && book_undeclared(evidence, jump, sink) {
             continue;
         }
         let step = declared_split(evidence, config, splits, jump).or_else(|| unit_step(jump));

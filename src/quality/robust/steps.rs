@@ -77,7 +77,7 @@ pub(super) fn mixed_step(
     };
     let step = Step {
         row: jump.row,
-        log: unit.ln().copysign(jump.change.ln()),
+        log: if jump.change > 1.0 { unit.ln() } else { -unit.ln() },
         cause: Cause::Unit,
         support: Support::None,
         jump,

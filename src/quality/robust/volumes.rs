@@ -17,7 +17,8 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, marked: 
         // leap all the time none is usual.
         let this_frame = Evidence::frame(row);
         if this_frame != frame {
-            leaps = marked.count_in(this_frame.clone());
+            let is_hopeless = sink.suspects_in(this_frame.clone()) > Evidence::MAX_BROKEN;
+            leaps = if is_hopeless { usize::MAX } else { marked.count_in(this_frame.clone()) };
             frame = this_frame;
         }
         if row < next || leaps > MAX_LEAPS {
