@@ -31,7 +31,9 @@ impl Table {
             table.dates.push(time.split([' ', 'T']).next().unwrap_or_default().to_owned());
             for (at, (name, column)) in table.columns.iter_mut().enumerate() {
                 let text = record.get(at + 1).unwrap_or_default();
-                let value = if text.is_empty() { Ok(f64::NAN) } else { text.parse() };
+                let is_missing =
+                    ["", "null", "none", "na", "n/a", "-", "--"].contains(&text.to_ascii_lowercase().as_str());
+                let value = if is_missing { Ok(f64::NAN) } else { text.parse() };
                 let known = BARS.contains(&name.as_str()) || name == "volume";
                 match value {
                     Ok(value) => column.push(value),
