@@ -509,6 +509,14 @@ fn dividends_splits_and_adjusted_closes() {
             vec![],
         ),
         (
+            "nor with dividends that are no numbers",
+            |f| {
+                f.pay(&[15]);
+                f.dividends = Some(vec![f64::NAN; 60]);
+            },
+            vec![],
+        ),
+        (
             "one adjusted close of its own",
             |f| {
                 f.pay(&[15]);

@@ -50,9 +50,9 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, splits: 
         return;
     }
     judge_cells(evidence, sink);
-    let factors = Factors::new(evidence, config.adjustment_tolerance);
+    let factors = Factors::new(evidence, config.adjustment_tolerance, has_dividends);
     let mut wrong = Vec::new();
-    if extras.dividends.is_some() {
+    if has_dividends {
         judge_dividends(evidence, &factors, &splits.ratios(), &mut wrong, sink);
     }
     factors.judge_steps(evidence, &wrong, sink);
@@ -83,16 +83,18 @@ struct Factors {
     tolerance: f64,
     /// Step to which the adjusted closes are rounded; 0 if to none.
     step: f64,
+    /// Whether the series says when dividends were paid.
+    has_dividends: bool,
 }
 
 impl Factors {
-    fn new(evidence: &Evidence<'_>, tolerance: f64) -> Self {
+    fn new(evidence: &Evidence<'_>, tolerance: f64, has_dividends: bool) -> Self {
         let rows = 1..evidence.series.len().min(NOISE_ROWS);
         let mut steps: Vec<f64> = rows.filter_map(|row| Some((step(evidence, row)?.1 - 1.0).abs())).collect();
         let usual = median(&mut steps).unwrap_or(0.0);
         // A column that is noise throughout must not excuse itself.
         let noise = (8.0 * usual).min(MAX_NOISE);
-        Self { noise, tolerance: tolerance.max(noise), step: rounding(evidence) }
+        Self { noise, tolerance: tolerance.max(noise), step: rounding(evidence), has_dividends }
     }
 
     /// The rounding of a factor on a row: that of its adjusted close, which weighs more the smaller it
@@ -133,7 +135,7 @@ impl Factors {
                 row = end + 1;
             } else {
                 // Without the dividends nobody can tell whether there was one.
-                if extras.dividends.is_some() && wrong.binary_search_by_key(&row, |wrong| wrong.row).is_err() {
+                if self.has_dividends && wrong.binary_search_by_key(&row, |wrong| wrong.row).is_err() {
                     sink.hit(Rule::UnexplainedAdjustment, row, ratio, 1.0);
                 }
                 row += 1;
