@@ -178,6 +178,40 @@ fn jumps_of_the_price() {
             vec![(Rule::LargeChange, vec![30]), (Rule::MissedSplit, (10..55).collect())],
         ),
         (
+            "unadjusted prices split, and the market nearly doubles five days after",
+            |f| {
+                f.scale_all(35..60, 1.9);
+                f.adj_close = Some(f.close.clone());
+                for column in [&mut f.open, &mut f.high, &mut f.low, &mut f.close] {
+                    column[..30].iter_mut().for_each(|price| *price *= 2.0);
+                }
+            },
+            vec![(Rule::CorporateAction, vec![30]), (Rule::LargeChange, vec![35])],
+        ),
+        (
+            "a share that moves by four per cent when it trades, which is every third day",
+            |f| {
+                let mut price = 100.0;
+                for row in 0..60 {
+                    let trades = row % 3 == 0 || (29..34).contains(&row);
+                    price *= if !trades {
+                        1.0
+                    } else if row % 2 == 0 {
+                        1.045
+                    } else {
+                        1.0 / 1.045
+                    };
+                    f.set(row, price);
+                    f.volume[row] = if trades { 1000.0 } else { 0.0 };
+                    if trades {
+                        (f.high[row], f.low[row]) = (price * 1.005, price / 1.005);
+                    }
+                }
+                f.scale(31, 1.15);
+            },
+            vec![],
+        ),
+        (
             "a wipe-out to a thousandth that recovers by half",
             |f| {
                 f.scale_all(30..60, 0.001);
