@@ -131,6 +131,7 @@ fn main() {
         );
         let bad = [
             ("all rows: high below low", clean.spoilt(|_, row| row.swap(1, 2))),
+            ("all rows: close a fifth above", clean.spoilt(|_, row| row[3] = row[1] * 1.2)),
             ("all rows: NaN close", clean.spoilt(|_, row| row[3] = f64::NAN)),
             ("all rows: price and volume below zero", clean.spoilt(|_, row| *row = row.map(|value| -value))),
             (

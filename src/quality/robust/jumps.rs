@@ -22,18 +22,22 @@ pub(super) fn judge(
 ) {
     let mut levels = Levels::default();
     let mut next = 0;
-    let (mut frame, mut is_restless) = (0..0, false);
+    let (mut frame, mut is_restless, mut is_hopeless) = (0..0, false, false);
     let mut verdicts = Verdicts { max_change: config.max_change, ..Verdicts::default() };
     // Unadjusted prices are what a series without splits and adjusted closes may be made of.
     let is_raw = evidence.series.extras().splits.is_none() && evidence.series.extras().adj_close.is_none();
     for row in marked.iter() {
-        let Some(jump) = jump_at(evidence, row).filter(|_| row >= next) else { continue };
         let this_frame = Evidence::frame(row);
         if this_frame != frame {
-            is_restless = marked.count_in(this_frame.clone()) > MAX_JUMPS
-                || sink.suspects_in(this_frame.clone()) > Evidence::MAX_BROKEN;
+            is_hopeless = sink.suspects_in(this_frame.clone()) > Evidence::MAX_BROKEN;
+            is_restless = is_hopeless || marked.count_in(this_frame.clone()) > MAX_JUMPS;
             frame = this_frame;
         }
+        // Where most rows are broken, a broken one has been named; its course says nothing more.
+        if row < next || (is_hopeless && sink.is_suspect(row)) {
+            continue;
+        }
+        let Some(jump) = jump_at(evidence, row) else { continue };
         if is_raw && !is_restless && unit_step(jump).is_some() && book_undeclared(evidence, jump, sink) {
             continue;
         }

@@ -201,7 +201,29 @@ impl<'a> Strip<'a> {
                 !(top <= high[i] * up) | !(bottom >= low[i] * down)
             })
         };
-        let mut rows = sound & ((outside & !upside_down) | wide);
+        let outside = sound & outside & !upside_down & !wide;
+        if outside != 0 {
+            let tick = series.price_step().or(config.tick).unwrap_or_default();
+            let mut prints = 0;
+            for (rule, price) in [(Rule::OpenOutside, open), (Rule::CloseOutside, close)] {
+                let farther = |i: usize| {
+                    let (over, under) = (price[i] - high[i], low[i] - price[i]);
+                    if over > under { (over, high[i]) } else { (under, low[i]) }
+                };
+                let out = mask(|i| {
+                    let (excess, bound) = farther(i);
+                    excess > higher(bound * config.ohlc_tolerance, tick)
+                });
+                let far = mask(|i| {
+                    let (excess, bound) = farther(i);
+                    excess > bound * config.auction_tolerance
+                });
+                marks.put(rule, at, outside & out & far);
+                prints |= out & !far;
+            }
+            marks.put(Rule::AuctionPrint, at, outside & prints);
+        }
+        let mut rows = sound & wide;
         while rows != 0 {
             marks.put_shape(series, config, at + rows.trailing_zeros() as usize);
             rows &= rows - 1;
