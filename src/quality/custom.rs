@@ -4,7 +4,6 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::ordered::Ordered;
 use super::sink::{Detail, Sink};
 use super::{RowSet, Rule, Series, Severity};
 
@@ -27,13 +26,12 @@ impl CustomRule {
         Self { rule: Rule::Custom(name), severity, check: Arc::new(check) }
     }
 
-    /// Runs the rule on the series as given, on the caller's thread. A panic ends the rule, not the
-    /// check.
-    pub(super) fn run(&self, series: &Series<'_>, ordered: Option<&Ordered>, sink: &mut Sink<'_>) {
+    /// Runs the rule on the series as given, on the caller's thread; `places` are those of its rows,
+    /// if they are not its own. A panic ends the rule, not the check.
+    pub(super) fn run(&self, series: &Series<'_>, places: Option<&[usize]>, sink: &mut Sink<'_>) {
         let mut findings = CustomFindings { rows: series.len(), seen: RowSet::default(), found: Vec::new() };
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.check)(series, &mut findings)));
-        let places = ordered.map(Ordered::places);
-        let place = |row: usize| places.as_ref().map_or(row, |places| places[row]);
+        let place = |row: usize| places.map_or(row, |places| places[row]);
         findings.found.sort_by_key(|(row, ..)| place(*row));
         for (row, Detail { value, expected, factor }) in findings.found {
             sink.hit_with(self.rule, place(row), value, expected, factor);

@@ -23,10 +23,6 @@ impl Levels {
         self.0.iter().filter_map(|(rule, severity)| Some((*rule, (*severity)?)))
     }
 
-    pub(super) fn is_on(&self, rule: Rule) -> bool {
-        self.find(rule).is_some()
-    }
-
     /// Place and severity of a rule; `None` if it is off.
     fn find(&self, rule: Rule) -> Option<(usize, Severity)> {
         let at = rule.index().or_else(|| self.0.iter().position(|(other, _)| *other == rule))?;
@@ -42,6 +38,13 @@ pub(super) struct Detail {
     pub(super) expected: f64,
     /// NaN is none.
     pub(super) factor: f64,
+}
+
+impl Detail {
+    /// Without a factor.
+    pub(super) const fn new(value: f64, expected: f64) -> Self {
+        Self { value, expected, factor: f64::NAN }
+    }
 }
 
 /// A finding before its row and timestamp are looked up.
@@ -109,10 +112,6 @@ impl<'a> Sink<'a> {
         }
     }
 
-    pub(super) fn is_on(&self, rule: Rule) -> bool {
-        self.levels.is_on(rule)
-    }
-
     /// Books that the row at `place` broke `rule`. A rule comes once a place.
     pub(super) fn hit(&mut self, rule: Rule, place: usize, value: f64, expected: f64) {
         self.hit_with(rule, place, value, expected, f64::NAN);
@@ -120,30 +119,15 @@ impl<'a> Sink<'a> {
 
     /// The same with the factor that would mend the row; NaN is none.
     pub(super) fn hit_with(&mut self, rule: Rule, place: usize, value: f64, expected: f64, factor: f64) {
-        if rule.severity() == Severity::Error {
-            self.suspects.insert(place);
-        }
-        let Some((at, severity)) = self.levels.find(rule) else { return };
-        match severity {
-            Severity::Info => {}
-            Severity::Warning => self.warned.insert(place),
-            Severity::Error => self.errors.insert(place),
-        }
-        self.tallies[at].push(Hit { place, detail: Detail { value, expected, factor } }, self.keep);
+        let keep = self.keep;
+        let Some(tally) = self.note(rule, |rows| rows.insert(place)) else { return };
+        tally.push(Hit { place, detail: Detail { value, expected, factor } }, keep);
     }
 
     /// Books that all rows of a set broke `rule`; only those that are kept are asked for details.
     pub(super) fn hit_rows(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
-        if rule.severity() == Severity::Error {
-            self.suspects.merge(rows);
-        }
-        let Some((at, severity)) = self.levels.find(rule) else { return };
-        match severity {
-            Severity::Info => {}
-            Severity::Warning => self.warned.merge(rows),
-            Severity::Error => self.errors.merge(rows),
-        }
-        let (count, keep, tally) = (rows.len(), self.keep, &mut self.tallies[at]);
+        let (count, keep) = (rows.len(), self.keep);
+        let Some(tally) = self.note(rule, |noted| noted.merge(rows)) else { return };
         let hit = |place: usize| Hit { place, detail: detail(place) };
         if count <= 2 * keep {
             rows.iter().for_each(|place| tally.push(hit(place), keep));
@@ -157,9 +141,24 @@ impl<'a> Sink<'a> {
         tally.count += count - 2 * keep;
     }
 
+    /// Puts rows that broke `rule` into the sets they belong to; the answer is where to count them,
+    /// `None` if the rule is off.
+    fn note(&mut self, rule: Rule, put: impl Fn(&mut RowSet)) -> Option<&mut Tally> {
+        if rule.severity() == Severity::Error {
+            put(&mut self.suspects);
+        }
+        let (at, severity) = self.levels.find(rule)?;
+        match severity {
+            Severity::Info => {}
+            Severity::Warning => put(&mut self.warned),
+            Severity::Error => put(&mut self.errors),
+        }
+        Some(&mut self.tallies[at])
+    }
+
     /// Says that a rule lacks its input.
     pub(super) fn skip(&mut self, rule: Rule, needs: &'static str) {
-        if self.is_on(rule) {
+        if self.levels.find(rule).is_some() {
             self.skipped.push(Skipped { rule, needs });
         }
     }

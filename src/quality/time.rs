@@ -1,6 +1,6 @@
 //! What timestamps mean.
 
-use chrono::{DateTime, NaiveDate, Offset, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,16 @@ pub(super) enum Zone {
     Named(Tz),
 }
 
+impl Zone {
+    /// Seconds that local time is ahead at a moment of UTC.
+    fn ahead(self, utc: &NaiveDateTime) -> i64 {
+        i64::from(match self {
+            Self::Fixed(seconds) => seconds,
+            Self::Named(zone) => zone.offset_from_utc_datetime(utc).fix().local_minus_utc(),
+        })
+    }
+}
+
 /// How to read the timestamps of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamps {
@@ -52,11 +62,7 @@ impl Stamps {
             TimeUnit::Days => Some(DateTime::from_timestamp(timestamp.checked_mul(86_400)?, 0)?.date_naive()),
             _ => {
                 let moment = DateTime::from_timestamp(self.unix_seconds(timestamp)?, 0)?;
-                let ahead = match self.zone {
-                    Zone::Fixed(seconds) => seconds,
-                    Zone::Named(zone) => zone.offset_from_utc_datetime(&moment.naive_utc()).fix().local_minus_utc(),
-                };
-                let local = moment.timestamp().checked_add(i64::from(ahead))?;
+                let local = moment.timestamp().checked_add(self.zone.ahead(&moment.naive_utc()))?;
                 Some(DateTime::from_timestamp(local, 0)?.date_naive())
             }
         }
@@ -71,12 +77,8 @@ impl Stamps {
             TimeUnit::Nanos => Some(timestamp.div_euclid(1_000_000_000)),
             TimeUnit::Days | TimeUnit::YyyyMmDd => {
                 let midnight = self.date(timestamp)?.and_hms_opt(0, 0, 0)?;
-                let ahead = match self.zone {
-                    Zone::Fixed(seconds) => seconds,
-                    // Where a clock change skips midnight, the hour does not matter.
-                    Zone::Named(zone) => zone.offset_from_utc_datetime(&midnight).fix().local_minus_utc(),
-                };
-                midnight.and_utc().timestamp().checked_sub(i64::from(ahead))
+                // Where a clock change skips midnight, the hour does not matter.
+                midnight.and_utc().timestamp().checked_sub(self.zone.ahead(&midnight))
             }
         }
     }

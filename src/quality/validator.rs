@@ -73,9 +73,10 @@ impl DataQualityValidator {
             // In order now: it cannot be in disorder again.
             let _ = self.judge(&sorted.series(series), &mut sink);
         }
-        if self.config.enabled {
+        if self.config.enabled && !self.custom.is_empty() {
+            let places = ordered.as_ref().map(Ordered::places);
             for rule in &self.custom {
-                rule.run(series, ordered.as_ref(), &mut sink);
+                rule.run(series, places.as_deref(), &mut sink);
             }
         }
         let report = sink.finish(series, ordered.as_ref());
@@ -88,10 +89,9 @@ impl DataQualityValidator {
     /// `series`.
     pub fn compare(&self, series: &Series<'_>, other: &Series<'_>) -> QualityReport {
         let mut sink = self.sink();
-        let is_sorted = |series: &Series<'_>| series.timestamps().is_sorted_by(|before, after| before < after);
-        let ordered = (!is_sorted(series)).then(|| Ordered::new(series));
-        let other_ordered = (!is_sorted(other)).then(|| Ordered::new(other));
+        let ordered = self.ordered(series);
         if self.config.enabled {
+            let other_ordered = self.ordered(other);
             let here = ordered.as_ref().map_or(*series, |ordered| ordered.series(series));
             let there = other_ordered.as_ref().map_or(*other, |ordered| ordered.series(other));
             cross_source::check(&here, &there, &self.config, &mut sink);
@@ -99,6 +99,12 @@ impl DataQualityValidator {
         let report = sink.finish(series, ordered.as_ref());
         self.metrics.count(&report);
         report
+    }
+
+    /// The series in order of time, if it is not and anybody looks at it.
+    fn ordered(&self, series: &Series<'_>) -> Option<Ordered> {
+        let is_sorted = || series.timestamps().is_sorted_by(|before, after| before < after);
+        (self.config.enabled && !is_sorted()).then(|| Ordered::new(series))
     }
 
     fn sink(&self) -> Sink<'_> {

@@ -1,5 +1,7 @@
 use feedguard::{Bars, DataQualityValidator, QualityConfig, Rule, Series, Severity};
 
+use crate::quality_files::PriceFile;
+
 fn validator() -> DataQualityValidator {
     DataQualityValidator::new(QualityConfig::default()).unwrap()
 }
@@ -71,16 +73,8 @@ fn a_switched_off_validator_says_yes() {
 #[test]
 fn real_clean_series_are_valid() {
     for file in ["AAPL", "MSFT", "IBM"] {
-        let path = format!("{}/examples/data/{file}-1d-unadjusted.csv", env!("CARGO_MANIFEST_DIR"));
-        let mut reader = csv::Reader::from_path(path).unwrap();
-        let mut columns: [Vec<f64>; 5] = Default::default();
-        for row in reader.records() {
-            let row = row.unwrap();
-            for (at, column) in columns.iter_mut().enumerate() {
-                column.push(row[at + 1].parse().unwrap());
-            }
-        }
-        let [open, high, low, close, volume] = &columns;
+        let [open, high, low, close, volume] =
+            &PriceFile::load(&format!("examples/data/{file}-1d-unadjusted.csv")).bars;
         let days: Vec<i64> = (0..).take(open.len()).collect();
         let report = validator().validate(&Series::new(&days, Bars { open, high, low, close, volume }).unwrap());
         assert!(report.valid && report.total == 3270, "{file}: {:?}", report.totals);

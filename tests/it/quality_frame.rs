@@ -93,6 +93,28 @@ impl Frame {
         (self.dividends, self.adj_close) = (Some(dividends), Some(adj_close));
     }
 
+    /// Adds a dividend of a share of the close before.
+    pub(crate) fn pay_once(&mut self, row: usize, share: f64) {
+        let mut dividends = vec![0.0; self.time.len()];
+        dividends[row] = self.close[row - 1] * share;
+        self.dividends = Some(dividends);
+    }
+
+    /// Adds the adjusted close: the close, before `row` times a factor.
+    pub(crate) fn adjust_before(&mut self, row: usize, factor: f64) {
+        let mut adj_close = self.close.clone();
+        adj_close[..row].iter_mut().for_each(|close| *close *= factor);
+        self.adj_close = Some(adj_close);
+    }
+
+    /// Makes the closes of now the adjusted ones, and the prices before `row` another multiple.
+    pub(crate) fn unadjust_before(&mut self, row: usize, ratio: f64) {
+        self.adj_close = Some(self.close.clone());
+        for column in [&mut self.open, &mut self.high, &mut self.low, &mut self.close] {
+            column[..row].iter_mut().for_each(|price| *price *= ratio);
+        }
+    }
+
     pub(crate) fn declare_split(&mut self, row: usize, ratio: f64) {
         self.splits.get_or_insert_with(|| vec![0.0; self.time.len()])[row] = ratio;
     }

@@ -271,9 +271,7 @@ fn a_market_that_halves_on_news_after_a_split_is_the_market() {
         (
             "a dividend of six tenths that the price follows, and no adjusted close",
             |f| {
-                let mut dividends = vec![0.0; 60];
-                dividends[30] = f.close[29] * 0.6;
-                f.dividends = Some(dividends);
+                f.pay_once(30, 0.6);
                 f.scale_all(30..60, 0.4);
             },
             vec![(Rule::LargeChange, vec![30])],

@@ -181,10 +181,7 @@ fn jumps_of_the_price() {
             "unadjusted prices split, and the market nearly doubles five days after",
             |f| {
                 f.scale_all(35..60, 1.9);
-                f.adj_close = Some(f.close.clone());
-                for column in [&mut f.open, &mut f.high, &mut f.low, &mut f.close] {
-                    column[..30].iter_mut().for_each(|price| *price *= 2.0);
-                }
+                f.unadjust_before(30, 2.0);
             },
             vec![(Rule::CorporateAction, vec![30]), (Rule::LargeChange, vec![35])],
         ),
@@ -225,10 +222,7 @@ fn jumps_of_the_price() {
             |f| {
                 f.declare_split(20, 2.0);
                 f.scale_all(28..60, 0.5);
-                f.adj_close = Some(f.close.clone());
-                for column in [&mut f.open, &mut f.high, &mut f.low, &mut f.close] {
-                    column[..20].iter_mut().for_each(|price| *price *= 2.0);
-                }
+                f.unadjust_before(20, 2.0);
             },
             vec![(Rule::CorporateAction, vec![20]), (Rule::LargeChange, vec![28])],
         ),
@@ -318,15 +312,7 @@ fn jumps_of_the_price() {
         (
             "a split of unadjusted prices that the adjusted close explains",
             |f| {
-                f.adj_close = Some(f.close.clone());
-                f.scale_all(0..30, 2.0);
-                f.adj_close = Some(
-                    f.close
-                        .iter()
-                        .enumerate()
-                        .map(|(row, close)| if row < 30 { close / 2.0 } else { *close })
-                        .collect(),
-                );
+                f.unadjust_before(30, 2.0);
             },
             vec![(Rule::CorporateAction, vec![30])],
         ),
@@ -497,32 +483,16 @@ fn dividends_splits_and_adjusted_closes() {
             "a dividend of a fifth that the price follows",
             |f| {
                 f.scale_all(30..60, 0.8);
-                f.adj_close = Some(
-                    f.close
-                        .iter()
-                        .enumerate()
-                        .map(|(row, close)| if row < 30 { close * 0.8 } else { *close })
-                        .collect(),
-                );
-                let mut dividends = vec![0.0; 60];
-                dividends[30] = f.close[29] * 0.2;
-                f.dividends = Some(dividends);
+                f.adjust_before(30, 0.8);
+                f.pay_once(30, 0.2);
             },
             vec![(Rule::CorporateAction, vec![30])],
         ),
         (
             "a dividend of a fifth that the price did not notice",
             |f| {
-                f.adj_close = Some(
-                    f.close
-                        .iter()
-                        .enumerate()
-                        .map(|(row, close)| if row < 30 { close * 0.8 } else { *close })
-                        .collect(),
-                );
-                let mut dividends = vec![0.0; 60];
-                dividends[30] = f.close[29] * 0.2;
-                f.dividends = Some(dividends);
+                f.adjust_before(30, 0.8);
+                f.pay_once(30, 0.2);
             },
             vec![(Rule::DividendUnit, vec![30]), (Rule::AdjustmentError, (0..30).collect())],
         ),

@@ -84,20 +84,24 @@ fn a_lost_quota_race_in_the_line_keeps_the_callers_place() {
         assert!(ra.is_ok() && rb.is_ok());
     });
 }
+/// A limiter with one quota twice: its odd limit makes the last take fail after the lane's grant, always.
+fn one_quota_twice(clock: &Clock) -> AdaptiveRateLimiter {
+    let window = QuotaWindow::new(101, QuotaPeriod::Day);
+    let quota = Arc::new(CalendarQuota::new("q", vec![window], clock.clone()).unwrap());
+    AdaptiveRateLimiter::builder("l")
+        .config(LimiterConfig::default().initial_rate_per_sec(100.0).burst(100_000))
+        .clock(clock.clone())
+        .quota(quota.clone())
+        .quota(quota)
+        .build()
+        .unwrap()
+}
+
 #[test]
 fn a_lost_quota_race_leaks_no_call_in_flight() {
     for round in 0..300u32 {
         let (clock, _time) = Clock::manual();
-        let q =
-            Arc::new(CalendarQuota::new("q", vec![QuotaWindow::new(101, QuotaPeriod::Day)], clock.clone()).unwrap());
-        // q twice: an odd limit makes the last take fail after the lane's grant, always
-        let l = AdaptiveRateLimiter::builder("l")
-            .config(LimiterConfig::default().initial_rate_per_sec(100.0).burst(100_000))
-            .clock(clock.clone())
-            .quota(q.clone())
-            .quota(q)
-            .build()
-            .unwrap();
+        let l = one_quota_twice(&clock);
         let stop = AtomicBool::new(false);
         thread::scope(|s| {
             s.spawn(|| {
@@ -410,14 +414,7 @@ fn a_race_for_the_last_quota_leaks_nothing() {
 #[test]
 fn a_guard_that_is_engaged_never_wedges() {
     let (clock, time) = Clock::manual();
-    let q = Arc::new(CalendarQuota::new("q", vec![QuotaWindow::new(101, QuotaPeriod::Day)], clock.clone()).unwrap());
-    let l = AdaptiveRateLimiter::builder("l")
-        .config(LimiterConfig::default().initial_rate_per_sec(100.0).burst(100_000))
-        .clock(clock.clone())
-        .quota(q.clone())
-        .quota(q)
-        .build()
-        .unwrap();
+    let l = one_quota_twice(&clock);
     let stop = AtomicBool::new(false);
     thread::scope(|s| {
         s.spawn(|| {

@@ -4,7 +4,7 @@
 //! is adjusted for: `before / after = 1 - dividend / close before`, and is constant elsewhere.
 
 use super::dividend::{ABSURD, Dividend, Usual, Verdict, is_phantom_pair, verdict};
-use super::evidence::Evidence;
+use super::evidence::{Evidence, decimal_step};
 use super::splits::Splits;
 use crate::quality::median::median;
 use crate::quality::sink::Sink;
@@ -49,7 +49,7 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, splits: 
     if !has_adj_close && !has_dividends {
         return;
     }
-    judge_cells(evidence, sink);
+    judge_cells(evidence, has_adj_close, sink);
     let factors = Factors::new(evidence, config.adjustment_tolerance, has_dividends);
     let mut wrong = Vec::new();
     if has_dividends {
@@ -60,9 +60,9 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, splits: 
 }
 
 /// Adjusted closes and dividends that are no numbers, or below zero.
-fn judge_cells(evidence: &Evidence<'_>, sink: &mut Sink<'_>) {
+fn judge_cells(evidence: &Evidence<'_>, has_adj_close: bool, sink: &mut Sink<'_>) {
     let extras = *evidence.series.extras();
-    if let Some(column) = extras.adj_close.filter(|column| column.iter().any(|adj_close| !adj_close.is_nan())) {
+    if let Some(column) = extras.adj_close.filter(|_| has_adj_close) {
         let is_wrong = |row: &usize| !(column[*row] > 0.0 && column[*row].is_finite()) && evidence.is_sound(*row);
         for row in (0..column.len()).filter(is_wrong) {
             sink.hit(Rule::AdjustmentCell, row, column[row], f64::NAN);
@@ -111,10 +111,7 @@ impl Factors {
 
     /// Steps of the factor that no dividend and no split asks for.
     fn judge_steps(&self, evidence: &Evidence<'_>, wrong: &[Wrong], sink: &mut Sink<'_>) {
-        let extras = *evidence.series.extras();
-        if extras.adj_close.is_none() {
-            return;
-        }
+        let Some(adj_close) = evidence.series.extras().adj_close else { return };
         let mut row = 1;
         while row < evidence.series.len() {
             let Some((before, ratio)) =
@@ -129,8 +126,7 @@ impl Factors {
             } else if let Some(end) = self.way_back(evidence, before, row, sink) {
                 for row in (row..end).filter(|row| evidence.is_sound(*row)) {
                     let right = evidence.series.bars().close[row] * factor(evidence, before).unwrap_or(f64::NAN);
-                    let adj_close = extras.adj_close.map_or(f64::NAN, |column| column[row]);
-                    sink.hit_with(Rule::AdjustmentOutlier, row, adj_close, right, right / adj_close);
+                    sink.hit_with(Rule::AdjustmentOutlier, row, adj_close[row], right, right / adj_close[row]);
                 }
                 row = end + 1;
             } else {
@@ -159,9 +155,8 @@ impl Factors {
 /// The decimal step that all of the first adjusted closes are multiples of; 0 if there is none.
 fn rounding(evidence: &Evidence<'_>) -> f64 {
     let column = evidence.series.extras().adj_close.unwrap_or_default();
-    let known = || column.iter().filter(|adj_close| adj_close.is_finite()).take(ROUNDING_ROWS);
-    let is_multiple = |step: &f64| known().all(|price| (price / step - (price / step).round()).abs() < 1e-6);
-    ROUNDINGS.into_iter().find(is_multiple).unwrap_or(0.0)
+    let known = column.iter().copied().filter(|adj_close| adj_close.is_finite()).take(ROUNDING_ROWS);
+    decimal_step(&ROUNDINGS, known, 1e-6)
 }
 
 /// Adjusted close by close, where both are numbers above zero.

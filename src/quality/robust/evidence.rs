@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use super::sweep::JUMP;
 use crate::quality::median::median;
-use crate::quality::{Bars, Series};
+use crate::quality::sink::Sink;
+use crate::quality::{Bars, RowSet, Series};
 
-/// Rows that share one set of medians.
+/// Rows that share one set of medians, whole words of a [`RowSet`].
 const FRAME: usize = 128;
 /// Rows on either side of a frame that count into its medians.
 const MARGIN: usize = 64;
+/// Rows of a frame that may be wrong by themselves.
+const MAX_BROKEN: usize = FRAME / 2;
 /// Medians of fewer values say nothing.
 const MIN_VALUES: usize = 8;
 /// Standard deviations of a normal distribution by its median absolute deviation.
@@ -60,15 +63,6 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Rows of a frame that may be wrong by themselves; where more are, nothing is usual.
-    pub(super) const MAX_BROKEN: usize = FRAME / 2;
-
-    /// The rows that share their medians with a row, whole words of a [`RowSet`](crate::quality::RowSet).
-    pub(super) const fn frame(row: usize) -> Range<usize> {
-        let start = row / FRAME * FRAME;
-        start..start + FRAME
-    }
-
     /// Whether all prices of the row are numbers above zero.
     pub(super) fn is_sound(&self, row: usize) -> bool {
         let bars = self.series.bars();
@@ -87,10 +81,7 @@ impl<'a> Evidence<'a> {
         if let Some(known) = self.frame.returns {
             return known;
         }
-        let bars = *self.series.bars();
-        let change = |row: usize| Some(bars.close[row] / bars.close.get(row.wrapping_sub(1))?);
-        self.fill(row, |row| change(row).filter(|_| is_traded(&bars, row)));
-        let sigma = self.deviation();
+        let sigma = self.spread(row, self.series.bars().close);
         self.frame.returns = Some(sigma);
         sigma
     }
@@ -101,12 +92,23 @@ impl<'a> Evidence<'a> {
         if let Some(known) = self.frame.gaps {
             return known;
         }
-        let bars = *self.series.bars();
-        let gap = |row: usize| Some(bars.open[row] / bars.close.get(row.wrapping_sub(1))?);
-        self.fill(row, |row| gap(row).filter(|_| is_traded(&bars, row)));
-        let sigma = self.deviation();
+        let sigma = self.spread(row, self.series.bars().open);
         self.frame.gaps = Some(sigma);
         sigma
+    }
+
+    /// Standard deviation of a price against the close before, in the frame of a row.
+    fn spread(&mut self, row: usize, price: &[f64]) -> f64 {
+        let bars = *self.series.bars();
+        let change = |row: usize| Some(price[row] / bars.close.get(row.wrapping_sub(1))?);
+        self.fill(row, |row| change(row).filter(|_| is_traded(&bars, row)));
+        self.deviation()
+    }
+
+    /// High over low of a row, less one.
+    pub(super) fn range_of(&self, row: usize) -> f64 {
+        let bars = self.series.bars();
+        bars.high[row] / bars.low[row] - 1.0
     }
 
     /// Median of high over low less one; `None` with too few rows.
@@ -193,4 +195,33 @@ impl<'a> Evidence<'a> {
 /// Rows of one price without volume are carried forward: they say nothing of how prices move.
 pub(super) fn is_traded(bars: &Bars<'_>, row: usize) -> bool {
     bars.volume[row] != 0.0 || bars.high[row] > bars.low[row]
+}
+
+/// The first of the steps that all values are multiples of, up to `slack` of a step; 0 if none is.
+pub(super) fn decimal_step(steps: &[f64], values: impl IntoIterator<Item = f64, IntoIter: Clone>, slack: f64) -> f64 {
+    let values = values.into_iter();
+    let is_multiple = |step: &f64| values.clone().all(|value| (value / step - (value / step).round()).abs() < slack);
+    steps.iter().copied().find(is_multiple).unwrap_or(0.0)
+}
+
+/// How it stands with the frame of the row that is looked at, while rows come in order.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    frame: Range<usize>,
+    /// Marked rows of the frame.
+    pub(super) marks: usize,
+    /// Whether most of its rows are wrong by themselves, so that nothing is usual.
+    pub(super) is_hopeless: bool,
+}
+
+impl Crowd {
+    pub(super) fn enter(&mut self, row: usize, marked: &RowSet, sink: &Sink<'_>) {
+        let start = row / FRAME * FRAME;
+        let frame = start..start + FRAME;
+        if self.frame != frame {
+            self.marks = marked.count_in(frame.clone());
+            self.is_hopeless = sink.suspects_in(frame.clone()) > MAX_BROKEN;
+            self.frame = frame;
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Runs of equal bars.
 
+use super::evidence::decimal_step;
 use crate::quality::sink::{Detail, Sink};
 use crate::quality::{QualityConfig, RowSet, Rule, Series};
 
@@ -17,8 +18,7 @@ pub(super) fn judge(series: &Series<'_>, config: &QualityConfig, repeats: &RowSe
     for (first, last) in repeats.ranges() {
         judge_run(series, config, first, last, &mut found);
     }
-    let close =
-        |row: usize, bound: usize| Detail { value: series.bars().close[row], expected: bound as f64, factor: f64::NAN };
+    let close = |row: usize, bound: usize| Detail::new(series.bars().close[row], bound as f64);
     sink.hit_rows(Rule::FlatRows, &found.flat, |row| close(row, config.max_flat_rows));
     sink.hit_rows(Rule::Frozen, &found.frozen, |row| close(row, config.robust.frozen_rows));
 }
@@ -42,24 +42,23 @@ fn judge_run(series: &Series<'_>, config: &QualityConfig, first: usize, last: us
     let volumes = &bars.volume[base..=last];
     let has_range = high > low;
     if !has_range {
-        for (first, last) in runs_of(volumes, |volume| volume == 0.0) {
-            if last - first + 1 >= config.max_flat_rows {
-                found.flat.insert_range(base + first..base + last + 1);
+        let mut at = base;
+        for run in volumes.chunk_by(|a, b| (*a == 0.0) == (*b == 0.0)) {
+            if run[0] == 0.0 && run.len() >= config.max_flat_rows {
+                found.flat.insert_range(at..at + run.len());
             }
+            at += run.len();
         }
     }
     #[expect(clippy::float_cmp, reason = "a frozen feed repeats its bits")]
     let is_same_volume = volumes.iter().all(|other| *other == volume);
-    if !has_range && is_same_volume && volume == 0.0 {
-        return;
-    }
     let is_frozen = match (has_range, is_same_volume) {
         (true, true) => equal_bars >= config.robust.frozen_rows,
         (true, false) => {
             equal_bars >= config.robust.frozen_rows && high > low * (1.0 + WIDE_BAR) && is_fine_bar(series, base)
         }
         // One price and one volume: the same trade over and over, or one order a day.
-        (false, true) => equal_bars > config.robust.frozen_rows,
+        (false, true) => volume != 0.0 && equal_bars > config.robust.frozen_rows,
         (false, false) => false,
     };
     if is_frozen {
@@ -73,19 +72,6 @@ fn is_fine_bar(series: &Series<'_>, row: usize) -> bool {
     let bars = series.bars();
     let prices @ [open, high, low, close] = [bars.open[row], bars.high[row], bars.low[row], bars.close[row]];
     let has_inner = [open, close].iter().any(|price| *price > low && *price < high);
-    let is_multiple = |step: &f64| prices.iter().all(|price| (price / step - (price / step).round()).abs() < 1e-3);
-    let step = STEPS.into_iter().find(is_multiple).unwrap_or(0.0);
+    let step = decimal_step(&STEPS, prices, 1e-3);
     has_inner && high - low >= MIN_STEPS * step
-}
-
-/// Runs of values for which a condition holds, first and last.
-fn runs_of(values: &[f64], holds: impl Fn(f64) -> bool) -> Vec<(usize, usize)> {
-    let places = (0..values.len()).filter(|place| holds(values[*place]));
-    places.fold(Vec::new(), |mut runs, place| {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 == place => *last = place,
-            _ => runs.push((place, place)),
-        }
-        runs
-    })
 }

@@ -1,7 +1,7 @@
 //! Jumps of the price: what is an error, what is a split, what is the market.
 
 use super::blocks::{book_block, nearest_way_back};
-use super::evidence::Evidence;
+use super::evidence::{Crowd, Evidence};
 use super::levels::Levels;
 use super::splits::Splits;
 use super::steps::{declared_split, mixed_step, undeclared_split, unit_step};
@@ -22,19 +22,15 @@ pub(super) fn judge(
 ) {
     let mut levels = Levels::default();
     let mut next = 0;
-    let (mut frame, mut is_restless, mut is_hopeless) = (0..0, false, false);
+    let mut crowd = Crowd::default();
     let mut verdicts = Verdicts { max_change: config.max_change, ..Verdicts::default() };
     // Unadjusted prices are what a series without splits and adjusted closes may be made of.
     let is_raw = evidence.series.extras().splits.is_none() && evidence.series.extras().adj_close.is_none();
     for row in marked.iter() {
-        let this_frame = Evidence::frame(row);
-        if this_frame != frame {
-            is_hopeless = sink.suspects_in(this_frame.clone()) > Evidence::MAX_BROKEN;
-            is_restless = is_hopeless || marked.count_in(this_frame.clone()) > MAX_JUMPS;
-            frame = this_frame;
-        }
+        crowd.enter(row, marked, sink);
+        let is_restless = crowd.is_hopeless || crowd.marks > MAX_JUMPS;
         // Where most rows are broken, a broken one has been named; its course says nothing more.
-        if row < next || (is_hopeless && sink.is_suspect(row)) {
+        if row < next || (crowd.is_hopeless && sink.is_suspect(row)) {
             continue;
         }
         let Some(jump) = jump_at(evidence, row) else { continue };
@@ -91,11 +87,7 @@ impl Verdicts {
 
     fn book(&self, evidence: &Evidence<'_>, sink: &mut Sink<'_>) {
         let change = |row: usize| jump_at(evidence, row).map_or(f64::NAN, |jump| jump.change);
-        sink.hit_rows(Rule::LargeChange, &self.large, |row| Detail {
-            value: change(row) - 1.0,
-            expected: self.max_change,
-            factor: f64::NAN,
-        });
+        sink.hit_rows(Rule::LargeChange, &self.large, |row| Detail::new(change(row) - 1.0, self.max_change));
         sink.hit_rows(Rule::CorporateAction, &self.explained, |row| Detail {
             value: change(row),
             expected: f64::NAN,

@@ -45,10 +45,9 @@ pub(super) enum Support {
     Far,
 }
 
-/// From `row` on prices are another multiple of what they were.
+/// From the row of the jump on prices are another multiple of what they were.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    pub(super) row: usize,
     /// Logarithm of the multiple.
     pub(super) log: f64,
     pub(super) cause: Cause,
@@ -154,7 +153,7 @@ impl Levels {
         let mut kept = Vec::with_capacity(self.steps.len());
         for ((step, belief), undone) in self.steps.iter().zip(beliefs).zip(undone) {
             match belief {
-                Belief::Explained => verdicts.explained.insert(step.row),
+                Belief::Explained => verdicts.explained.insert(step.jump.row),
                 Belief::News => verdicts.change(step.jump),
                 Belief::Market if !undone => verdicts.change(step.jump),
                 Belief::Market | Belief::Error => kept.push(*step),
@@ -171,7 +170,8 @@ impl Levels {
         let distance = |pair: Option<&[usize]>| match pair {
             Some([a, b]) => {
                 let (a, b) = (self.steps[*a], self.steps[*b]);
-                Some(b.row - a.row).filter(|rows| *rows <= reach && is_inverse(&a, &b) && a.trust() + b.trust() >= 2)
+                Some(b.jump.row - a.jump.row)
+                    .filter(|rows| *rows <= reach && is_inverse(&a, &b) && a.trust() + b.trust() >= 2)
             }
             _ => None,
         };
@@ -198,7 +198,7 @@ impl Levels {
     /// unapplied split is wrong before its day; the newest has only an older end.
     fn stretches(&self, rows: usize) -> Vec<Stretch> {
         let mut level = 0.0;
-        let ends = self.steps.iter().map(|step| step.row).chain([rows]);
+        let ends = self.steps.iter().map(|step| step.jump.row).chain([rows]);
         let mut first = 0;
         let mut stretches = Vec::with_capacity(self.steps.len() + 1);
         for (at, end) in ends.enumerate() {

@@ -55,7 +55,7 @@ pub(super) fn has_mixed_units(series: &Series<'_>, row: usize) -> bool {
 pub(super) fn row_detail(series: &Series<'_>, config: &RobustConfig, rule: Rule, row: usize) -> Detail {
     let prices @ [open, high, low, close] = prices(series, row);
     let volume = series.bars().volume[row];
-    let detail = |value, expected| Detail { value, expected, factor: f64::NAN };
+    let detail = Detail::new;
     let outside = |price: f64| detail(price, price.clamp(low, high));
     match rule {
         Rule::NotFinite => {
@@ -66,7 +66,7 @@ pub(super) fn row_detail(series: &Series<'_>, config: &RobustConfig, rule: Rule,
         Rule::NegativeVolume => detail(volume, 0.0),
         Rule::MixedUnits => {
             let (value, factor) = odd_unit(prices).unwrap_or((f64::NAN, f64::NAN));
-            Detail { value, expected: value * factor, factor: f64::NAN }
+            detail(value, value * factor)
         }
         Rule::HighBelowLow => detail(high, low),
         Rule::OpenOutside | Rule::CloseOutside | Rule::AuctionPrint => {

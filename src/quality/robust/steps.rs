@@ -51,13 +51,13 @@ pub(super) fn declared_split(
     } else {
         Support::None
     };
-    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, support, jump })
+    Some(Step { log: factor.ln(), cause: Cause::Split, support, jump })
 }
 
 /// A step by a unit.
 pub(super) fn unit_step(jump: Jump) -> Option<Step> {
     let factor = unit_of(jump.change)?;
-    Some(Step { row: jump.row, log: factor.ln(), cause: Cause::Unit, support: Support::None, jump })
+    Some(Step { log: factor.ln(), cause: Cause::Unit, support: Support::None, jump })
 }
 
 /// A step by a unit and a move of the market on one day: believed only if it undoes the step before
@@ -76,13 +76,12 @@ pub(super) fn mixed_step(
         _ => return None,
     };
     let step = Step {
-        row: jump.row,
         log: if jump.change > 1.0 { unit.ln() } else { -unit.ln() },
         cause: Cause::Unit,
         support: Support::None,
         jump,
     };
-    let closes = last.is_some_and(|last| jump.row - last.row <= MIXED_ROWS && is_inverse(last, &step));
+    let closes = last.is_some_and(|last| jump.row - last.jump.row <= MIXED_ROWS && is_inverse(last, &step));
     let is_closed = || {
         let next = rows_after(marked, jump.row, MIXED_ROWS).next().and_then(|row| jump_at(evidence, row));
         next.and_then(unit_step).is_some_and(|next| is_inverse(&step, &next))
@@ -112,14 +111,14 @@ pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Optio
     {
         return None;
     }
-    let range = bars.high[jump.row] / bars.low[jump.row] - 1.0;
+    let range = evidence.range_of(jump.row);
     let crowd = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= MIN_VOLUME_ROWS);
     let (before, after) = (crowd(&bars.volume[before])?, crowd(&bars.volume[after])?);
     let moved = (after / before).ln() / factor.recip().ln();
     let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
         && (0.5..=1.6).contains(&moved)
         && bars.volume[jump.row] <= 3.0 * after;
-    is_split.then_some(Step { row: jump.row, log: factor.ln(), cause: Cause::Split, support: Support::Volume, jump })
+    is_split.then_some(Step { log: factor.ln(), cause: Cause::Split, support: Support::Volume, jump })
 }
 
 fn distinct(values: &[f64]) -> usize {

@@ -1,6 +1,6 @@
 //! Volumes of another order of magnitude than those around.
 
-use super::evidence::{Evidence, Volumes};
+use super::evidence::{Crowd, Evidence, Volumes};
 use crate::quality::sink::Sink;
 use crate::quality::{RobustConfig, RowSet, Rule};
 
@@ -11,17 +11,12 @@ const MAX_RUN: usize = 64;
 
 pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, marked: &RowSet, sink: &mut Sink<'_>) {
     let mut next = 0;
-    let (mut frame, mut leaps) = (0..0, 0);
+    let mut crowd = Crowd::default();
     for row in marked.iter() {
         // The row after a wrong one is marked as well: it is far from the wrong one. Where volumes
         // leap all the time none is usual.
-        let this_frame = Evidence::frame(row);
-        if this_frame != frame {
-            let is_hopeless = sink.suspects_in(this_frame.clone()) > Evidence::MAX_BROKEN;
-            leaps = if is_hopeless { usize::MAX } else { marked.count_in(this_frame.clone()) };
-            frame = this_frame;
-        }
-        if row < next || leaps > MAX_LEAPS {
+        crowd.enter(row, marked, sink);
+        if row < next || crowd.is_hopeless || crowd.marks > MAX_LEAPS {
             continue;
         }
         next = row;
@@ -56,9 +51,9 @@ fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sin
 /// in which there was hardly any trade.
 fn is_usual_day(evidence: &mut Evidence<'_>, row: usize, is_small: bool) -> bool {
     let (Some(before), true) = (evidence.before(row), evidence.is_sound(row)) else { return true };
-    let bars = *evidence.series.bars();
-    let change = (bars.close[row] / bars.close[before] - 1.0).abs();
-    let range = bars.high[row] / bars.low[row] - 1.0;
+    let close = evidence.series.bars().close;
+    let change = (close[row] / close[before] - 1.0).abs();
+    let range = evidence.range_of(row);
     change <= 5.0 * evidence.returns(row)
         && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.5 * usual))
 }

@@ -65,22 +65,22 @@ pub(super) fn lasted(column: &[f64], jump: Jump, factor: f64, slack: f64) -> boo
     before.zip(after).is_some_and(|(before, after)| (after / before / factor).ln().abs() <= slack)
 }
 
+/// Whether the range of the row is what it is on a day without news.
+fn is_calm(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    evidence.range(row).is_none_or(|usual| evidence.range_of(row) <= NEWS_RANGE * usual)
+}
+
 /// Whether volume and range of the row are what they are on a day without news.
 pub(super) fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
-    let bars = *evidence.series.bars();
-    let range = bars.high[row] / bars.low[row] - 1.0;
-    evidence.range(row).is_none_or(|usual| range <= NEWS_RANGE * usual)
-        && evidence
-            .volumes(row)
-            .is_none_or(|usual| bars.volume[row] <= NEWS_VOLUME * usual.median || bars.volume[row].is_nan())
+    let volume = evidence.series.bars().volume[row];
+    is_calm(evidence, row)
+        && evidence.volumes(row).is_none_or(|usual| volume <= NEWS_VOLUME * usual.median || volume.is_nan())
 }
 
 /// Whether volume and range of the row both tell of news.
 pub(super) fn is_news(evidence: &mut Evidence<'_>, row: usize) -> bool {
-    let bars = *evidence.series.bars();
-    let range = bars.high[row] / bars.low[row] - 1.0;
-    evidence.range(row).is_some_and(|usual| range > NEWS_RANGE * usual)
-        && evidence.volumes(row).is_some_and(|usual| bars.volume[row] > NEWS_VOLUME * usual.median)
+    let volume = evidence.series.bars().volume[row];
+    !is_calm(evidence, row) && evidence.volumes(row).is_some_and(|usual| volume > NEWS_VOLUME * usual.median)
 }
 
 /// What is to be made of a step that no other one undoes.
@@ -100,23 +100,23 @@ pub(super) enum Belief {
 /// can lose nine tenths in a day.
 pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
     let (jump, factor) = (step.jump, step.log.exp());
+    if is_adjusted_away_at_last(evidence, jump) {
+        return Belief::Explained;
+    }
     let is_large = !(0.05..20.0).contains(&factor);
     let stands_alone = match (step.cause, step.support) {
         (Cause::Split, Support::Volume) => true,
         (Cause::Split, Support::Declared(row)) => is_of_split(evidence, jump, factor, row),
         (Cause::Split, Support::Far | Support::None) => false,
         (Cause::Unit, _) => {
+            let is_ordinary = is_ordinary(evidence, jump.row);
+            let is_same_unit = || unit_of(jump.gap).is_some_and(|unit| (unit / factor - 1.0).abs() < 1e-6);
             // A hundredfold on a day without news may be followed by any course.
-            let slack = if is_large && is_ordinary(evidence, jump.row) { 0.8 } else { 0.3 };
-            lasted(evidence.series.bars().close, jump, factor, slack)
-                && (is_large
-                    || (unit_of(jump.gap).is_some_and(|unit| (unit / factor - 1.0).abs() < 1e-6)
-                        && is_ordinary(evidence, jump.row)))
+            let slack = if is_large && is_ordinary { 0.8 } else { 0.3 };
+            lasted(evidence.series.bars().close, jump, factor, slack) && (is_large || (is_same_unit() && is_ordinary))
         }
     };
-    if is_adjusted_away_at_last(evidence, jump) {
-        Belief::Explained
-    } else if stands_alone {
+    if stands_alone {
         Belief::Error
     } else if !is_large && is_news(evidence, jump.row) {
         Belief::News
@@ -130,17 +130,15 @@ pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
 /// have the jump. A small ratio, which a market makes in a day, needs the open and the days to fit.
 fn is_of_split(evidence: &mut Evidence<'_>, jump: Jump, factor: f64, declared: usize) -> bool {
     let bars = *evidence.series.bars();
-    let range = bars.high[jump.row] / bars.low[jump.row] - 1.0;
     let own = if declared == jump.row { None } else { jump_at(evidence, declared) };
     let is_taken = own.is_some_and(|own| (own.change / factor).ln().abs().min((own.change * factor).ln().abs()) < 0.05);
     let lasts = lasted(bars.close, jump, factor, 0.3);
-    let is_calm = evidence.range(jump.row).is_none_or(|usual| range <= NEWS_RANGE * usual);
     // Unadjusted volumes move inversely; more than that is news.
     let is_traded_as_usual = evidence
         .volumes(jump.row)
         .is_none_or(|usual| bars.volume[jump.row] <= NEWS_VOLUME * usual.median * factor.recip().max(1.0));
     let is_gap = (jump.gap / factor).ln().abs() <= 0.15;
-    if is_taken || !lasts || !is_calm || !is_traded_as_usual || !is_gap {
+    if is_taken || !lasts || !is_calm(evidence, jump.row) || !is_traded_as_usual || !is_gap {
         return false;
     }
     let fits = |ratio: f64, sigma: f64| (ratio / factor).ln().abs() <= (2.5 * sigma).min(0.05);

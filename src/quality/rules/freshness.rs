@@ -33,10 +33,8 @@ pub(in crate::quality) fn check(series: &Series<'_>, config: &QualityConfig, now
     let latest = now.saturating_add(whole(config.future_tolerance));
     let readable = || (first..series.len()).rev().filter_map(|row| Some((row, seconds(row)?)));
     let ahead: RowSet = readable().take_while(|(_, at)| *at > latest).map(|(row, _)| row).collect();
-    sink.hit_rows(Rule::FutureRow, &ahead, |row| Detail {
-        value: seconds(row).map_or(f64::NAN, |at| at as f64),
-        expected: latest as f64,
-        factor: f64::NAN,
+    sink.hit_rows(Rule::FutureRow, &ahead, |row| {
+        Detail::new(seconds(row).map_or(f64::NAN, |at| at as f64), latest as f64)
     });
     if let (Some(max_age), Some((row, at))) = (config.max_age, readable().next()) {
         let oldest = now.saturating_sub(whole(max_age));

@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 
 use crate::quality::sink::Sink;
-use crate::quality::{PriceLimits, Rule, Series};
+use crate::quality::time::Stamps;
+use crate::quality::{Board, PriceLimits, Rule, Series};
 
 /// Shares of a day that is not one of trading: five of seven days.
 const CALENDAR_DAYS: (u32, u32) = (7, 5);
@@ -16,10 +17,10 @@ pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, sink:
         return;
     }
     let bars = series.bars();
-    let mut listing = Listing::default();
+    let mut board_rule = BoardRule::new(series, limits);
     let mut is_limited = false;
     for row in 0..series.len() {
-        let board = board_limit(series, limits, row, &mut listing);
+        let board = board_rule.as_mut().and_then(|rule| rule.limit(series.timestamps()[row], row));
         let [low_limit, high_limit] = column_limits(series, row);
         let (low_limit, high_limit) =
             (low_limit.or(board.map(|(low, ..)| low)), high_limit.or(board.map(|(_, high, _)| high)));
@@ -44,15 +45,59 @@ fn column_limits(series: &Series<'_>, row: usize) -> [Option<f64>; 2] {
     [extras.limit_down, extras.limit_up].map(|column| column.map(|column| column[row]).filter(|limit| *limit > 0.0))
 }
 
-/// Days of trading since the listing, counted in a series that has them all.
-#[derive(Debug, Default)]
-struct Listing {
+/// What a board's limits go by, and the days since the listing.
+struct BoardRule<'a> {
+    limits: &'a PriceLimits,
+    board: Board,
+    stamps: Stamps,
+    pre_close: &'a [f64],
+    listed: Option<NaiveDate>,
+    /// Trading days without a limit: what a share may do in its first days is ruled by the day of its
+    /// listing.
+    free_days: u32,
+    /// Whether the series has all days since the listing.
+    starts_here: bool,
     days: u32,
     last: Option<NaiveDate>,
 }
 
-impl Listing {
-    /// Days with rows from the listing on and before `day`; days come in order.
+impl<'a> BoardRule<'a> {
+    fn new(series: &Series<'a>, limits: &'a PriceLimits) -> Option<Self> {
+        let (board, stamps, listed) = (series.trading_board()?, series.stamps()?, series.first_day());
+        let starts_here = match listed {
+            Some(listed) => stamps.date(*series.timestamps().first()?)? <= listed,
+            None => false,
+        };
+        Some(Self {
+            limits,
+            board,
+            stamps,
+            pre_close: series.extras().pre_close?,
+            listed,
+            free_days: listed.and_then(|listed| limits.of(board, listed)).map_or(0, |line| line.free_days),
+            starts_here,
+            days: 0,
+            last: None,
+        })
+    }
+
+    /// Lowest and highest price and the tick of a row; `None` where there is no limit. Rows come in
+    /// order.
+    fn limit(&mut self, timestamp: i64, row: usize) -> Option<(f64, f64, f64)> {
+        let day = self.stamps.date(timestamp)?;
+        let line = self.limits.of(self.board, day)?;
+        if let Some(listed) = self.listed {
+            let since = if self.starts_here { self.days_before(day, listed) } else { trading_days(listed, day) };
+            if since < self.free_days {
+                return None;
+            }
+        }
+        let pre_close = self.pre_close[row];
+        let (low, high) = line.prices(pre_close);
+        (pre_close > 0.0 && high.is_finite()).then_some((low, high, line.tick))
+    }
+
+    /// Days with rows from the listing on and before `day`.
     fn days_before(&mut self, day: NaiveDate, listed: NaiveDate) -> u32 {
         if self.last.is_some_and(|last| last >= listed && last < day) {
             self.days += 1;
@@ -60,29 +105,6 @@ impl Listing {
         self.last = Some(day);
         self.days
     }
-}
-
-/// Lowest and highest price and the tick; `None` where there is no limit.
-fn board_limit(
-    series: &Series<'_>,
-    limits: &PriceLimits,
-    row: usize,
-    listing: &mut Listing,
-) -> Option<(f64, f64, f64)> {
-    let day = series.stamps()?.date(series.timestamps()[row])?;
-    let line = limits.of(series.trading_board()?, day)?;
-    if let Some(listed) = series.first_day() {
-        let starts_here = series.stamps()?.date(series.timestamps()[0])? <= listed;
-        let since = if starts_here { listing.days_before(day, listed) } else { trading_days(listed, day) };
-        // What a share may do in its first days is ruled by the day of its listing.
-        let free = limits.of(line.board, listed).map_or(0, |line| line.free_days);
-        if since < free {
-            return None;
-        }
-    }
-    let pre_close = series.extras().pre_close?[row];
-    let (low, high) = line.prices(pre_close);
-    (pre_close > 0.0 && high.is_finite()).then_some((low, high, line.tick))
 }
 
 /// About how many days of trading have been before `day`, at most.

@@ -149,11 +149,8 @@ impl Broken {
         for (first, last) in self.flat.ranges().filter(|(first, last)| last - first + 1 >= max_flat_rows) {
             flat.insert_range(first..last + 1);
         }
-        sink.hit_rows(Rule::FlatRows, &flat, |row| Detail {
-            value: series.bars().close[row],
-            expected: max_flat_rows as f64,
-            factor: f64::NAN,
-        });
+        let close = series.bars().close;
+        sink.hit_rows(Rule::FlatRows, &flat, |row| Detail::new(close[row], max_flat_rows as f64));
     }
 }
 
@@ -261,5 +258,5 @@ fn detail(series: &Series<'_>, bounds: &Bounds, rule: Rule, row: usize) -> Detai
         Rule::LargeChange => (change(series, row), bounds.max_change),
         _ => ((change(series, row) - bounds.mean) / bounds.sigma, bounds.max_distance / bounds.sigma),
     };
-    Detail { value, expected, factor: f64::NAN }
+    Detail::new(value, expected)
 }
