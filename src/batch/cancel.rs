@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::slots::Wake;
+use super::wakers::{Wake, Wakers};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,12 +33,12 @@ pub struct CancelToken(Arc<Inner>);
 
 struct Inner {
     is_cancelled: AtomicBool,
-    waiting: Mutex<Vec<Weak<dyn Wake>>>,
+    waiting: Mutex<Wakers>,
 }
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { is_cancelled: AtomicBool::new(false), waiting: Mutex::new(Vec::new()) }
+        Self { is_cancelled: AtomicBool::new(false), waiting: Mutex::new(Wakers::default()) }
     }
 }
 
@@ -52,10 +52,8 @@ impl CancelToken {
     pub fn cancel(&self) {
         self.0.is_cancelled.store(true, Ordering::SeqCst);
         let waiting = std::mem::take(&mut *self.0.waiting.lock());
-        for job in waiting {
-            if let Some(job) = job.upgrade() {
-                job.wake();
-            }
+        for job in waiting.living() {
+            job.wake();
         }
     }
 
@@ -66,9 +64,7 @@ impl CancelToken {
 
     /// Has a job woken by `cancel`, as long as it lives.
     pub(super) fn wakes(&self, job: Weak<dyn Wake>) {
-        let mut waiting = self.0.waiting.lock();
-        waiting.retain(|known| known.strong_count() > 0);
-        waiting.push(job);
+        self.0.waiting.lock().add(job);
     }
 }
 

@@ -21,6 +21,7 @@ mod scope;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod wakers;
 
 pub use cancel::CancelToken;
 pub use config::{BatchConfig, BatchMode, WhenFull};

@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::cancel::CancelToken;
-use super::slots::{Slots, Wake};
+use super::slots::Slots;
+use super::wakers::Wake;
 use super::{CallScope, ItemError};
 use crate::clock::{Clock, Deadline, Tick};
 use crate::name::Name;

@@ -1,15 +1,11 @@
 //! What all jobs of a processor share: places at each source, and room for items that wait.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
+use super::wakers::{Wake, Wakers};
 use crate::name::Name;
 use crate::sync::Mutex;
-
-/// A job that waits for a place, for room, or for the end.
-pub(super) trait Wake: Send + Sync {
-    fn wake(&self);
-}
 
 #[derive(Default)]
 struct Places {
@@ -24,7 +20,7 @@ struct Shared {
     queued: usize,
     /// Items that a shutdown has kept from starting.
     cancelled: usize,
-    waiting: Vec<Weak<dyn Wake>>,
+    waiting: Wakers,
 }
 
 /// Places at sources and room in the queue.
@@ -133,14 +129,12 @@ impl Slots {
 
     /// Wakes this job at each change, as long as it lives.
     pub(super) fn wakes(&self, job: Weak<dyn Wake>) {
-        let mut shared = self.shared.lock();
-        shared.waiting.retain(|known| known.strong_count() > 0);
-        shared.waiting.push(job);
+        self.shared.lock().waiting.add(job);
     }
 
     fn wake(&self) {
-        let waiting: Vec<Arc<dyn Wake>> = self.shared.lock().waiting.iter().filter_map(Weak::upgrade).collect();
-        for job in waiting {
+        let living = self.shared.lock().waiting.living();
+        for job in living {
             job.wake();
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::builder::RouterBuilder;
 use super::metrics::RouterMetrics;
-use super::table::{Hold, Pick, Table};
+use super::table::{Hold, Table};
 use super::{
     Availability, CallOutcome, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight, NoEndpoint,
     RouterConfig, RouterSnapshot, Settlement, validate_endpoints,
@@ -102,7 +102,7 @@ impl SmartRouter {
         let now = self.clock.now();
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let Pick::Endpoint(index) = state.table.pick(except, &self.config, now) else {
+        let Some(index) = state.table.pick(except, &self.config, now) else {
             let ranked = state.table.route(&[], &self.config, now);
             let endpoints = Arc::clone(&state.table.specs);
             drop(guard);

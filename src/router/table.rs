@@ -45,13 +45,6 @@ pub(super) struct Hold {
     pub(super) unqueued: bool,
 }
 
-/// A scan's result.
-pub(super) enum Pick {
-    Endpoint(usize),
-    /// Nobody may be called.
-    None,
-}
-
 impl Table {
     pub(super) fn new(specs: Vec<EndpointSpec>, config: &RouterConfig, now: Tick) -> Self {
         let count = specs.len();
@@ -98,12 +91,13 @@ impl Table {
         old
     }
 
-    /// Chooses an endpoint for one call; `except` is not asked.
+    /// Chooses an endpoint for one call; `except` is not asked. `None`: nobody may be called.
     #[inline]
-    pub(super) fn pick(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Pick {
+    pub(super) fn pick(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Option<usize> {
         if now >= self.next_probe {
-            if let Some(probe) = self.probe(except, config, now) {
-                return Pick::Endpoint(probe);
+            let probe = self.probe(except, config, now);
+            if probe.is_some() {
+                return probe;
             }
         }
         let mut best = (f64::INFINITY, usize::MAX, 1u32);
@@ -123,7 +117,7 @@ impl Table {
         }
         match best.1 {
             usize::MAX => self.last_resort(except, now),
-            index => Pick::Endpoint(index),
+            index => Some(index),
         }
     }
 
@@ -153,12 +147,11 @@ impl Table {
     /// Health is a preference: when nobody healthy can be called, the rest can, but not against a
     /// rate limit or a budget.
     #[cold]
-    fn last_resort(&mut self, except: Option<usize>, now: Tick) -> Pick {
+    fn last_resort(&mut self, except: Option<usize>, now: Tick) -> Option<usize> {
         let possible = (0..self.stats.len()).filter(|index| {
             Some(*index) != except && self.rate_free_at[*index] <= now && self.budget_wait(*index, now).is_zero()
         });
-        let best = possible.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
-        best.map_or(Pick::None, Pick::Endpoint)
+        possible.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]))
     }
 
     /// Counts a call that begins.
