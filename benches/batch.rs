@@ -1,20 +1,6 @@
 //! Batch: overhead an item, and the time of 100 items of 100 ms on 10 workers.
-#![allow(
-    missing_docs,
-    clippy::pedantic,
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::mem_forget,
-    clippy::print_stdout,
-    clippy::allow_attributes_without_reason,
-    let_underscore_drop,
-    reason = "a bench measures, it is no interface"
-)]
 
-#[allow(dead_code, unreachable_pub, reason = "each bench takes what it needs")]
+#[allow(dead_code)] // each bench takes what it needs
 mod support;
 
 use std::sync::{Arc, Mutex, mpsc};
@@ -74,7 +60,7 @@ fn micros_an_item(name: &str, count: u32, run: impl Fn(u32) -> usize) {
 }
 
 fn main() {
-    let batch = BatchProcessor::new(BatchConfig::default().workers(WORKERS)).unwrap();
+    let batch = BatchProcessor::new("batch", BatchConfig::default().workers(WORKERS)).unwrap();
     let sleeping = batch.run((0..100).collect(), Deadline::never(), |_: &u32, _| {
         std::thread::sleep(Duration::from_millis(100));
         Ok::<_, ()>(())
@@ -87,7 +73,7 @@ fn main() {
             batch.run((0..count).collect(), Deadline::never(), |n, _| Ok::<_, ()>(*n)).succeeded()
         });
         micros_an_item("feedguard stream, by source", count, |count| {
-            let job = batch.job(|n: &u32, _: &feedguard::CallScope| Ok::<_, ()>(*n));
+            let job = batch.job(|n: &u32, _: &feedguard::batch::CallScope| Ok::<_, ()>(*n));
             job.source(|n| if n % 2 == 0 { "a".into() } else { "b".into() }).stream(0..count).count()
         });
         micros_an_item("plain pool of boxed jobs", count, |count| plain.run(count));

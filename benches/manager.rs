@@ -1,28 +1,13 @@
 //! Manager: a hit through all rooms, and what the rooms add to a call.
-#![allow(
-    missing_docs,
-    clippy::pedantic,
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::mem_forget,
-    clippy::print_stdout,
-    clippy::allow_attributes_without_reason,
-    let_underscore_drop,
-    reason = "a bench measures, it is no interface"
-)]
 
-#[allow(dead_code, unreachable_pub, reason = "each bench takes what it needs")]
+#[allow(dead_code)] // each bench takes what it needs
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use feedguard::{
-    CacheMode, CachesConfig, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig,
-    Source,
-};
+use feedguard::cache::CacheMode;
+use feedguard::manager::CachesConfig;
+use feedguard::{DataSourceManager, Deadline, EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig, Source};
 use support::{compare, repeat, subject};
 
 struct Null;

@@ -1,24 +1,11 @@
 //! Validator: time, rows and bytes a second, beside a plain sweep over the same memory; clean and
 //! all-bad series, both policies, one and two threads. Subjects take turns; the figure is the median.
-#![allow(
-    missing_docs,
-    clippy::pedantic,
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::mem_forget,
-    clippy::print_stdout,
-    clippy::allow_attributes_without_reason,
-    let_underscore_drop,
-    reason = "a bench measures, it is no interface"
-)]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use feedguard::{Bars, DataQualityValidator, QualityConfig, Series};
+use feedguard::quality::{Bars, Series};
+use feedguard::{DataQualityValidator, QualityConfig};
 
 /// The columns of a series: a random walk with two per cent a day, like the files of the data tests.
 #[derive(Clone)]
@@ -107,7 +94,7 @@ fn compare(title: &str, rows: usize, rounds: usize, subjects: &[Subject<'_>]) {
 }
 
 fn main() {
-    let validator = |config: QualityConfig| DataQualityValidator::new(config).unwrap();
+    let validator = |config: QualityConfig| DataQualityValidator::new("quality", config).unwrap();
     let robust = [1, 2].map(|threads| validator(QualityConfig::default().threads(threads)));
     let literal = [1, 2].map(|threads| validator(QualityConfig::literal().threads(threads)));
     let check = |validator: &DataQualityValidator, columns: &Columns| {

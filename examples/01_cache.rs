@@ -9,7 +9,8 @@
 
 use std::time::Duration;
 
-use feedguard::{CacheConfig, CacheStatus, Clock, SmartCache};
+use feedguard::cache::CacheStatus;
+use feedguard::{CacheConfig, Clock, SmartCache};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (clock, time) = Clock::manual();

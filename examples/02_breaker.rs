@@ -7,7 +7,8 @@
     reason = "an example shows what it does, and plays the host"
 )]
 
-use feedguard::{BreakerConfig, BreakerState, CallError, CircuitBreaker, Clock};
+use feedguard::breaker::BreakerState;
+use feedguard::{BreakerConfig, CallError, CircuitBreaker, Clock};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (clock, time) = Clock::manual();

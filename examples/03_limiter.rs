@@ -9,7 +9,8 @@
 
 use std::time::Duration;
 
-use feedguard::{AdaptiveRateLimiter, Clock, LimiterConfig, RateOutcome};
+use feedguard::Outcome;
+use feedguard::{AdaptiveRateLimiter, Clock, LimiterConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (clock, time) = Clock::manual();
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     time.advance(refused.retry_after.unwrap_or_default());
 
     let permit = limiter.try_acquire(1)?;
-    permit.finish(RateOutcome::Limited { retry_after: Some(Duration::from_secs(3)) });
+    permit.finish(Outcome::Limited { retry_after: Some(Duration::from_secs(3)) });
     let paused = limiter.try_acquire(1).unwrap_err();
     println!("after a 429: {paused}; rate {} -> {} calls/s", 10, limiter.rate());
     assert!(paused.retry_after >= Some(Duration::from_secs(3)));

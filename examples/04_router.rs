@@ -9,7 +9,9 @@
 
 use std::time::Duration;
 
-use feedguard::{CallOutcome, Clock, EndpointIndex, EndpointSpec, SmartRouter};
+use feedguard::Outcome;
+use feedguard::router::EndpointIndex;
+use feedguard::{Clock, EndpointSpec, SmartRouter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (clock, time) = Clock::manual();
@@ -19,16 +21,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         EndpointSpec::named(names[1]),
         EndpointSpec::named(names[2]).price(0.5).local(true),
     ];
-    let router = SmartRouter::builder().endpoints(endpoints).clock(clock).build()?;
-    let call = |endpoint: usize, latency: u64, outcome: CallOutcome| {
+    let router = SmartRouter::builder("router").endpoints(endpoints).clock(clock).build()?;
+    let call = |endpoint: usize, latency: u64, outcome: Outcome| {
         let ticket = router.begin(EndpointIndex(endpoint));
         time.advance(Duration::from_millis(latency));
         ticket.finish(outcome);
     };
     for n in 0..20 {
-        call(0, 180, CallOutcome::Success);
-        call(1, 90, if n % 4 == 0 { CallOutcome::Failure } else { CallOutcome::Success });
-        call(2, 30, CallOutcome::Success);
+        call(0, 180, Outcome::Success);
+        call(1, 90, if n % 4 == 0 { Outcome::Failure } else { Outcome::Success });
+        call(2, 30, Outcome::Success);
     }
     let decision = router.route(&[]);
     println!("{:<11} {:>8} {:>8} {:>8} {:>8}", "endpoint", "latency", "failure", "price", "total");

@@ -11,7 +11,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use feedguard::{BatchConfig, BatchProcessor, Deadline, ItemError};
+use feedguard::batch::ItemError;
+use feedguard::{BatchConfig, BatchProcessor, Deadline};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = BatchConfig::default().workers(8).item_timeout(Duration::from_millis(200));

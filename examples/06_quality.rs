@@ -7,7 +7,8 @@
     reason = "an example shows what it does, and plays the host"
 )]
 
-use feedguard::{Bars, DataQualityValidator, QualityConfig, Rule, Series};
+use feedguard::quality::{Bars, Rule, Series};
+use feedguard::{DataQualityValidator, QualityConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut columns: [Vec<f64>; 5] = Default::default();
@@ -20,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             column.push(row[at + 1].parse()?);
         }
     }
-    let validator = DataQualityValidator::new(QualityConfig::default())?;
+    let validator = DataQualityValidator::new("quality", QualityConfig::default())?;
     let check = |columns: &[Vec<f64>; 5]| {
         let [open, high, low, close, volume] = columns;
         Series::new(&days, Bars { open, high, low, close, volume }).map(|series| validator.validate(&series))

@@ -10,9 +10,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use feedguard::Outcome;
+use feedguard::cache::LoadError;
 use feedguard::{
-    AdaptiveRateLimiter, BreakerConfig, CacheConfig, CallOutcome, CircuitBreaker, Clock, Deadline, EndpointSpec,
-    LimiterConfig, LoadError, SmartCache, SmartRouter,
+    AdaptiveRateLimiter, BreakerConfig, CacheConfig, CircuitBreaker, Clock, Deadline, EndpointSpec, LimiterConfig,
+    SmartCache, SmartRouter,
 };
 
 /// The host's own manager: its error type, its order of things, our rooms.
@@ -36,7 +38,7 @@ impl Desk {
                 // Early returns above give everything back by drop.
                 let result = vendor(breaker.name(), symbol);
                 token.succeed();
-                ticket.finish(if result.is_ok() { CallOutcome::Success } else { CallOutcome::Failure });
+                ticket.finish(if result.is_ok() { Outcome::Success } else { Outcome::Failure });
                 if result.is_ok() {
                     permit.succeed()
                 } else {
@@ -65,10 +67,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let desk = Arc::new(Desk {
         clock: Clock::system(),
-        router: SmartRouter::builder().endpoints(names.map(EndpointSpec::named).into()).build()?,
+        router: SmartRouter::builder("router").endpoints(names.map(EndpointSpec::named).into()).build()?,
         guards: names.into_iter().map(guard).collect::<Result<_, _>>()?,
     });
-    let cache: SmartCache<String, f64, String> = SmartCache::new(CacheConfig::minute())?;
+    let cache: SmartCache<String, f64, String> = SmartCache::new("cache", CacheConfig::minute())?;
     for symbol in ["600519", "AAPL", "600519", "IBM"] {
         let desk = Arc::clone(&desk);
         match cache.get_or_load(&symbol.to_owned(), move |symbol| desk.call(symbol)) {

@@ -128,3 +128,27 @@ macro_rules! setters {
     };
 }
 pub(crate) use setters;
+
+/// Writes the setters that every builder has, inside its `impl`.
+macro_rules! builder_setters {
+    ($config:ty) => {
+        /// Sets the settings; the defaults otherwise.
+        pub fn config(mut self, config: $config) -> Self {
+            self.config = config;
+            self
+        }
+
+        /// Sets the clock; the system clock otherwise.
+        pub fn clock(mut self, clock: $crate::clock::Clock) -> Self {
+            self.clock = clock;
+            self
+        }
+
+        /// Counts into these metrics; otherwise into none.
+        pub fn metrics(mut self, metrics: &$crate::metrics::Metrics) -> Self {
+            self.metrics = metrics.clone();
+            self
+        }
+    };
+}
+pub(crate) use builder_setters;

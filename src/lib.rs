@@ -1,59 +1,72 @@
 #![doc = include_str!("../README.md")]
+#![warn(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unnameable_types,
+    private_bounds,
+    private_interfaces,
+    single_use_lifetimes,
+    unused_qualifications,
+    let_underscore_drop,
+    rust_2018_idioms
+)]
+#![warn(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::dbg_macro,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::mem_forget,
+    clippy::significant_drop_in_scrutinee,
+    clippy::significant_drop_tightening,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::allow_attributes_without_reason
+)]
+#![allow(
+    clippy::module_name_repetitions,
+    clippy::must_use_candidate,
+    clippy::similar_names,
+    clippy::cast_precision_loss,
+    reason = "`BreakerConfig` in `breaker/` is meant; guards carry `must_use` by hand; `spec` and `specs` are the \
+              field's words; statistics turn counters into `f64`"
+)]
+#![warn(rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)]
 
-mod batch;
-mod breaker;
-mod cache;
-mod clock;
+pub mod batch;
+pub mod breaker;
+pub mod cache;
+pub mod clock;
 mod config;
-mod error;
-mod limiter;
-mod manager;
-mod metrics;
+pub mod error;
+pub mod limiter;
+mod listeners;
+pub mod manager;
+pub mod metrics;
 mod name;
-mod pool;
-mod quality;
-mod registry;
-mod router;
+mod outcome;
+pub mod pool;
+pub mod quality;
+pub mod registry;
+pub mod router;
 mod sync;
 mod tally;
 
-pub use batch::{
-    BatchBuilder, BatchConfig, BatchJob, BatchMode, BatchProcessor, BatchReport, BatchStream, CallScope, CancelToken,
-    ItemError, WhenFull,
-};
-pub use breaker::{
-    BreakerBuilder, BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, BreakerTier, CallPermit,
-    CallVerdict, CircuitBreaker, Open, OpenReason, RateWindow, Settled, WindowCounts, WindowSize,
-};
-pub use cache::{
-    BoxError, CacheBuilder, CacheConfig, CacheMode, CacheSnapshot, CacheStatus, Cached, Eviction, ExpiryMode,
-    KeyTooLong, LoadError, Loaded, SmartCache, WarmUpReport,
-};
-pub use clock::{Clock, Deadline, ManualClock, Tick};
-pub use error::{CallError, ConfigError, ConfigFault};
-pub use limiter::{
-    AdaptiveRateLimiter, CalendarQuota, LimitReason, Limited, LimiterBuilder, LimiterConfig, LimiterEvent,
-    LimiterSnapshot, QuotaKind, QuotaPeriod, QuotaState, QuotaWindow, QuotaWindowState, RateBound, RateControl,
-    RateOutcome, RatePermit, Reservation, retry_after,
-};
+pub use batch::{BatchConfig, BatchProcessor};
+pub use breaker::{BreakerConfig, CircuitBreaker};
+pub use cache::{CacheConfig, SmartCache};
+pub use clock::{Clock, Deadline};
+pub use error::{CallError, ConfigError};
+pub use limiter::{AdaptiveRateLimiter, LimiterConfig};
 pub use manager::{
-    CachesConfig, Category, DataSourceManager, EndpointConfig, EndpointHealth, FetchError, FetchErrorKind, FetchReport,
-    Fetched, HedgeConfig, HedgeSnapshot, ManagerBuilder, ManagerConfig, ManagerSnapshot, QuotaGroupConfig, Refusal,
-    RefusalReason, Source, Verdict,
+    DataSourceManager, EndpointConfig, FetchError, FetchErrorKind, Fetched, ManagerConfig, Source, Verdict,
 };
 pub use metrics::Metrics;
-#[cfg(feature = "prometheus")]
-pub use metrics::MetricsError;
 pub use name::Name;
-pub use pool::{PoolSnapshot, ShutdownReport};
-pub use quality::{
-    Bars, Board, BoardLimit, Column, CustomFindings, DataQualityValidator, Dimension, DimensionScores, Finding, Policy,
-    PriceLimits, QualityConfig, QualityReport, RobustConfig, RowSet, Rule, RuleLevel, RuleTotal, Series, SeriesError,
-    Severity, Skipped, TimeUnit, TradingCalendar, ValidatorBuilder,
-};
-pub use registry::{Registry, RegistryError};
-pub use router::{
-    Availability, Budget, CallOutcome, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight,
-    NoEndpoint, RouterBuilder, RouterConfig, RouterPolicy, RouterSnapshot, Settlement, ShadowCounts, SmartRouter,
-    Terms, WhyNot,
-};
+pub use outcome::Outcome;
+pub use quality::{DataQualityValidator, QualityConfig};
+pub use router::{EndpointSpec, RouterConfig, SmartRouter};

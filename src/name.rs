@@ -92,3 +92,9 @@ impl fmt::Debug for Name {
         fmt::Debug::fmt(self.as_str(), f)
     }
 }
+
+impl From<&Name> for Arc<str> {
+    fn from(name: &Name) -> Self {
+        Self::from(name.as_str())
+    }
+}

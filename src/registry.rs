@@ -10,7 +10,7 @@ use crate::sync::Mutex;
 /// A bounded table of guards (breakers, limiters) by name or key.
 ///
 /// A guard leaves only by [`remove`](Self::remove) or [`retain`](Self::retain): a table that dropped
-/// an open breaker or an emptied limiter by itself would let the next caller in anew.
+/// an open breaker or an emptied limiter by itself would let the next caller in again.
 ///
 /// # Concurrency
 /// Thread-safe. Guards are made, judged and dropped outside the table's lock; when two threads make
@@ -18,8 +18,9 @@ use crate::sync::Mutex;
 ///
 /// # Examples
 /// ```
-/// use feedguard::{BreakerConfig, CircuitBreaker, Registry};
-/// let breakers: Registry<CircuitBreaker> = Registry::new(1000);
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// use feedguard::registry::GuardRegistry;
+/// let breakers: GuardRegistry<CircuitBreaker> = GuardRegistry::new(1000);
 /// let make = |name: &str| CircuitBreaker::new(name, BreakerConfig::free());
 /// let sina = breakers.get_or_create("sina", make)?;
 /// let same = breakers.get_or_create("sina", make)?;
@@ -28,7 +29,7 @@ use crate::sync::Mutex;
 /// assert!(breakers.get("sina").is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Registry<T> {
+pub struct GuardRegistry<T> {
     max: usize,
     table: Mutex<Table<T>>,
 }
@@ -55,7 +56,7 @@ pub enum RegistryError<E> {
     Make(E),
 }
 
-impl<T> Registry<T> {
+impl<T> GuardRegistry<T> {
     /// A table for at most `max` guards.
     pub fn new(max: usize) -> Self {
         Self { max, table: Mutex::new(Table { guards: HashMap::new(), refused: 0 }) }
@@ -89,7 +90,7 @@ impl<T> Registry<T> {
         self.table.lock().guards.get(name).map(Arc::clone)
     }
 
-    /// Takes a guard out of the table; who holds it may go on using it.
+    /// Takes a guard out of the table; whoever holds it may keep using it.
     pub fn remove(&self, name: &str) -> Option<Arc<T>> {
         self.table.lock().guards.remove(name)
     }
@@ -135,10 +136,10 @@ impl<T> Table<T> {
     }
 }
 
-impl<T> fmt::Debug for Registry<T> {
+impl<T> fmt::Debug for GuardRegistry<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let guards = self.table.lock().guards.len();
-        f.debug_struct("Registry").field("guards", &guards).field("max", &self.max).finish_non_exhaustive()
+        f.debug_struct("GuardRegistry").field("guards", &guards).field("max", &self.max).finish_non_exhaustive()
     }
 }
 
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_full_table_refuses_new_names_and_knows_the_old() {
-        let registry = Registry::new(2);
+        let registry = GuardRegistry::new(2);
         let one = registry.get_or_create("one", make).unwrap();
         registry.get_or_create("two", make).unwrap();
         assert_eq!(
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_maker_comes_back_and_takes_no_place() {
-        let registry = Registry::new(1);
+        let registry = GuardRegistry::new(1);
         assert_eq!(registry.get_or_create("bad", make), Err(RegistryError::Make("no")));
         assert!(registry.get_or_create("good", make).is_ok());
     }

@@ -1,12 +1,5 @@
 //! The hot paths of the guards allocate nothing: counted by an allocator of this test binary, which
 //! holds one test only, since all threads of a process share the count.
-#![allow(
-    missing_docs,
-    clippy::pedantic,
-    clippy::unwrap_used,
-    clippy::allow_attributes_without_reason,
-    reason = "a test, no interface"
-)]
 
 use std::alloc::System;
 

@@ -5,21 +5,16 @@
 //! The cache runs with exact LRU: moka's own locks are not shuttle's. `.ci/fences` takes each fence
 //! out of a copy of the sources and checks that the model named there fails.
 #![cfg(feedguard_shuttle)]
-#![allow(
-    missing_docs,
-    clippy::pedantic,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_types,
-    clippy::disallowed_methods
-)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use feedguard::breaker::{BreakerState, OpenReason};
+use feedguard::cache::{Eviction, LoadError};
+use feedguard::clock::ManualClock;
+use feedguard::limiter::LimitReason;
 use feedguard::{
-    AdaptiveRateLimiter, BreakerConfig, BreakerState, CacheConfig, CircuitBreaker, Clock, Deadline, Eviction,
-    LimitReason, LimiterConfig, LoadError, ManualClock, OpenReason, SmartCache,
+    AdaptiveRateLimiter, BreakerConfig, CacheConfig, CircuitBreaker, Clock, Deadline, LimiterConfig, SmartCache,
 };
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;

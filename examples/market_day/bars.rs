@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use feedguard::{Bars, Series, SeriesError};
+use feedguard::quality::{Bars, Series, SeriesError};
 
 /// Rows of one answer.
 pub(crate) const WINDOW: usize = 250;

@@ -5,7 +5,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use feedguard::{Category, Clock, Deadline, Decision, ItemError, ManagerSnapshot};
+use feedguard::batch::ItemError;
+use feedguard::manager::{Category, ManagerSnapshot};
+use feedguard::router::Decision;
+use feedguard::{Clock, Deadline};
 use indicatif::ProgressBar;
 
 use crate::bars::SYMBOLS;

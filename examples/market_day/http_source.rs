@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use feedguard::{Category, Clock, Deadline, EndpointSpec, Series, Source, Verdict};
+use feedguard::manager::Category;
+use feedguard::quality::Series;
+use feedguard::{Clock, Deadline, EndpointSpec, Source, Verdict};
 
 use crate::bars::{Columns, SYMBOLS, WINDOW};
 

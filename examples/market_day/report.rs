@@ -142,9 +142,9 @@ fn push_explained(page: &mut String, run: &Run) -> std::fmt::Result {
         .map(|candidate| {
             let terms = candidate.terms;
             let numbers = [terms.latency, terms.failure, terms.price, terms.load, terms.location, terms.total];
-            let why_not = candidate.why_not.map_or("-".to_owned(), |why_not| format!("{why_not:?}"));
+            let exclusion = candidate.exclusion.map_or("-".to_owned(), |exclusion| format!("{exclusion:?}"));
             let name = run.names[candidate.endpoint.0].clone();
-            [name].into_iter().chain(numbers.map(|number| format!("{number:.4}"))).chain([why_not]).collect()
+            [name].into_iter().chain(numbers.map(|number| format!("{number:.4}"))).chain([exclusion]).collect()
         })
         .collect();
     push_table(

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use feedguard::cache::CacheMode;
+use feedguard::manager::CachesConfig;
+use feedguard::router::RouterPolicy;
 use feedguard::{
-    BatchConfig, BreakerConfig, CacheConfig, CacheMode, CachesConfig, EndpointConfig, EndpointSpec, LimiterConfig,
-    ManagerConfig, QualityConfig, RouterConfig, RouterPolicy,
+    BatchConfig, BreakerConfig, CacheConfig, EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig, QualityConfig,
+    RouterConfig,
 };
 
 /// Which way a manager works.

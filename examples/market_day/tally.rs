@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use feedguard::{CacheStatus, Fetched};
+use feedguard::Fetched;
+use feedguard::cache::CacheStatus;
 
 use crate::bars::Columns;
 

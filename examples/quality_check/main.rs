@@ -21,7 +21,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use feedguard::{DataQualityValidator, Policy, QualityConfig, QualityReport, Severity};
+use feedguard::quality::{Policy, QualityReport, Severity};
+use feedguard::{DataQualityValidator, QualityConfig};
 use table::Table;
 
 /// Findings of a rule that the text shows.
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     let policy = if args.literal { Policy::Literal } else { Policy::Robust };
     // Every row is to be named, not the first and last hundred.
     let config = QualityConfig::default().policy(policy).max_findings_per_rule(1_000_000);
-    let validator = DataQualityValidator::new(config).unwrap();
+    let validator = DataQualityValidator::new("quality", config).unwrap();
     let (mut failed, mut reports) = (false, Vec::new());
     for file in &args.files {
         match check(&validator, file) {

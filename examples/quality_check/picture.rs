@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use feedguard::{Finding, QualityReport, Severity};
+use feedguard::quality::{Finding, QualityReport, Severity};
 
 use crate::table::Table;
 
@@ -56,7 +56,7 @@ pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String
         let (colour, radius) = match finding.severity {
             Severity::Error => ("#d22", 5),
             Severity::Warning => ("#e90", 4),
-            Severity::Info => ("#39c", 3),
+            _ => ("#39c", 3),
         };
         let factor = finding.factor.map_or(String::new(), |factor| format!(", factor {factor:.6}"));
         let _ = write!(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate};
-use feedguard::{Bars, Series, SeriesError, TimeUnit};
+use feedguard::quality::{Bars, Series, SeriesError, TimeUnit};
 
 /// The columns of a CSV file; missing cells are NaN.
 #[derive(Default)]

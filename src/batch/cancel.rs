@@ -12,12 +12,13 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 ///
 /// # Examples
 /// ```
-/// use feedguard::{BatchProcessor, CancelToken, ItemError};
-/// let batch = BatchProcessor::new(Default::default())?;
+/// use feedguard::BatchProcessor;
+/// use feedguard::batch::{CancelToken, ItemError};
+/// let batch = BatchProcessor::new("batch", Default::default())?;
 /// let token = CancelToken::new();
 /// let seen = token.clone();
 /// let report = batch
-///     .job(move |n: &u32, _scope: &feedguard::CallScope| {
+///     .job(move |n: &u32, _scope: &feedguard::batch::CallScope| {
 ///         if *n == 0 {
 ///             seen.cancel();
 ///         }

@@ -12,6 +12,7 @@ use crate::error::ConfigError;
 /// How items run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum BatchMode {
     /// On the pool, at once.
     #[default]
@@ -55,6 +56,7 @@ pub struct BatchConfig {
 /// What a job does with items for which the queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum WhenFull {
     /// It waits for room, until its deadline.
     #[default]

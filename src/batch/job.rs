@@ -11,18 +11,19 @@ use super::run::{ItemResult, Run};
 use super::{BatchProcessor, BatchReport, CallScope, ItemError, WhenFull};
 use crate::clock::{Deadline, Tick};
 use crate::name::Name;
-use crate::pool::Refusal;
+use crate::pool::SubmitError;
 
 type SourceOf<'b, K> = Box<dyn Fn(&K) -> Name + 'b>;
 type PaceOf<'b, K> = Box<dyn Fn(&K) -> Duration + 'b>;
 
-/// A job being put together: what to call, and on what terms.
+/// A job being put together: what to call, and how.
 ///
 /// # Examples
 /// ```
-/// use feedguard::{BatchProcessor, CallScope, Clock, Deadline};
+/// use feedguard::{BatchProcessor, Clock, Deadline};
+/// use feedguard::batch::CallScope;
 /// use std::time::Duration;
-/// let batch = BatchProcessor::new(Default::default())?;
+/// let batch = BatchProcessor::new("batch", Default::default())?;
 /// let fetch = |symbol: &String, scope: &CallScope| {
 ///     // An HTTP call with a time-out of `scope.deadline()`.
 ///     Ok::<_, std::io::Error>(symbol.len())
@@ -98,7 +99,7 @@ where
     /// the number known so far.
     ///
     /// # Panics
-    /// A panic of `progress`, or of the iterator, goes on; what has not started is dropped.
+    /// A panic of `progress`, or of the iterator, propagates; what has not started is dropped.
     pub fn run_with_progress<I: IntoIterator<Item = K>>(
         self,
         items: I,
@@ -149,10 +150,10 @@ where
     /// iterator, on this thread, only as far as the queue has room: a job of a million items takes
     /// the memory of [`max_queued`](super::BatchConfig::max_queued). Dropped, it starts nothing more.
     pub fn stream<I: IntoIterator<Item = K>>(self, items: I) -> BatchStream<'b, K, T, E, F, I::IntoIter> {
-        let terms = self.processor.terms(self.deadline, self.cancel);
+        let context = self.processor.context(self.deadline, self.cancel);
         BatchStream {
             processor: self.processor,
-            run: Run::new(self.call, terms),
+            run: Run::new(self.call, context),
             items: Some(items.into_iter()),
             source: self.source,
             pace: self.pace,
@@ -225,8 +226,8 @@ where
             if let Some(refused) = self.feed() {
                 return Some(refused);
             }
-            let refusal = self.run.man().err();
-            if refusal == Some(Refusal::NoThread) {
+            let refusal = self.run.ensure_workers().err();
+            if refusal == Some(SubmitError::NoThread) {
                 // The system gives no thread at all: better slowly than not.
                 self.is_inline = true;
                 return self.next_inline();
@@ -250,9 +251,9 @@ where
         let is_closed = self.processor.is_closed();
         while self.run.unfetched() < self.processor.window() {
             let item = self.next.take().or_else(|| self.pull())?;
-            let terms = &self.run.terms;
-            let now = terms.clock.now();
-            let stopped = terms.stopped(is_closed, now);
+            let context = &self.run.context;
+            let now = context.clock.now();
+            let stopped = context.stopped(is_closed, now);
             if let Some(error) = stopped {
                 return Some((self.pulled - 1, Err(error)));
             }
@@ -263,7 +264,7 @@ where
                 return None;
             }
             let source = self.source.as_ref().map(|source| source(&item));
-            if !terms.slots.try_queue() {
+            if !context.slots.try_queue() {
                 if self.processor.when_full() == WhenFull::Reject && self.run.pending() == 0 {
                     return Some((self.pulled - 1, Err(ItemError::QueueFull)));
                 }
@@ -294,9 +295,9 @@ where
             let item = self.next.take().or_else(|| self.pull())?;
             (self.pulled - 1, item)
         };
-        let terms = &self.run.terms;
-        let now = terms.clock.now();
-        let stopped = terms.stopped(self.processor.is_closed(), now);
+        let context = &self.run.context;
+        let now = context.clock.now();
+        let stopped = context.stopped(self.processor.is_closed(), now);
         let result = stopped.map_or_else(|| self.run.call(index, &item, now), Err);
         Some((index, result))
     }

@@ -6,58 +6,40 @@ use std::time::Duration;
 
 use super::cancel::CancelToken;
 use super::metrics::BatchMetrics;
-use super::run::Terms;
+use super::run::RunContext;
 use super::slots::Slots;
 use super::{BatchConfig, BatchJob, BatchMode, BatchReport, CallScope, WhenFull};
 use crate::clock::{Clock, Deadline};
-use crate::error::ConfigError;
-use crate::metrics::Metrics;
+use crate::name::Name;
 use crate::pool::{PoolSnapshot, ShutdownReport, WorkerPool};
 
 /// Runs many calls at once on its own threads.
 ///
 /// # Concurrency
-/// Thread-safe; runs of several callers share the threads in turn. Threads start with the first
+/// Thread-safe; runs of several callers take turns on the threads. Threads start with the first
 /// run. A run started by a call of the same processor goes one after the other on that worker, so
 /// nested runs cannot wait for each other.
 ///
 /// # Examples
 /// ```
 /// use feedguard::{BatchProcessor, Deadline};
-/// let batch = BatchProcessor::new(Default::default())?;
+/// let batch = BatchProcessor::new("batch", Default::default())?;
 /// let report = batch.run(vec![1, 2, 3], Deadline::never(), |n, _deadline| Ok::<_, String>(n * 10));
 /// assert_eq!(report.results, [Ok(10), Ok(20), Ok(30)]);
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
 pub struct BatchProcessor {
-    config: BatchConfig,
-    clock: Clock,
-    metrics: BatchMetrics,
-    pool: Arc<WorkerPool>,
-    slots: Arc<Slots>,
+    pub(super) name: Name,
+    pub(super) config: BatchConfig,
+    pub(super) clock: Clock,
+    pub(super) metrics: BatchMetrics,
+    pub(super) pool: Arc<WorkerPool>,
+    pub(super) slots: Arc<Slots>,
 }
 
 impl BatchProcessor {
-    /// A processor with the given settings, without name and metrics.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn new(config: BatchConfig) -> Result<Self, ConfigError> {
-        Self::builder("batch").config(config).build()
-    }
-
-    /// Starts a processor; `name` stands in logs, labels and thread names.
-    pub fn builder(name: impl Into<Arc<str>>) -> BatchBuilder {
-        BatchBuilder {
-            name: name.into(),
-            config: BatchConfig::default(),
-            clock: Clock::system(),
-            metrics: Metrics::unregistered(),
-        }
-    }
-
     /// Calls `call` for every item; returns when each has a result. The deadline given to a call is
-    /// the earlier of its own time-out and that of the run. [`job`](Self::job) has more terms.
+    /// the earlier of its own time-out and that of the run. [`job`](Self::job) has more settings.
     ///
     /// # Panics
     /// Panics of `call` become [`ItemError::Panicked`](super::ItemError::Panicked).
@@ -105,8 +87,8 @@ impl BatchProcessor {
         ShutdownReport { cancelled, ..report }
     }
 
-    pub(super) fn terms(&self, deadline: Deadline, cancel: CancelToken) -> Terms {
-        Terms {
+    pub(super) fn context(&self, deadline: Deadline, cancel: CancelToken) -> RunContext {
+        RunContext {
             clock: self.clock.clone(),
             deadline,
             item_timeout: self.config.item_timeout,
@@ -150,55 +132,5 @@ impl BatchProcessor {
 impl fmt::Debug for BatchProcessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchProcessor").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-/// Collects what a [`BatchProcessor`] works with.
-#[must_use]
-#[derive(Debug)]
-pub struct BatchBuilder {
-    name: Arc<str>,
-    config: BatchConfig,
-    clock: Clock,
-    metrics: Metrics,
-}
-
-impl BatchBuilder {
-    /// Sets the settings.
-    pub fn config(mut self, config: BatchConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Sets the clock; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
-
-    /// Makes the processor; no thread starts yet.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn build(self) -> Result<BatchProcessor, ConfigError> {
-        self.config.validate()?;
-        let pool = WorkerPool::new(Arc::clone(&self.name), self.clock.clone(), self.config.workers, usize::MAX);
-        Ok(BatchProcessor {
-            metrics: BatchMetrics::new(&self.metrics, &self.name),
-            slots: Arc::new(Slots::new(
-                self.config.per_source,
-                self.config.source_limits.clone(),
-                self.config.max_queued,
-            )),
-            config: self.config,
-            clock: self.clock,
-            pool: Arc::new(pool),
-        })
     }
 }

@@ -11,13 +11,13 @@ use super::wakers::Wake;
 use super::{CallScope, ItemError};
 use crate::clock::{Clock, Deadline, Tick};
 use crate::name::Name;
-use crate::pool::{Refusal, WorkerJob, WorkerPool};
+use crate::pool::{SubmitError, WorkerJob, WorkerPool};
 use crate::sync::{Condvar, Mutex};
 
 pub(super) type ItemResult<T, E> = Result<T, ItemError<E>>;
 
 /// What a job works with.
-pub(super) struct Terms {
+pub(super) struct RunContext {
     pub(super) clock: Clock,
     pub(super) deadline: Deadline,
     pub(super) item_timeout: Duration,
@@ -28,7 +28,7 @@ pub(super) struct Terms {
     pub(super) pool: Weak<WorkerPool>,
 }
 
-impl Terms {
+impl RunContext {
     /// Why no item may be started any more, if so.
     pub(super) fn stopped<E>(&self, is_closed: bool, now: Tick) -> Option<ItemError<E>> {
         if is_closed {
@@ -43,7 +43,7 @@ impl Terms {
 
 pub(super) struct Run<K, T, E, F> {
     call: F,
-    pub(super) terms: Terms,
+    pub(super) context: RunContext,
     progress: Mutex<Progress<K, T, E>>,
     changed: Condvar,
 }
@@ -53,12 +53,12 @@ struct Progress<K, T, E> {
     lanes: Vec<Lane<K>>,
     by_source: HashMap<Name, usize>,
     /// The lane to look at first.
-    turn: usize,
+    next_lane: usize,
     pending: usize,
     finished: VecDeque<(usize, ItemResult<T, E>)>,
     running: HashMap<usize, Running>,
     /// Drainers queued or at work; a hung one no longer counts.
-    drainers: usize,
+    at_work: usize,
     /// Something has changed that the watch has not looked at yet.
     is_woken: bool,
 }
@@ -74,23 +74,23 @@ struct Running {
     source: Option<Name>,
 }
 
-/// What one turn of a drainer did.
+/// What one step of a batch worker did.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum WorkerStep {
     /// There may be more to do.
     Again,
     /// Nothing can be started, or this worker was given up on.
     Over,
 }
 
-/// A drainer in the pool's queue; dropped unrun it takes itself off the count.
-struct Drainer<K, T, E, F>(Option<Arc<Run<K, T, E, F>>>);
+/// A batch worker in the pool's queue; dropped unrun it takes itself off the count.
+struct BatchWorker<K, T, E, F>(Option<Arc<Run<K, T, E, F>>>);
 
-impl<K, T, E, F> Drop for Drainer<K, T, E, F> {
+impl<K, T, E, F> Drop for BatchWorker<K, T, E, F> {
     fn drop(&mut self) {
         if let Some(run) = self.0.take() {
             let mut progress = run.progress.lock();
-            progress.drainers -= 1;
+            progress.at_work -= 1;
             progress.is_woken = true;
             drop(progress);
             run.changed.notify_all();
@@ -112,21 +112,21 @@ where
     E: Send + 'static,
     F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
 {
-    pub(super) fn new(call: F, terms: Terms) -> Arc<Self> {
+    pub(super) fn new(call: F, context: RunContext) -> Arc<Self> {
         let progress = Progress {
             lanes: vec![Lane { source: None, items: VecDeque::new() }],
             by_source: HashMap::new(),
-            turn: 0,
+            next_lane: 0,
             pending: 0,
             finished: VecDeque::new(),
             running: HashMap::new(),
-            drainers: 0,
+            at_work: 0,
             is_woken: false,
         };
-        let run = Arc::new(Self { call, terms, progress: Mutex::new(progress), changed: Condvar::new() });
+        let run = Arc::new(Self { call, context, progress: Mutex::new(progress), changed: Condvar::new() });
         let waker: Arc<dyn Wake> = Arc::clone(&run) as Arc<dyn Wake>;
-        run.terms.slots.wakes(Arc::downgrade(&waker));
-        run.terms.cancel.wakes(Arc::downgrade(&waker));
+        run.context.slots.wakes(Arc::downgrade(&waker));
+        run.context.cancel.wakes(Arc::downgrade(&waker));
         run
     }
 
@@ -156,52 +156,52 @@ where
         let waiting = lane.items.pop_front();
         progress.pending -= 1;
         drop(progress);
-        self.terms.slots.unqueue(1);
+        self.context.slots.unqueue(1);
         waiting
     }
 
-    /// Queues drainers for what waits.
+    /// Queues batch workers for what waits.
     ///
     /// # Errors
     /// The pool's refusal, if nobody is at work.
-    pub(super) fn man(self: &Arc<Self>) -> Result<(), Refusal> {
-        let Some(pool) = self.terms.pool.upgrade() else { return Err(Refusal::Closed) };
+    pub(super) fn ensure_workers(self: &Arc<Self>) -> Result<(), SubmitError> {
+        let Some(pool) = self.context.pool.upgrade() else { return Err(SubmitError::Closed) };
         loop {
             let mut progress = self.progress.lock();
-            let startable = progress.startable(&self.terms.slots);
-            let wanted = (startable + progress.running.len()).min(self.terms.workers);
-            if progress.drainers >= wanted {
+            let startable = progress.startable(&self.context.slots);
+            let wanted = (startable + progress.running.len()).min(self.context.workers);
+            if progress.at_work >= wanted {
                 return Ok(());
             }
-            let is_first = progress.drainers == 0;
-            progress.drainers += 1;
+            let is_first = progress.at_work == 0;
+            progress.at_work += 1;
             drop(progress);
-            if let Err(refusal) = Self::enqueue(&pool, Drainer(Some(Arc::clone(self)))) {
+            if let Err(refusal) = Self::enqueue(&pool, BatchWorker(Some(Arc::clone(self)))) {
                 return if is_first { Err(refusal) } else { Ok(()) };
             }
         }
     }
 
-    fn enqueue(pool: &Arc<WorkerPool>, mut drainer: Drainer<K, T, E, F>) -> Result<(), Refusal> {
+    fn enqueue(pool: &Arc<WorkerPool>, mut worker: BatchWorker<K, T, E, F>) -> Result<(), SubmitError> {
         // Weak: a queued job must not keep alive the pool that would have to drop it.
         let weak = Arc::downgrade(pool);
         let job = Box::new(move || {
-            let Some(run) = drainer.0.take() else { return };
+            let Some(run) = worker.0.take() else { return };
             let job = weak.upgrade().and_then(|pool| pool.current_job());
-            while run.turn(job) == Turn::Again {
-                let Some(pool) = weak.upgrade() else { return drop(Drainer(Some(run))) };
+            while run.run_next(job) == WorkerStep::Again {
+                let Some(pool) = weak.upgrade() else { return drop(BatchWorker(Some(run))) };
                 if !pool.is_closed() {
                     // At the back of the queue, so that other jobs get their turn. Counted twice for a
-                    // moment: a refused one takes itself off, and this one goes on.
-                    run.progress.lock().drainers += 1;
-                    if Self::enqueue(&pool, Drainer(Some(Arc::clone(&run)))).is_ok() {
-                        run.progress.lock().drainers -= 1;
+                    // moment: a refused one takes itself off, and this one continues.
+                    run.progress.lock().at_work += 1;
+                    if Self::enqueue(&pool, BatchWorker(Some(Arc::clone(&run)))).is_ok() {
+                        run.progress.lock().at_work -= 1;
                         return;
                     }
                 }
                 // After a shutdown there is no queue; what waits is run out while there is time.
                 if !pool.runs_out() {
-                    return drop(Drainer(Some(run)));
+                    return drop(BatchWorker(Some(run)));
                 }
                 pool.count_done();
             }
@@ -213,21 +213,21 @@ where
     }
 
     /// Runs the next item on this worker.
-    fn turn(&self, job: Option<WorkerJob>) -> Turn {
-        let now = self.terms.clock.now();
+    fn run_next(&self, job: Option<WorkerJob>) -> WorkerStep {
+        let now = self.context.clock.now();
         let mut progress = self.progress.lock();
-        let is_stopped = self.terms.deadline.has_passed(now) || self.terms.cancel.is_cancelled();
-        let next = if is_stopped { None } else { progress.next(&self.terms.slots) };
+        let is_stopped = self.context.deadline.has_passed(now) || self.context.cancel.is_cancelled();
+        let next = if is_stopped { None } else { progress.next(&self.context.slots) };
         let Some((index, item, source)) = next else {
-            progress.drainers -= 1;
+            progress.at_work -= 1;
             progress.is_woken = true;
             drop(progress);
             self.changed.notify_all();
-            return Turn::Over;
+            return WorkerStep::Over;
         };
         progress.running.insert(index, Running { job, started: now, source: source.clone() });
         drop(progress);
-        self.terms.slots.unqueue(1);
+        self.context.slots.unqueue(1);
         // The watch may have to shorten its sleep to this item's time-out.
         self.changed.notify_all();
         let result = self.call(index, &item, now);
@@ -247,15 +247,15 @@ where
             self.changed.notify_all();
         }
         if let Some(source) = source {
-            self.terms.slots.release(&source, is_late);
+            self.context.slots.release(&source, is_late);
         }
-        if is_late { Turn::Over } else { Turn::Again }
+        if is_late { WorkerStep::Over } else { WorkerStep::Again }
     }
 
     /// Calls for one item; a panic is an error of that item.
     pub(super) fn call(&self, index: usize, item: &K, started: Tick) -> ItemResult<T, E> {
-        let deadline = Deadline::at(started.after(self.terms.item_timeout)).earlier(self.terms.deadline);
-        let scope = CallScope { deadline, cancel: self.terms.cancel.clone() };
+        let deadline = Deadline::at(started.after(self.context.item_timeout)).earlier(self.context.deadline);
+        let scope = CallScope { deadline, cancel: self.context.cancel.clone() };
         match catch_unwind(AssertUnwindSafe(|| (self.call)(item, &scope))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(ItemError::Failed(error)),
@@ -269,16 +269,16 @@ where
     /// The next result, if there is one by `wake`; waits for it, times items out, and has their
     /// workers replaced. `None` also when somebody has to look at what waits.
     pub(super) fn next(self: &Arc<Self>, wake: Deadline) -> Option<(usize, ItemResult<T, E>)> {
-        let terms = &self.terms;
+        let context = &self.context;
         let mut progress = self.progress.lock();
         if let Some(finished) = progress.finished.pop_front() {
             return Some(finished);
         }
-        let mut expired = progress.expire(terms);
+        let mut expired = progress.expire(context);
         if expired.is_empty() && !std::mem::take(&mut progress.is_woken) {
-            let until = progress.next_expiry(terms.item_timeout).earlier(terms.deadline).earlier(wake);
-            terms.clock.wait(&self.changed, &mut progress, until);
-            expired = progress.expire(terms);
+            let until = progress.next_expiry(context.item_timeout).earlier(context.deadline).earlier(wake);
+            context.clock.wait(&self.changed, &mut progress, until);
+            expired = progress.expire(context);
         }
         let finished = progress.finished.pop_front();
         drop(progress);
@@ -290,36 +290,36 @@ where
     fn give_up(self: &Arc<Self>, expired: Vec<Running>) {
         // Others that wait for the same source may have to give up.
         if expired.iter().any(|running| running.source.is_some()) {
-            self.terms.slots.wake_all();
+            self.context.slots.wake_all();
         }
         for Running { job, .. } in expired {
-            if let (Some(job), Some(pool)) = (job, self.terms.pool.upgrade()) {
-                pool.abandon(job, self.terms.max_abandoned);
+            if let (Some(job), Some(pool)) = (job, self.context.pool.upgrade()) {
+                pool.abandon(job, self.context.max_abandoned);
             }
         }
     }
 
     /// Fails what waits and cannot be started any more.
-    pub(super) fn fail_hopeless(&self, refusal: Option<Refusal>) {
-        let terms = &self.terms;
-        let pool = terms.pool.upgrade();
+    pub(super) fn fail_hopeless(&self, refusal: Option<SubmitError>) {
+        let context = &self.context;
+        let pool = context.pool.upgrade();
         let is_closed = pool.as_ref().is_none_or(|pool| pool.is_closed());
         let mut progress = self.progress.lock();
-        let nobody_works = progress.drainers == 0 && progress.running.is_empty();
+        let nobody_works = progress.at_work == 0 && progress.running.is_empty();
         let (mut failed, mut is_shutdown) = (Vec::new(), false);
-        if terms.cancel.is_cancelled() {
+        if context.cancel.is_cancelled() {
             failed = progress.fail_all(|| ItemError::Cancelled);
-        } else if terms.deadline.has_passed(terms.clock.now()) {
+        } else if context.deadline.has_passed(context.clock.now()) {
             failed = progress.fail_all(|| ItemError::NotStarted);
-        } else if progress.drainers == 0 && is_closed {
+        } else if progress.at_work == 0 && is_closed {
             is_shutdown = true;
             failed = progress.fail_all(|| ItemError::ShuttingDown);
-        } else if nobody_works && refusal == Some(Refusal::Saturated) {
+        } else if nobody_works && refusal == Some(SubmitError::Saturated) {
             let abandoned = pool.map_or(0, |pool| pool.snapshot().abandoned);
             failed = progress.fail_all(|| ItemError::Saturated { abandoned });
         } else {
             for lane in 0..progress.lanes.len() {
-                let stuck = progress.lanes[lane].source.as_ref().and_then(|source| terms.slots.saturated(source));
+                let stuck = progress.lanes[lane].source.as_ref().and_then(|source| context.slots.saturated(source));
                 if let Some(abandoned) = stuck.filter(|_| !progress.lanes[lane].items.is_empty()) {
                     failed.extend(progress.fail_lane(lane, || ItemError::Saturated { abandoned }));
                 }
@@ -327,9 +327,9 @@ where
         }
         drop(progress);
         if is_shutdown {
-            terms.slots.cancel(failed.len());
+            context.slots.cancel(failed.len());
         } else {
-            terms.slots.unqueue(failed.len());
+            context.slots.unqueue(failed.len());
         }
         // The host's items, dropped outside the lock.
         drop(failed);
@@ -342,12 +342,12 @@ where
         let unread = std::mem::take(&mut progress.finished);
         // Nobody will watch their clocks: they are given up on now, and counted until they end.
         let running: Vec<Running> = progress.running.drain().map(|(_, running)| running).collect();
-        progress.drainers -= running.len();
+        progress.at_work -= running.len();
         for source in running.iter().filter_map(|running| running.source.as_ref()) {
-            self.terms.slots.hangs(source);
+            self.context.slots.hangs(source);
         }
         drop(progress);
-        self.terms.slots.unqueue(rest.len());
+        self.context.slots.unqueue(rest.len());
         self.give_up(running);
         drop((rest, unread));
     }
@@ -368,21 +368,21 @@ impl<K, T, E> Progress<K, T, E> {
     fn next(&mut self, slots: &Slots) -> Option<(usize, K, Option<Name>)> {
         let count = self.lanes.len();
         for step in 0..count {
-            let at = (self.turn + step) % count;
+            let at = (self.next_lane + step) % count;
             let lane = &mut self.lanes[at];
             if lane.items.is_empty() || lane.source.as_ref().is_some_and(|source| !slots.try_take(source)) {
                 continue;
             }
             let source = lane.source.clone();
             let (index, item) = lane.items.pop_front()?;
-            self.turn = at + 1;
+            self.next_lane = at + 1;
             self.pending -= 1;
             return Some((index, item, source));
         }
         None
     }
 
-    /// Items that wait and whose source has a place: a drainer for others would come in vain.
+    /// Items that wait and whose source has a place: a batch worker for others would come in vain.
     fn startable(&self, slots: &Slots) -> usize {
         let of = |lane: &Lane<K>| {
             let places = lane.source.as_ref().map_or(usize::MAX, |source| slots.free(source));
@@ -397,19 +397,19 @@ impl<K, T, E> Progress<K, T, E> {
     }
 
     /// Times out what has run too long; what it ran on.
-    fn expire(&mut self, terms: &Terms) -> Vec<Running> {
-        let now = terms.clock.now();
-        let is_late = |started: Tick| now >= started.after(terms.item_timeout) || terms.deadline.has_passed(now);
+    fn expire(&mut self, context: &RunContext) -> Vec<Running> {
+        let now = context.clock.now();
+        let is_late = |started: Tick| now >= started.after(context.item_timeout) || context.deadline.has_passed(now);
         let late = self.running.iter().filter(|(_, running)| is_late(running.started)).map(|(index, _)| *index);
         let late: Vec<usize> = late.collect();
         late.into_iter()
             .filter_map(|index| {
                 let running = self.running.remove(&index)?;
                 self.finished.push_back((index, Err(ItemError::TimedOut { after: now.since(running.started) })));
-                self.drainers -= 1;
+                self.at_work -= 1;
                 if let Some(source) = &running.source {
                     // Before its late end can release the place.
-                    terms.slots.hangs(source);
+                    context.slots.hangs(source);
                 }
                 Some(running)
             })

@@ -78,7 +78,7 @@ impl Slots {
         }
     }
 
-    /// Lets every job look anew.
+    /// Lets every job look again.
     pub(super) fn wake_all(&self) {
         self.wake();
     }

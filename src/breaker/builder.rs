@@ -2,14 +2,19 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 
-use super::circuit_breaker::{CircuitBreaker, Listener};
-use super::{BreakerConfig, BreakerEvent};
+use super::metrics::BreakerMetrics;
+use super::state::Core;
+use super::word::Word;
+use super::{BreakerConfig, BreakerEvent, CircuitBreaker};
 use crate::clock::Clock;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
+use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::name::Name;
+use crate::sync::Mutex;
+use crate::tally::Tally;
 
 /// Collects what a [`CircuitBreaker`] works with.
 #[must_use]
@@ -18,8 +23,37 @@ pub struct BreakerBuilder {
     pub(super) config: BreakerConfig,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
-    pub(super) listeners: Vec<Listener>,
+    pub(super) listeners: Listeners<BreakerEvent>,
     pub(super) seed: u64,
+}
+
+impl CircuitBreaker {
+    fn from_builder(parts: BreakerBuilder) -> Self {
+        let core = Core::new(&parts.config, parts.seed);
+        Self {
+            metrics: BreakerMetrics::new(&parts.metrics, &parts.name),
+            name: parts.name,
+            clock: parts.clock,
+            listeners: parts.listeners,
+            counts: Tally::new(),
+            word: Word::new(&core, &parts.config),
+            core: Mutex::new(core),
+            config: parts.config,
+        }
+    }
+
+    /// A breaker with the given settings, without metrics and listeners.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of the settings.
+    pub fn new(name: impl Into<Name>, config: BreakerConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
+    }
+
+    /// Starts a breaker; `name` stands in errors, logs and labels.
+    pub fn builder(name: impl Into<Name>) -> BreakerBuilder {
+        BreakerBuilder::new(name.into())
+    }
 }
 
 impl BreakerBuilder {
@@ -31,27 +65,11 @@ impl BreakerBuilder {
             config: BreakerConfig::default(),
             clock: Clock::system(),
             metrics: Metrics::unregistered(),
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
         }
     }
 
-    /// Sets the settings.
-    pub fn config(mut self, config: BreakerConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Sets the clock; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
+    builder_setters!(BreakerConfig);
 
     /// Makes the jitter of open times repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -59,13 +77,9 @@ impl BreakerBuilder {
         self
     }
 
-    /// Adds a listener for transitions; at most 16 are kept, further ones are logged and dropped.
+    /// Adds a listener for transitions; more than 16 are a fault of the configuration.
     pub fn on_event(mut self, listener: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
-        if self.listeners.len() < 16 {
-            self.listeners.push(Arc::new(listener));
-        } else {
-            tracing::warn!(breaker = %self.name, "more than 16 listeners, one is dropped");
-        }
+        self.listeners.add(listener);
         self
     }
 
@@ -74,7 +88,10 @@ impl BreakerBuilder {
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
-        self.config.validate()?;
+        let mut faults = Faults::new();
+        faults.add_all(self.config.validate());
+        faults.add_all(self.listeners.validate());
+        faults.finish()?;
         Ok(CircuitBreaker::from_builder(self))
     }
 }

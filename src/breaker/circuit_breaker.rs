@@ -1,26 +1,21 @@
 //! The locked shell around [`Core`]: fast paths on the [`Word`], listeners after the lock.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use super::builder::BreakerBuilder;
 use super::metrics::BreakerMetrics;
 use super::state::{Core, Grant, Transition};
 use super::word::{Glance, Word};
-use super::{
-    BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, CallPermit, CallVerdict, Open, Settled,
-};
+use super::{BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, CallPermit, Open, Settled};
 use crate::clock::Clock;
-use crate::error::{CallError, ConfigError};
+use crate::error::CallError;
+use crate::listeners::Listeners;
 use crate::name::Name;
+use crate::outcome::Outcome;
 use crate::sync::Mutex;
 use crate::tally::Tally;
 
 const REJECTED: usize = 0;
 const WOULD_REJECT: usize = 1;
-
-pub(super) type Listener = Arc<dyn Fn(&BreakerEvent) + Send + Sync>;
 
 /// A circuit breaker for one source.
 ///
@@ -44,44 +39,17 @@ pub(super) type Listener = Arc<dyn Fn(&BreakerEvent) + Send + Sync>;
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
 pub struct CircuitBreaker {
-    name: Name,
-    config: BreakerConfig,
-    clock: Clock,
-    metrics: BreakerMetrics,
-    listeners: Vec<Listener>,
-    counts: Tally<2>,
-    word: Word,
-    core: Mutex<Core>,
+    pub(super) name: Name,
+    pub(super) config: BreakerConfig,
+    pub(super) clock: Clock,
+    pub(super) metrics: BreakerMetrics,
+    pub(super) listeners: Listeners<BreakerEvent>,
+    pub(super) counts: Tally<2>,
+    pub(super) word: Word,
+    pub(super) core: Mutex<Core>,
 }
 
 impl CircuitBreaker {
-    /// A breaker with the given settings, without metrics and listeners.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn new(name: impl Into<Name>, config: BreakerConfig) -> Result<Self, ConfigError> {
-        Self::builder(name).config(config).build()
-    }
-
-    /// Starts a breaker; `name` stands in errors, logs and labels.
-    pub fn builder(name: impl Into<Name>) -> BreakerBuilder {
-        BreakerBuilder::new(name.into())
-    }
-
-    pub(super) fn from_builder(parts: BreakerBuilder) -> Self {
-        let core = Core::new(&parts.config, parts.seed);
-        Self {
-            metrics: BreakerMetrics::new(&parts.metrics, &parts.name),
-            name: parts.name,
-            clock: parts.clock,
-            listeners: parts.listeners,
-            counts: Tally::new(),
-            word: Word::new(&core, &parts.config),
-            core: Mutex::new(core),
-            config: parts.config,
-        }
-    }
-
     /// Asks for the right to make one call; never waits.
     ///
     /// # Errors
@@ -90,7 +58,7 @@ impl CircuitBreaker {
     pub fn try_acquire(&self) -> Result<CallPermit<'_>, Open> {
         match self.word.look(|| self.clock.now()) {
             Glance::Pass(generation) => Ok(CallPermit::new(self, Grant::plain(generation))),
-            Glance::PassUntold => Ok(CallPermit::new(self, Grant::untold())),
+            Glance::PassUnrecorded => Ok(CallPermit::new(self, Grant::unrecorded())),
             Glance::Refuse { retry_after, reason, times_opened } => {
                 self.count_rejection();
                 Err(Open { name: self.name.clone(), state: BreakerState::Open, retry_after, reason, times_opened })
@@ -105,10 +73,10 @@ impl CircuitBreaker {
     /// [`CallError::Rejected`] if refused, [`CallError::Failed`] with the call's own error.
     ///
     /// # Panics
-    /// A panic of `call` counts as a failure and goes on.
+    /// A panic of `call` counts as a failure and propagates.
     #[inline]
     pub fn call<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<Open, E>> {
-        let judge = |result: &Result<T, E>| if result.is_ok() { CallVerdict::Success } else { CallVerdict::Failure };
+        let judge = |result: &Result<T, E>| if result.is_ok() { Outcome::Success } else { Outcome::Failure };
         self.call_judged(judge, call)
     }
 
@@ -119,16 +87,18 @@ impl CircuitBreaker {
     /// As [`call`](Self::call), whatever the verdict.
     ///
     /// # Panics
-    /// A panic of `call` or `judge` counts as a failure and goes on.
+    /// A panic of `call` or `judge` counts as a failure and propagates.
     ///
     /// # Examples
     /// ```
-    /// use feedguard::{BreakerConfig, BreakerState, CallVerdict, CircuitBreaker};
+    /// use feedguard::{BreakerConfig, CircuitBreaker};
+    /// use feedguard::breaker::BreakerState;
+    /// use feedguard::Outcome;
     /// let breaker = CircuitBreaker::new("tushare", BreakerConfig::free())?;
     /// let judge = |result: &Result<f64, u16>| match result {
-    ///     Ok(_) => CallVerdict::Success,
-    ///     Err(404) => CallVerdict::Ignore,
-    ///     Err(_) => CallVerdict::Failure,
+    ///     Ok(_) => Outcome::Success,
+    ///     Err(404) => Outcome::Ignored,
+    ///     Err(_) => Outcome::Failure,
     /// };
     /// for _ in 0..100 {
     ///     assert!(breaker.call_judged(judge, || Err(404)).is_err());
@@ -139,7 +109,7 @@ impl CircuitBreaker {
     #[inline]
     pub fn call_judged<T, E>(
         &self,
-        judge: impl FnOnce(&Result<T, E>) -> CallVerdict,
+        judge: impl FnOnce(&Result<T, E>) -> Outcome,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, CallError<Open, E>> {
         let permit = self.try_acquire().map_err(CallError::Rejected)?;
@@ -160,7 +130,7 @@ impl CircuitBreaker {
             Glance::Refuse { retry_after, reason, times_opened } => {
                 Some(Open { name: self.name.clone(), state: BreakerState::Open, retry_after, reason, times_opened })
             }
-            Glance::Pass(_) | Glance::PassUntold | Glance::Ask => None,
+            Glance::Pass(_) | Glance::PassUnrecorded | Glance::Ask => None,
         }
     }
 
@@ -174,7 +144,7 @@ impl CircuitBreaker {
         self.change(|core| ((), Some(core.reset())));
     }
 
-    /// Changes how it treats calls from now on. It starts anew, closed; results of calls under way
+    /// Changes how it treats calls from now on. It starts again, closed; results of calls under way
     /// are stale.
     pub fn set_mode(&self, mode: BreakerMode) {
         self.change(|core| ((), core.set_mode(mode)));
@@ -210,7 +180,7 @@ impl CircuitBreaker {
         let now = self.clock.now();
         let answer = self.change(|core| {
             let (answer, transition) = core.admit(&self.config, now);
-            let observed = Grant::untold();
+            let observed = Grant::unrecorded();
             let is_observing = core.mode == BreakerMode::Observe;
             let answer =
                 answer.map_err(|refused| (is_observing.then_some(observed), refused, core.reason, core.times_opened));
@@ -238,16 +208,16 @@ impl CircuitBreaker {
     }
 
     #[inline]
-    pub(super) fn settle(&self, grant: Grant, verdict: CallVerdict) -> Settled {
+    pub(super) fn settle(&self, grant: Grant, verdict: Outcome) -> Settled {
         let is_plain = grant.is_plain() && !verdict.is_failure();
-        if grant.is_untold() || (is_plain && self.word.is_healthy(grant.generation)) {
+        if grant.is_unrecorded() || (is_plain && self.word.is_healthy(grant.generation)) {
             return Settled::Recorded;
         }
         self.settle_slow(grant, verdict)
     }
 
     #[cold]
-    fn settle_slow(&self, grant: Grant, verdict: CallVerdict) -> Settled {
+    fn settle_slow(&self, grant: Grant, verdict: Outcome) -> Settled {
         let now = self.clock.now();
         self.change(|core| core.settle(&self.config, grant, verdict, now))
     }
@@ -275,11 +245,7 @@ impl CircuitBreaker {
         } else {
             tracing::info!(breaker = %self.name, %from, %to, "circuit breaker transition");
         }
-        for listener in &self.listeners {
-            if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {
-                tracing::error!(breaker = %self.name, "a breaker listener panicked");
-            }
-        }
+        self.listeners.tell(&self.name, &event);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::ConfigError;
 /// [`failure_threshold`](BreakerConfig::failure_threshold).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum BreakerTier {
     /// Unknown: 5 failures in a row.
     #[default]
@@ -24,6 +25,7 @@ pub enum BreakerTier {
 /// How much a [`RateWindow`] looks at; in a file `{"calls": 100}` or `{"time": "30s"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum WindowSize {
     /// The last calls, 1 to 100,000.
     Calls(u32),
@@ -36,7 +38,8 @@ pub enum WindowSize {
 ///
 /// # Examples
 /// ```
-/// use feedguard::{BreakerConfig, RateWindow, WindowSize};
+/// use feedguard::BreakerConfig;
+/// use feedguard::breaker::{RateWindow, WindowSize};
 /// use std::time::Duration;
 /// let window = RateWindow::default()
 ///     .size(WindowSize::Time(Duration::from_secs(60)))

@@ -8,6 +8,7 @@ use crate::name::Name;
 /// State of a breaker; the number is the value of the gauge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum BreakerState {
     /// Calls pass.
     Closed = 0,
@@ -38,6 +39,7 @@ impl fmt::Display for BreakerState {
 /// [`set_mode`](super::CircuitBreaker::set_mode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum BreakerMode {
     /// It refuses what it must.
     On = 0,
@@ -61,4 +63,14 @@ pub struct BreakerEvent {
     pub to: BreakerState,
     /// Why it opened, if it did.
     pub reason: Option<OpenReason>,
+}
+
+/// Whether a result still counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It was booked.
+    Recorded,
+    /// The breaker has moved on since the call was admitted; it changed nothing.
+    Stale,
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::window::{Running, Window, WindowCounts};
-use super::{BreakerConfig, BreakerMode, BreakerState, CallVerdict, OpenReason, Settled};
+use super::{BreakerConfig, BreakerMode, BreakerState, OpenReason, Settled};
 use crate::clock::Tick;
+use crate::outcome::Outcome;
 
 /// A change of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ enum GrantKind {
     Followed(u64),
     Probe(u64),
     /// Nothing is recorded: the breaker is off, or would have refused the call.
-    Untold,
+    Unrecorded,
 }
 
 impl Grant {
@@ -42,7 +43,7 @@ impl Grant {
     }
 
     #[inline]
-    pub(super) fn untold() -> Self {
+    pub(super) fn unrecorded() -> Self {
         Self { generation: 0, tag: 3 }
     }
 
@@ -52,7 +53,7 @@ impl Grant {
     }
 
     #[inline]
-    pub(super) fn is_untold(self) -> bool {
+    pub(super) fn is_unrecorded(self) -> bool {
         self.tag == 3
     }
 
@@ -61,7 +62,7 @@ impl Grant {
             GrantKind::Plain => 0,
             GrantKind::Followed(number) => number << 2 | 1,
             GrantKind::Probe(number) => number << 2 | 2,
-            GrantKind::Untold => 3,
+            GrantKind::Unrecorded => 3,
         };
         Self { generation, tag }
     }
@@ -71,7 +72,7 @@ impl Grant {
             (0, _) => GrantKind::Plain,
             (1, number) => GrantKind::Followed(number),
             (2, number) => GrantKind::Probe(number),
-            _ => GrantKind::Untold,
+            _ => GrantKind::Unrecorded,
         }
     }
 }
@@ -145,7 +146,7 @@ impl Core {
     /// become slow.
     pub(super) fn admit(&mut self, config: &BreakerConfig, now: Tick) -> (Result<Grant, Refused>, Option<Transition>) {
         if self.mode == BreakerMode::Off {
-            return (Ok(self.grant(GrantKind::Untold)), None);
+            return (Ok(self.grant(GrantKind::Unrecorded)), None);
         }
         match self.state {
             BreakerState::Closed => {
@@ -171,19 +172,20 @@ impl Core {
         &mut self,
         config: &BreakerConfig,
         grant: Grant,
-        verdict: CallVerdict,
+        verdict: Outcome,
         now: Tick,
     ) -> (Settled, Option<Transition>) {
+        let verdict = concerning(verdict);
         let is_current = grant.generation == self.generation;
         let Some(took) = is_current.then(|| self.give_back(grant, verdict, now)).flatten() else {
-            self.stale += u64::from(verdict != CallVerdict::Ignore);
+            self.stale += u64::from(verdict != Outcome::Ignored);
             return (Settled::Stale, None);
         };
         let is_slow = config.slow_call_after().is_some_and(|limit| took.time > limit);
         let transition = match (self.state, verdict) {
-            (_, CallVerdict::Ignore) | (BreakerState::Open, _) => None,
+            (_, Outcome::Ignored) | (BreakerState::Open, _) => None,
             (BreakerState::Closed, verdict) => {
-                let failed = verdict != CallVerdict::Success;
+                let failed = verdict != Outcome::Success;
                 self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
                 if let Some(window) = self.window.as_mut().filter(|_| !took.is_recorded) {
                     window.record(failed, is_slow, now);
@@ -195,7 +197,7 @@ impl Core {
                     self.rates(config, verdict.retry_after(), now)
                 }
             }
-            (BreakerState::HalfOpen, CallVerdict::Success) if !is_slow => {
+            (BreakerState::HalfOpen, Outcome::Success) if !is_slow => {
                 self.succeeded += 1;
                 (self.succeeded >= config.half_open_permits).then(|| {
                     self.failed_probes = 0;
@@ -203,7 +205,7 @@ impl Core {
                 })
             }
             (BreakerState::HalfOpen, verdict) => {
-                let is_success = verdict == CallVerdict::Success;
+                let is_success = verdict == Outcome::Success;
                 let reason = if is_success { OpenReason::ProbeSlow } else { OpenReason::ProbeFailed };
                 self.failed_probes = self.failed_probes.saturating_add(1);
                 Some(self.open(config, reason, verdict.retry_after(), now))
@@ -223,7 +225,7 @@ impl Core {
         self.enter(BreakerState::Closed, None)
     }
 
-    /// Changes the mode: the state starts anew, results of calls under way are stale.
+    /// Changes the mode: the state starts again from closed, results of calls under way are stale.
     pub(super) fn set_mode(&mut self, mode: BreakerMode) -> Option<Transition> {
         if self.mode == mode {
             return None;
@@ -325,9 +327,9 @@ impl Core {
     }
 
     /// Takes a grant back; `None` if it has run out.
-    fn give_back(&mut self, grant: Grant, verdict: CallVerdict, now: Tick) -> Option<Took> {
+    fn give_back(&mut self, grant: Grant, verdict: Outcome, now: Tick) -> Option<Took> {
         match grant.kind() {
-            GrantKind::Plain | GrantKind::Untold => Some(Took { time: Duration::ZERO, is_recorded: false }),
+            GrantKind::Plain | GrantKind::Unrecorded => Some(Took { time: Duration::ZERO, is_recorded: false }),
             GrantKind::Followed(number) => {
                 // Forgotten after its lease, it was slow and is recorded so.
                 let Some((started, mark)) = self.running.end(number) else {
@@ -363,4 +365,14 @@ fn dice(seed: u64, turn: u64) -> f64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// What an outcome is to a breaker: a refusal by rate says nothing about health, a call given up is a
+/// failure.
+const fn concerning(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Limited { .. } => Outcome::Ignored,
+        Outcome::TimedOut => Outcome::Failure,
+        other => other,
+    }
 }

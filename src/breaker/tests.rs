@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::state::Core;
 use super::window::{Running, Window};
-use super::{BreakerConfig, BreakerState, CallVerdict, OpenReason, RateWindow, Settled, WindowSize};
+use super::{BreakerConfig, BreakerState, OpenReason, RateWindow, Settled, WindowSize};
 use crate::clock::Tick;
+use crate::outcome::Outcome;
 
 const NOW: Tick = Tick(1_000_000_000_000);
 
@@ -13,7 +14,7 @@ fn opened(config: &BreakerConfig) -> Core {
     let mut core = Core::new(config, 1);
     for _ in 0..config.threshold() {
         let grant = core.admit(config, NOW).0.unwrap();
-        core.settle(config, grant, CallVerdict::Failure, NOW);
+        core.settle(config, grant, Outcome::Failure, NOW);
     }
     assert_eq!(core.state, BreakerState::Open);
     core
@@ -25,7 +26,7 @@ fn a_success_between_failures_keeps_it_closed() {
     let mut core = Core::new(&config, 1);
     for i in 0..100 {
         let grant = core.admit(&config, NOW).0.unwrap();
-        let verdict = if i % 5 == 4 { CallVerdict::Success } else { CallVerdict::Failure };
+        let verdict = if i % 5 == 4 { Outcome::Success } else { Outcome::Failure };
         core.settle(&config, grant, verdict, NOW);
     }
     assert_eq!((core.state, core.failures), (BreakerState::Closed, 0));
@@ -38,9 +39,9 @@ fn results_of_an_older_generation_change_nothing() {
     let late = core.admit(&config, NOW).0.unwrap();
     for _ in 0..3 {
         let grant = core.admit(&config, NOW).0.unwrap();
-        core.settle(&config, grant, CallVerdict::Failure, NOW);
+        core.settle(&config, grant, Outcome::Failure, NOW);
     }
-    assert_eq!(core.settle(&config, late, CallVerdict::Success, NOW), (Settled::Stale, None));
+    assert_eq!(core.settle(&config, late, Outcome::Success, NOW), (Settled::Stale, None));
     assert_eq!((core.state, core.stale), (BreakerState::Open, 1));
 }
 
@@ -54,8 +55,8 @@ fn a_hung_probe_frees_its_place_after_the_lease_and_is_stale_then() {
     assert_eq!(refused.retry_after, config.lease(config.open_for));
     let after_lease = later.after(config.lease(config.open_for));
     let probe = core.admit(&config, after_lease).0.unwrap();
-    assert_eq!(core.settle(&config, hung, CallVerdict::Failure, after_lease), (Settled::Stale, None));
-    assert_eq!(core.settle(&config, probe, CallVerdict::Success, after_lease).0, Settled::Recorded);
+    assert_eq!(core.settle(&config, hung, Outcome::Failure, after_lease), (Settled::Stale, None));
+    assert_eq!(core.settle(&config, probe, Outcome::Success, after_lease).0, Settled::Recorded);
     assert_eq!(core.state, BreakerState::Closed);
 }
 
@@ -74,7 +75,7 @@ fn windowed(window: RateWindow) -> BreakerConfig {
     BreakerConfig::default().failure_threshold(1_000_000).window(Some(window))
 }
 
-fn one(core: &mut Core, config: &BreakerConfig, verdict: CallVerdict, took: Duration, now: &mut Tick) {
+fn one(core: &mut Core, config: &BreakerConfig, verdict: Outcome, took: Duration, now: &mut Tick) {
     let Ok(grant) = core.admit(config, *now).0 else { return };
     *now = now.after(took);
     core.settle(config, grant, verdict, *now);
@@ -85,10 +86,10 @@ fn no_rate_is_taken_from_too_few_calls() {
     let config = windowed(RateWindow::default().minimum_calls(10));
     let (mut core, mut now) = (Core::new(&config, 1), NOW);
     for _ in 0..9 {
-        one(&mut core, &config, CallVerdict::Failure, Duration::ZERO, &mut now);
+        one(&mut core, &config, Outcome::Failure, Duration::ZERO, &mut now);
         assert_eq!(core.state, BreakerState::Closed);
     }
-    one(&mut core, &config, CallVerdict::Success, Duration::ZERO, &mut now);
+    one(&mut core, &config, Outcome::Success, Duration::ZERO, &mut now);
     assert_eq!((core.state, core.reason), (BreakerState::Open, OpenReason::FailureRate { percent: 90, calls: 10 }));
 }
 
@@ -98,7 +99,7 @@ fn a_count_window_forgets_the_calls_before_it() {
     let (mut core, mut now) = (Core::new(&config, 1), NOW);
     for i in 0..1000 {
         // Never more than 4 failures among 10 calls in a row.
-        let verdict = if i % 10 < 4 { CallVerdict::Failure } else { CallVerdict::Success };
+        let verdict = if i % 10 < 4 { Outcome::Failure } else { Outcome::Success };
         one(&mut core, &config, verdict, Duration::ZERO, &mut now);
     }
     assert_eq!(core.state, BreakerState::Closed);
@@ -110,7 +111,7 @@ fn a_time_window_forgets_what_is_older() {
     let config = windowed(RateWindow::default().size(WindowSize::Time(Duration::from_secs(10))).minimum_calls(100));
     let (mut core, mut now) = (Core::new(&config, 1), NOW);
     for _ in 0..50 {
-        one(&mut core, &config, CallVerdict::Failure, Duration::from_millis(100), &mut now);
+        one(&mut core, &config, Outcome::Failure, Duration::from_millis(100), &mut now);
     }
     assert_eq!(core.counts(now).map(|counts| counts.calls), Some(50));
     assert!(core.counts(now.after(Duration::from_secs(5))).is_some_and(|counts| counts.calls < 60));
@@ -129,7 +130,7 @@ fn calls_that_still_run_count_as_slow_and_open_before_any_has_ended() {
     let later = NOW.after(limit + Duration::from_millis(1));
     assert!(core.admit(&config, later).0.is_err());
     assert_eq!(core.reason, OpenReason::SlowCallRate { percent: 100, calls: 5 });
-    assert_eq!(core.settle(&config, hung[0], CallVerdict::Success, later).0, Settled::Stale);
+    assert_eq!(core.settle(&config, hung[0], Outcome::Success, later).0, Settled::Stale);
 }
 
 #[test]
@@ -140,8 +141,8 @@ fn a_slow_call_counts_once_and_its_failure_too() {
     let slow = core.admit(&config, NOW).0.unwrap();
     let later = NOW.after(limit * 2);
     let quick = core.admit(&config, later).0.unwrap();
-    core.settle(&config, slow, CallVerdict::Failure, later);
-    core.settle(&config, quick, CallVerdict::Success, later);
+    core.settle(&config, slow, Outcome::Failure, later);
+    core.settle(&config, quick, Outcome::Success, later);
     let counts = core.counts(later).unwrap();
     assert_eq!((counts.calls, counts.failed, counts.slow), (2, 1, 1));
 }
@@ -152,12 +153,12 @@ fn a_slow_probe_opens_again() {
     let config = windowed(RateWindow::default().slow_call_after(Some(limit))).failure_threshold(3);
     let mut core = opened(&config);
     let probe = core.admit(&config, NOW.after(config.open_for)).0.unwrap();
-    core.settle(&config, probe, CallVerdict::Success, NOW.after(config.open_for + limit * 2));
+    core.settle(&config, probe, Outcome::Success, NOW.after(config.open_for + limit * 2));
     assert_eq!((core.state, core.reason), (BreakerState::Open, OpenReason::ProbeSlow));
 }
 
 #[test]
-fn open_times_grow_with_failed_probes_to_a_cap_and_start_anew_once_closed() {
+fn open_times_grow_with_failed_probes_to_a_cap_and_start_again_once_closed() {
     let config = BreakerConfig::free().open_for(Duration::from_secs(10)).open_growth(2.0).half_open_permits(1);
     let config = config.max_open_for(Duration::from_secs(60));
     let (mut core, mut now, mut times) = (opened(&config), NOW, Vec::new());
@@ -165,14 +166,14 @@ fn open_times_grow_with_failed_probes_to_a_cap_and_start_anew_once_closed() {
         let left = core.retry_after(now).unwrap();
         times.push(left.as_secs());
         now = now.after(left);
-        one(&mut core, &config, CallVerdict::Failure, Duration::ZERO, &mut now);
+        one(&mut core, &config, Outcome::Failure, Duration::ZERO, &mut now);
     }
     assert_eq!(times, [10, 20, 40, 60, 60]);
     now = now.after(core.retry_after(now).unwrap());
-    one(&mut core, &config, CallVerdict::Success, Duration::ZERO, &mut now);
+    one(&mut core, &config, Outcome::Success, Duration::ZERO, &mut now);
     assert_eq!(core.state, BreakerState::Closed);
     for _ in 0..3 {
-        one(&mut core, &config, CallVerdict::Failure, Duration::ZERO, &mut now);
+        one(&mut core, &config, Outcome::Failure, Duration::ZERO, &mut now);
     }
     assert_eq!(core.retry_after(now), Some(Duration::from_secs(10)));
 }
@@ -184,7 +185,7 @@ fn jitter_stays_in_its_share_and_differs_by_seed() {
         .map(|seed| {
             let mut core = Core::new(&config, seed);
             for _ in 0..3 {
-                one(&mut core, &config, CallVerdict::Failure, Duration::ZERO, &mut NOW.clone());
+                one(&mut core, &config, Outcome::Failure, Duration::ZERO, &mut NOW.clone());
             }
             core.retry_after(NOW).unwrap().as_secs_f64()
         })
@@ -200,13 +201,7 @@ fn a_retry_after_is_the_open_time_up_to_the_cap() {
     for (wish, open_for) in [(7, 7), (1_000_000_000, 300)] {
         let mut core = Core::new(&config, 1);
         for _ in 0..3 {
-            one(
-                &mut core,
-                &config,
-                CallVerdict::FailureFor(Duration::from_secs(wish)),
-                Duration::ZERO,
-                &mut NOW.clone(),
-            );
+            one(&mut core, &config, Outcome::FailureFor(Duration::from_secs(wish)), Duration::ZERO, &mut NOW.clone());
         }
         assert_eq!(core.retry_after(NOW), Some(Duration::from_secs(open_for)));
     }

@@ -26,7 +26,7 @@ pub(super) enum Glance {
     /// Closed: the call passes, with this generation.
     Pass(u64),
     /// Off: the call passes and nothing is recorded.
-    PassUntold,
+    PassUnrecorded,
     /// Open for at least this long.
     Refuse { retry_after: Duration, reason: OpenReason, times_opened: u64 },
     /// Ask under the lock.
@@ -70,7 +70,7 @@ impl Word {
             return Glance::Pass(word >> GENERATION_SHIFT);
         }
         if word & MODE == OFF {
-            return Glance::PassUntold;
+            return Glance::PassUnrecorded;
         }
         if word & (STATE | MODE) != OPEN {
             return Glance::Ask;

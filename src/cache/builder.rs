@@ -1,17 +1,18 @@
 //! Collects what a cache works with.
 
 use std::fmt;
-use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
 use super::core::{Core, HoldIf, KeySize, Shards, Weigher};
 use super::metrics::CacheMetrics;
 use super::shard::Shard;
 use super::store::TinyLfu;
-use super::{CacheConfig, CacheMode, Eviction, SmartCache};
+use super::{CacheConfig, CacheMode, Eviction, Key, SmartCache};
 use crate::clock::Clock;
+use crate::config::builder_setters;
 use crate::error::ConfigError;
 use crate::metrics::{Metrics, Scrape};
+use crate::name::Name;
 use crate::pool::{Ticker, WorkerPool};
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 
@@ -23,7 +24,7 @@ const MIN_PER_SHARD: u64 = 256;
 /// Collects what a [`SmartCache`] works with.
 #[must_use]
 pub struct CacheBuilder<K, V, E> {
-    name: Arc<str>,
+    name: Name,
     config: CacheConfig,
     clock: Clock,
     metrics: Metrics,
@@ -32,13 +33,33 @@ pub struct CacheBuilder<K, V, E> {
     hold_if: Option<HoldIf<E>>,
 }
 
-impl<K, V, E> CacheBuilder<K, V, E>
+impl<K, V, E> SmartCache<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    pub(super) fn new(name: Arc<str>) -> Self {
+    /// A cache with the given settings, without metrics and weigher.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of the settings.
+    pub fn new(name: impl Into<Name>, config: CacheConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
+    }
+
+    /// Starts a cache; `name` stands in logs, labels and thread names.
+    pub fn builder(name: impl Into<Name>) -> CacheBuilder<K, V, E> {
+        CacheBuilder::new(name.into())
+    }
+}
+
+impl<K, V, E> CacheBuilder<K, V, E>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    pub(super) fn new(name: Name) -> Self {
         Self {
             name,
             config: CacheConfig::default(),
@@ -50,23 +71,7 @@ where
         }
     }
 
-    /// Sets the settings.
-    pub fn config(mut self, config: CacheConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Sets the clock; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
+    builder_setters!(CacheConfig);
 
     /// Sets the weight of an entry; 1 otherwise. `max_capacity` bounds the sum.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
@@ -82,7 +87,7 @@ where
 
     /// Says which errors of a loader hold the key; all do otherwise. An error that is the caller's
     /// own (its deadline had passed before the source was called) should not: callers that wait for
-    /// that load ask anew then.
+    /// that load again then.
     pub fn hold_if(mut self, is_about_source: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
         self.hold_if = Some(Box::new(is_about_source));
         self
@@ -107,7 +112,8 @@ where
             let evict = move |key: &K, ticket: super::store::Ticket| shards.evict(keys.hash_one(key), key, ticket.id);
             TinyLfu::new(&name, config.max_capacity, weigher.is_some(), count, hasher.clone(), evict)
         });
-        let pool = WorkerPool::new(Arc::clone(&name), clock.clone(), config.refresh_workers, config.refresh_queue);
+        let pool =
+            WorkerPool::new(Arc::from(name.as_str()), clock.clone(), config.refresh_workers, config.refresh_queue);
         let core = Arc::new(Core {
             ticker: Ticker::new(clock.clone()),
             metrics: CacheMetrics::new(&metrics, &name),

@@ -1,18 +1,17 @@
 //! Many keys at once: one call of the bulk loader for all that nobody else is loading.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
-use super::fill::Fill;
-use super::flight::{Boarding, Flight, Outcome};
-use super::shard::{Ask, Step, answer};
-use super::{Cached, LoadError, Loaded, SmartCache};
+use super::flight::{Flight, FlightResult, JoinResult};
+use super::load_guard::LoadGuard;
+use super::shard::{Lookup, LookupMode, answer};
+use super::{Cached, Key, LoadError, Loaded, SmartCache};
 use crate::clock::Deadline;
 
 impl<K, V, E> SmartCache<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -25,7 +24,7 @@ where
     /// longer than until `deadline`.
     ///
     /// # Panics
-    /// A panic of the loader goes on.
+    /// A panic of the loader propagates.
     pub fn get_many<L: Into<Loaded<V>>>(
         &self,
         keys: &[K],
@@ -33,7 +32,7 @@ where
         loader: impl FnOnce(&[K]) -> Result<HashMap<K, L>, E>,
     ) -> Vec<Result<Cached<V>, LoadError<E>>> {
         let mut results: Vec<Option<Result<Cached<V>, LoadError<E>>>> = Vec::with_capacity(keys.len());
-        let mut own: Vec<(usize, Fill<K, V, E>)> = Vec::new();
+        let mut own: Vec<(usize, LoadGuard<K, V, E>)> = Vec::new();
         let mut others: Vec<(usize, Arc<Flight<V, E>>)> = Vec::new();
         let mut first: HashMap<&K, usize> = HashMap::with_capacity(keys.len());
         for (index, key) in keys.iter().enumerate() {
@@ -45,20 +44,24 @@ where
             let result = match self.core().check_key(key) {
                 Err(error) => Some(Err(error.into())),
                 Ok(()) => {
-                    match self.core().step(hash, key, Ask { max_age: None, can_load: true, can_refresh: false }) {
-                        Step::Hit(cached) | Step::Refresh(cached, _) => Some(Ok(cached)),
-                        Step::Refused(error) => Some(Err(error)),
-                        Step::Absent => Some(Err(LoadError::WaitTimeout)),
-                        Step::Lead(flight) => {
-                            own.push((index, Fill::new(self.core(), hash, key, flight, false)));
+                    match self.core().lookup(
+                        hash,
+                        key,
+                        LookupMode { max_age: None, can_load: true, can_refresh: false },
+                    ) {
+                        Lookup::Hit(cached) | Lookup::Refresh(cached, _) => Some(Ok(cached)),
+                        Lookup::Refused(error) => Some(Err(error)),
+                        Lookup::Absent => Some(Err(LoadError::WaitTimeout)),
+                        Lookup::Lead(flight) => {
+                            own.push((index, LoadGuard::new(self.core(), hash, key, flight, false)));
                             None
                         }
                         // A refresh nobody has started: this call does it.
-                        Step::Join(flight) if flight.start() => {
-                            own.push((index, Fill::new(self.core(), hash, key, Some(flight), false)));
+                        Lookup::Join(flight) if flight.start() => {
+                            own.push((index, LoadGuard::new(self.core(), hash, key, Some(flight), false)));
                             None
                         }
-                        Step::Join(flight) => {
+                        Lookup::Join(flight) => {
                             others.push((index, flight));
                             None
                         }
@@ -74,10 +77,10 @@ where
         }
         for (index, flight) in others {
             let outcome = match self.wait(&flight, deadline) {
-                Ok(Boarding::Done(outcome)) => Ok(outcome),
+                Ok(JoinResult::Done(outcome)) => Ok(outcome),
                 // Called by the loader of that very key.
-                Ok(Boarding::Reentrant) => Err(LoadError::Reentrant),
-                Ok(Boarding::TimedOut | Boarding::TakenOver) => Err(LoadError::WaitTimeout),
+                Ok(JoinResult::Reentrant) => Err(LoadError::Reentrant),
+                Ok(JoinResult::TimedOut | JoinResult::TakenOver) => Err(LoadError::WaitTimeout),
                 Err(error) => Err(error),
             };
             let result = outcome.and_then(|outcome| self.answer_for(&keys[index], outcome));
@@ -87,7 +90,7 @@ where
         keys.iter().map(at).collect()
     }
 
-    fn answer_for(&self, key: &K, outcome: Outcome<V, E>) -> Result<Cached<V>, LoadError<E>> {
+    fn answer_for(&self, key: &K, outcome: FlightResult<V, E>) -> Result<Cached<V>, LoadError<E>> {
         let hash = self.core().hash(key);
         let retry_after = || self.core().hold_remaining(hash, key);
         let answered = answer(outcome, self.core().clock.now(), retry_after).unwrap_or(Err(LoadError::WaitTimeout));
@@ -101,11 +104,11 @@ where
 }
 
 fn load_all<K, V, E, L>(
-    own: Vec<(usize, Fill<K, V, E>)>,
+    own: Vec<(usize, LoadGuard<K, V, E>)>,
     loader: impl FnOnce(&[K]) -> Result<HashMap<K, L>, E>,
-) -> Vec<(usize, Outcome<V, E>)>
+) -> Vec<(usize, FlightResult<V, E>)>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
     L: Into<Loaded<V>>,
@@ -113,15 +116,15 @@ where
     if own.is_empty() {
         return Vec::new();
     }
-    let wanted: Vec<K> = own.iter().map(|(_, fill)| fill.key().clone()).collect();
+    let wanted: Vec<K> = own.iter().map(|(_, guard)| guard.key().clone()).collect();
     let mut loaded = loader(&wanted).map_err(Arc::new);
     own.into_iter()
-        .map(|(index, fill)| {
+        .map(|(index, guard)| {
             let result = match &mut loaded {
-                Ok(values) => Ok(values.remove(fill.key()).map_or(Loaded::Missing, Into::into)),
+                Ok(values) => Ok(values.remove(guard.key()).map_or(Loaded::Missing, Into::into)),
                 Err(error) => Err(Arc::clone(error)),
             };
-            (index, fill.finish_shared(result))
+            (index, guard.finish_shared(result))
         })
         .collect()
 }

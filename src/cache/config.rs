@@ -10,6 +10,7 @@ use crate::error::ConfigError;
 /// Which cache answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CacheMode {
     /// Everything in this module.
     #[default]
@@ -23,6 +24,7 @@ pub enum CacheMode {
 /// Which entry leaves when the cache is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Eviction {
     /// The one least likely to be asked for again (moka's W-TinyLFU).
     #[default]
@@ -34,6 +36,7 @@ pub enum Eviction {
 /// What happens to an entry past its time to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ExpiryMode {
     /// It is served as stale for `grace` while a refresh runs.
     #[default]

@@ -5,16 +5,17 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backoff::{Backoff, BackoffKind};
 use super::entry::{Cached, Entry};
-use super::flight::{Flight, Outcome};
+use super::flight::{Flight, FlightResult};
 use super::freshness::{Class, Times};
-use super::hold::{Hold, HoldKind};
 use super::metrics::CacheMetrics;
-use super::shard::{Ask, Leftovers, Shard, Step};
+use super::shard::{Lookup, LookupMode, Removed, Shard};
 use super::store::TinyLfu;
-use super::{CacheConfig, CacheMode, CacheSnapshot, CacheStatus, KeyTooLong, Loaded};
+use super::{CacheConfig, CacheMode, CacheSnapshot, CacheStatus, Key, KeyTooLong, Loaded};
 use crate::clock::{Clock, Tick};
 use crate::metrics::Scrape;
+use crate::name::Name;
 use crate::pool::{Ticker, WorkerPool};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -52,7 +53,7 @@ pub(super) struct Shards<K, V, E> {
 }
 
 pub(super) struct Core<K, V, E> {
-    pub(super) name: Arc<str>,
+    pub(super) name: Name,
     pub(super) config: CacheConfig,
     pub(super) clock: Clock,
     /// The clock of hot reads.
@@ -70,7 +71,7 @@ pub(super) struct Core<K, V, E> {
 }
 
 /// What a load gave.
-pub(super) enum Answer<V, E> {
+pub(super) enum LoadOutcome<V, E> {
     Loaded(Loaded<V>),
     Failed(Arc<E>),
     /// `is_held`: in the background, where no caller sees the panic, the key backs off.
@@ -116,7 +117,7 @@ impl<K: Hash + Eq + Clone, V, E> Shards<K, V, E> {
 
 impl<K, V, E> Core<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -141,18 +142,18 @@ where
         Some(Cached::new(entry, CacheStatus::Fresh, now))
     }
 
-    /// Decides a lookup; see [`Shard::step`].
+    /// Decides a lookup; see [`Shard::lookup`].
     #[cold]
-    pub(super) fn step(&self, hash: u64, key: &K, ask: Ask) -> Step<V, E> {
+    pub(super) fn lookup(&self, hash: u64, key: &K, mode: LookupMode) -> Lookup<V, E> {
         let now = self.clock.now();
-        let step = self.shard(hash).lock().step(&self.config, hash, key, now, ask);
-        match &step {
-            Step::Hit(cached) if self.policy.is_some() => self.touch(key, cached.touched(), now),
+        let lookup = self.shard(hash).lock().lookup(&self.config, hash, key, now, mode);
+        match &lookup {
+            Lookup::Hit(cached) if self.policy.is_some() => self.touch(key, cached.touched(), now),
             // TinyLFU admits by how often a key is asked for, found or not.
-            Step::Lead(_) | Step::Absent => self.tell_read(key),
+            Lookup::Lead(_) | Lookup::Absent => self.tell_read(key),
             _ => {}
         }
-        step
+        lookup
     }
 
     /// Refuses keys that are too long to be kept in tables.
@@ -203,49 +204,49 @@ where
         key: &K,
         flight: Option<&Arc<Flight<V, E>>>,
         started: Tick,
-        answer: Answer<V, E>,
-    ) -> Outcome<V, E> {
+        answer: LoadOutcome<V, E>,
+    ) -> FlightResult<V, E> {
         let mut publish = None;
-        let is_held = !matches!(answer, Answer::Panicked { is_held: false });
+        let is_held = !matches!(answer, LoadOutcome::Panicked { is_held: false });
         let outcome = match answer {
-            Answer::Loaded(Loaded::Missing) => Outcome::Missing,
-            Answer::Loaded(Loaded::Value(value)) => {
+            LoadOutcome::Loaded(Loaded::Missing) => FlightResult::Missing,
+            LoadOutcome::Loaded(Loaded::Value(value)) => {
                 let entry = self.entry(key, value, self.config.time_to_live, started);
                 publish = Some(self.config.time_to_live);
-                Outcome::Value(entry)
+                FlightResult::Value(entry)
             }
-            Answer::Loaded(Loaded::ValueFor(value, ttl)) => {
+            LoadOutcome::Loaded(Loaded::ValueFor(value, ttl)) => {
                 publish = Some(ttl);
-                Outcome::Value(self.entry(key, value, ttl, started))
+                FlightResult::Value(self.entry(key, value, ttl, started))
             }
-            Answer::Failed(error) => Outcome::Failed(error),
-            Answer::Panicked { .. } => Outcome::Panicked,
-            Answer::Dropped => Outcome::Dropped,
+            LoadOutcome::Failed(error) => FlightResult::Failed(error),
+            LoadOutcome::Panicked { .. } => FlightResult::Panicked,
+            LoadOutcome::Dropped => FlightResult::Dropped,
         };
         let is_stored = self.config.mode != CacheMode::Off && publish.is_some_and(|ttl| !ttl.is_zero());
         let now = self.clock.now();
         let mut shard = self.shard(hash).lock();
         let owns = flight.is_none_or(|flight| shard.land(hash, key, flight));
         shard.stats.unpublished += u64::from(!owns && is_stored);
-        let mut left = Leftovers::default();
+        let mut left = Removed::default();
         let mut hold = None;
         if owns {
             match &outcome {
-                Outcome::Value(entry) if is_stored => left = self.put(&mut shard, hash, key, entry),
+                FlightResult::Value(entry) if is_stored => left = self.put(&mut shard, hash, key, entry),
                 // What stands there is older than the value just served.
-                Outcome::Value(_) => left = shard.remove(hash, key),
-                Outcome::Missing => {
+                FlightResult::Value(_) => left = shard.remove(hash, key),
+                FlightResult::Missing => {
                     left = shard.remove(hash, key);
                     if self.config.is_smart() {
-                        hold = shard.put_hold(hash, key, Hold::missing(&self.config, now));
+                        hold = shard.put_hold(hash, key, Backoff::missing(&self.config, now));
                     }
                 }
-                Outcome::Failed(_) | Outcome::Panicked if is_held && self.config.is_smart() => {
+                FlightResult::Failed(_) | FlightResult::Panicked if is_held && self.config.is_smart() => {
                     let kind = match &outcome {
-                        Outcome::Failed(error) => HoldKind::Failed(Arc::clone(error)),
-                        _ => HoldKind::Panicked,
+                        FlightResult::Failed(error) => BackoffKind::Failed(Arc::clone(error)),
+                        _ => BackoffKind::Panicked,
                     };
-                    let new = Hold::failed(kind, shard.hold(hash, key), &self.config, now);
+                    let new = Backoff::failed(kind, shard.hold(hash, key), &self.config, now);
                     hold = shard.put_hold(hash, key, new);
                 }
                 _ => {}
@@ -312,7 +313,7 @@ where
     }
 
     /// Stores an entry unless it is too heavy; keeps the shard within its share under LRU.
-    fn put(&self, shard: &mut Shard<K, V, E>, hash: u64, key: &K, entry: &Arc<Entry<V>>) -> Leftovers<V, E> {
+    fn put(&self, shard: &mut Shard<K, V, E>, hash: u64, key: &K, entry: &Arc<Entry<V>>) -> Removed<V, E> {
         let index = self.shards.index(hash);
         let share = if self.policy.is_some() { self.config.max_capacity } else { self.share(index) };
         if u64::from(entry.weight) > share {
@@ -334,7 +335,7 @@ where
         capacity / shards + u64::from((index as u64) < capacity % shards)
     }
 
-    fn sweep_if_due(&self, shard: &mut Shard<K, V, E>, now: Tick) -> (Leftovers<V, E>, Vec<Hold<E>>) {
+    fn sweep_if_due(&self, shard: &mut Shard<K, V, E>, now: Tick) -> (Removed<V, E>, Vec<Backoff<E>>) {
         if now < shard.next_sweep {
             return Default::default();
         }
@@ -342,12 +343,12 @@ where
         shard.sweep(&self.config, now)
     }
 
-    fn after_change(&self, hash: u64, left: Leftovers<V, E>) -> bool {
+    fn after_change(&self, hash: u64, left: Removed<V, E>) -> bool {
         self.after_change_of(self.shards.index(hash), left)
     }
 
     /// Tells the policy, makes room, and drops what left; takes no lock while it drops.
-    pub(super) fn after_change_of(&self, index: usize, left: Leftovers<V, E>) -> bool {
+    pub(super) fn after_change_of(&self, index: usize, left: Removed<V, E>) -> bool {
         let freed = left.entries.iter().map(|entry| u64::from(entry.weight)).sum();
         let before = self.shards.weight.fetch_sub(freed, Ordering::Relaxed);
         if let Some(policy) = &self.policy {
@@ -388,7 +389,7 @@ where
 
 impl<K, V, E> Scrape for Core<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {

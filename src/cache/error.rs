@@ -36,7 +36,7 @@ pub enum LoadError<E> {
         /// Whether it was asked for this lookup, or for one that ran at the same time.
         is_new: bool,
     },
-    /// The load of another caller did not end before this caller's deadline; it goes on.
+    /// The load of another caller did not end before this caller's deadline; it is still running.
     #[error("the load did not end before the deadline")]
     WaitTimeout,
     /// Too many callers wait for loads already.

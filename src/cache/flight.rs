@@ -21,20 +21,20 @@ pub(super) struct Flight<V, E> {
 enum State<V, E> {
     Queued,
     Running(ThreadId),
-    Done(Outcome<V, E>),
+    Done(FlightResult<V, E>),
 }
 
 /// How a flight ended.
-pub(super) enum Outcome<V, E> {
+pub(super) enum FlightResult<V, E> {
     Value(Arc<Entry<V>>),
     Failed(Arc<E>),
     Missing,
     Panicked,
-    /// It never ran; whoever waits asks anew.
+    /// It never ran; whoever waits asks again.
     Dropped,
 }
 
-impl<V, E> Clone for Outcome<V, E> {
+impl<V, E> Clone for FlightResult<V, E> {
     fn clone(&self) -> Self {
         match self {
             Self::Value(entry) => Self::Value(Arc::clone(entry)),
@@ -47,11 +47,11 @@ impl<V, E> Clone for Outcome<V, E> {
 }
 
 /// What a foreground caller finds when it comes to a flight.
-pub(super) enum Boarding<V, E> {
+pub(super) enum JoinResult<V, E> {
     /// It was queued and not started: the caller runs it now.
     TakenOver,
     /// It ended.
-    Done(Outcome<V, E>),
+    Done(FlightResult<V, E>),
     /// The caller's own thread is running it.
     Reentrant,
     TimedOut,
@@ -79,28 +79,28 @@ impl<V, E> Flight<V, E> {
     }
 
     /// Takes a queued flight over, or waits for its end.
-    pub(super) fn board(&self, clock: &Clock, deadline: Deadline) -> Boarding<V, E> {
+    pub(super) fn join(&self, clock: &Clock, deadline: Deadline) -> JoinResult<V, E> {
         let me = thread::current().id();
         let mut state = self.state.lock();
         loop {
             match &*state {
                 State::Queued => {
                     *state = State::Running(me);
-                    return Boarding::TakenOver;
+                    return JoinResult::TakenOver;
                 }
-                State::Running(leader) if *leader == me => return Boarding::Reentrant,
+                State::Running(leader) if *leader == me => return JoinResult::Reentrant,
                 State::Running(_) => {}
-                State::Done(outcome) => return Boarding::Done(outcome.clone()),
+                State::Done(outcome) => return JoinResult::Done(outcome.clone()),
             }
             let in_time = clock.wait(&self.done, &mut state, deadline);
             if !in_time && !matches!(*state, State::Done(_)) {
-                return Boarding::TimedOut;
+                return JoinResult::TimedOut;
             }
         }
     }
 
     /// Ends the flight and wakes all who wait; the first outcome stays.
-    pub(super) fn finish(&self, outcome: Outcome<V, E>) {
+    pub(super) fn finish(&self, outcome: FlightResult<V, E>) {
         let mut state = self.state.lock();
         let unused = if matches!(*state, State::Done(_)) {
             Some(outcome)

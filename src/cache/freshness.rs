@@ -81,7 +81,7 @@ impl Times {
     }
 }
 
-/// Hold after the `failures`-th failure in a row: min, 2 x min, 4 x min ... max.
+/// Backoff after the `failures`-th failure in a row: min, 2 x min, 4 x min ... max.
 pub(super) fn backoff(config: &CacheConfig, failures: u32) -> Duration {
     let factor = 1u32 << failures.saturating_sub(1).min(30);
     config.backoff_min.saturating_mul(factor).min(config.backoff_max)

@@ -9,14 +9,16 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Loaded, SmartCache};
+/// use feedguard::SmartCache;
+/// use feedguard::cache::Loaded;
 /// use std::time::Duration;
-/// let cache: SmartCache<u32, String> = SmartCache::new(Default::default())?;
+/// let cache: SmartCache<u32, String> = SmartCache::new("cache", Default::default())?;
 /// let quote = cache.get_or_load(&1, |_| Ok(Loaded::ValueFor("9.81".to_owned(), Duration::from_secs(5))))?;
 /// assert_eq!(*quote, "9.81");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Loaded<V> {
     /// A value, fresh for the configured time to live.
     Value(V),

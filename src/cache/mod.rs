@@ -14,17 +14,18 @@
 //! the critical section that changes the entries. So an older load never overwrites a newer write
 //! and never brings an invalidated value back.
 
+mod backoff;
 mod builder;
 mod bulk;
 mod config;
 mod core;
 mod entry;
 mod error;
-mod fill;
 mod flight;
 mod freshness;
-mod hold;
+mod key;
 mod load;
+mod load_guard;
 mod metrics;
 mod refresh;
 mod shard;
@@ -40,6 +41,7 @@ pub(crate) use config::preset;
 pub use config::{CacheConfig, CacheMode, Eviction, ExpiryMode};
 pub use entry::{CacheStatus, Cached};
 pub use error::{KeyTooLong, LoadError};
+pub use key::Key;
 pub use load::{BoxError, Loaded};
 pub use smart_cache::SmartCache;
 pub use stats::CacheSnapshot;

@@ -2,15 +2,14 @@
 //! caller in need of the value, starts it.
 
 use std::fmt;
-use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::core::{Answer, Core};
+use super::core::{Core, LoadOutcome};
 use super::entry::Cached;
-use super::fill::Fill;
 use super::flight::Flight;
-use super::{CacheStatus, Loaded};
+use super::load_guard::LoadGuard;
+use super::{CacheStatus, Key, Loaded};
 
 /// Names a key in logs without showing it.
 #[derive(Clone, Copy)]
@@ -25,7 +24,7 @@ impl fmt::Display for KeyHash {
 /// A queued refresh. Dropped unrun (queue full, shutdown) it takes its flight off the table.
 struct Refresh<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -37,7 +36,7 @@ where
 
 impl<K, V, E> Drop for Refresh<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -45,14 +44,14 @@ where
         // `start` decides against a foreground caller that takes the flight over at this moment.
         if self.flight.start() {
             let now = self.core.clock.now();
-            self.flight.finish(self.core.settle(self.hash, &self.key, Some(&self.flight), now, Answer::Dropped));
+            self.flight.finish(self.core.settle(self.hash, &self.key, Some(&self.flight), now, LoadOutcome::Dropped));
         }
     }
 }
 
 impl<K, V, E> Core<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -86,19 +85,19 @@ where
 
 impl<K, V, E> Refresh<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
     fn run<L: Into<Loaded<V>>>(&self, loader: &impl Fn(&K) -> Result<L, E>) {
-        let fill = Fill::new(&self.core, self.hash, &self.key, Some(Arc::clone(&self.flight)), true);
-        let loaded = catch_unwind(AssertUnwindSafe(|| loader(fill.key())));
+        let guard = LoadGuard::new(&self.core, self.hash, &self.key, Some(Arc::clone(&self.flight)), true);
+        let loaded = catch_unwind(AssertUnwindSafe(|| loader(guard.key())));
         let key_hash = KeyHash(self.hash);
         match loaded {
             Ok(result) => {
                 let has_failed = result.is_err();
-                // The weigher may panic too; `fill` settles on its way out then.
-                let finished = catch_unwind(AssertUnwindSafe(|| drop(fill.finish(result))));
+                // The weigher may panic too; `guard` settles on its way out then.
+                let finished = catch_unwind(AssertUnwindSafe(|| drop(guard.finish(result))));
                 if has_failed {
                     tracing::info!(cache = %self.core.name, %key_hash, "background refresh failed");
                 } else if finished.is_err() {
@@ -106,7 +105,7 @@ where
                 }
             }
             Err(_panic) => {
-                fill.panicked();
+                guard.panicked();
                 tracing::error!(cache = %self.core.name, %key_hash, "a refresh panicked");
             }
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
+use super::backoff::{Backoff, BackoffKind};
 use super::entry::{CacheStatus, Cached, Entry};
-use super::flight::{Flight, Outcome};
+use super::flight::{Flight, FlightResult};
 use super::freshness::Class;
-use super::hold::{Hold, HoldKind};
 use super::stats::ShardStats;
 use super::store::{Entries, PolicyEvent, Ticket};
 use super::{CacheConfig, LoadError};
@@ -21,7 +21,7 @@ type Flights<K, V, E> = HashTable<(u64, K, Arc<Flight<V, E>>)>;
 pub(super) struct Shard<K, V, E> {
     pub(super) entries: Entries<K, V>,
     flights: Flights<K, V, E>,
-    holds: HashTable<(u64, K, Hold<E>)>,
+    holds: HashTable<(u64, K, Backoff<E>)>,
     /// What the eviction policy has not been told yet; stays empty without one.
     pub(super) events: Vec<PolicyEvent<K>>,
     pub(super) stats: ShardStats,
@@ -32,7 +32,7 @@ pub(super) struct Shard<K, V, E> {
 
 /// What a lookup wants.
 #[derive(Clone, Copy)]
-pub(super) struct Ask {
+pub(super) struct LookupMode {
     pub(super) max_age: Option<Duration>,
     /// The caller brought a loader.
     pub(super) can_load: bool,
@@ -41,7 +41,7 @@ pub(super) struct Ask {
 }
 
 /// What a lookup gets.
-pub(super) enum Step<V, E> {
+pub(super) enum Lookup<V, E> {
     Hit(Cached<V>),
     /// A hit whose refresh the caller must hand to the pool.
     Refresh(Cached<V>, Arc<Flight<V, E>>),
@@ -54,13 +54,13 @@ pub(super) enum Step<V, E> {
 }
 
 /// What left the shard; dropped by the caller after the lock, since it is the host's.
-pub(super) struct Leftovers<V, E> {
+pub(super) struct Removed<V, E> {
     pub(super) entries: Vec<Arc<Entry<V>>>,
     flight: Option<Arc<Flight<V, E>>>,
-    hold: Option<Hold<E>>,
+    hold: Option<Backoff<E>>,
 }
 
-impl<V, E> Default for Leftovers<V, E> {
+impl<V, E> Default for Removed<V, E> {
     fn default() -> Self {
         Self { entries: Vec::new(), flight: None, hold: None }
     }
@@ -95,24 +95,31 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
 
     /// Decides a lookup: store, holds and flights are read, and a new flight is put up, in one
     /// critical section.
-    pub(super) fn step(&mut self, config: &CacheConfig, hash: u64, key: &K, now: Tick, ask: Ask) -> Step<V, E> {
+    pub(super) fn lookup(
+        &mut self,
+        config: &CacheConfig,
+        hash: u64,
+        key: &K,
+        now: Tick,
+        mode: LookupMode,
+    ) -> Lookup<V, E> {
         let Some(entry) = self.entries.get(hash, key) else {
-            return self.step_without_value(config, hash, key, now, ask, None);
+            return self.lookup_without_value(config, hash, key, now, mode, None);
         };
-        let class = entry.times.classify(now, ask.max_age, ask.can_refresh);
+        let class = entry.times.classify(now, mode.max_age, mode.can_refresh);
         let entry = Arc::clone(entry);
         match class {
             Class::Fresh => {
                 self.stats.fresh += 1;
-                Step::Hit(Cached::new(entry, CacheStatus::Fresh, now))
+                Lookup::Hit(Cached::new(entry, CacheStatus::Fresh, now))
             }
-            Class::RefreshDue | Class::Stale => self.step_due(hash, key, now, entry, class),
-            Class::OnError | Class::Dead => self.step_without_value(config, hash, key, now, ask, Some(entry)),
+            Class::RefreshDue | Class::Stale => self.lookup_due(hash, key, now, entry, class),
+            Class::OnError | Class::Dead => self.lookup_without_value(config, hash, key, now, mode, Some(entry)),
         }
     }
 
     #[cold]
-    fn step_due(&mut self, hash: u64, key: &K, now: Tick, entry: Arc<Entry<V>>, class: Class) -> Step<V, E> {
+    fn lookup_due(&mut self, hash: u64, key: &K, now: Tick, entry: Arc<Entry<V>>, class: Class) -> Lookup<V, E> {
         let under_way = self.flight(hash, key).is_some();
         let held = !under_way && self.hold(hash, key).is_some_and(|hold| hold.is_active(now));
         let status = match class {
@@ -127,54 +134,54 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         }
         let cached = Cached::new(entry, status, now);
         if under_way || held {
-            return Step::Hit(cached);
+            return Lookup::Hit(cached);
         }
         let flight = Flight::queued();
         self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
-        Step::Refresh(cached, flight)
+        Lookup::Refresh(cached, flight)
     }
 
     #[cold]
-    fn step_without_value(
+    fn lookup_without_value(
         &mut self,
         config: &CacheConfig,
         hash: u64,
         key: &K,
         now: Tick,
-        ask: Ask,
+        mode: LookupMode,
         entry: Option<Arc<Entry<V>>>,
-    ) -> Step<V, E> {
+    ) -> Lookup<V, E> {
         if let Some(hold) = self.hold(hash, key).filter(|hold| hold.is_active(now)) {
             let retry_after = hold.remaining(now);
             let refusal = match &hold.kind {
-                HoldKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after, is_new: false },
-                HoldKind::Panicked => LoadError::LoaderPanicked { retry_after },
-                HoldKind::Failed(error) => LoadError::Held { error: Arc::clone(error), retry_after },
+                BackoffKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after, is_new: false },
+                BackoffKind::Panicked => LoadError::LoaderPanicked { retry_after },
+                BackoffKind::Failed(error) => LoadError::Held { error: Arc::clone(error), retry_after },
             };
-            let entry = entry.filter(|_| ask.can_load);
-            if let Some(entry) = entry.filter(|entry| entry.times.serves_on_error(config, now, ask.max_age)) {
+            let entry = entry.filter(|_| mode.can_load);
+            if let Some(entry) = entry.filter(|entry| entry.times.serves_on_error(config, now, mode.max_age)) {
                 self.stats.stale_on_error += 1;
-                return Step::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
+                return Lookup::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
             }
             match &refusal {
                 LoadError::Missing { .. } => self.stats.negative += 1,
                 _ => self.stats.held += 1,
             }
-            return Step::Refused(refusal);
+            return Lookup::Refused(refusal);
         }
         self.stats.miss += 1;
-        if !ask.can_load {
-            return Step::Absent;
+        if !mode.can_load {
+            return Lookup::Absent;
         }
         if !config.is_smart() {
-            return Step::Lead(None);
+            return Lookup::Lead(None);
         }
         if let Some(flight) = self.flight(hash, key) {
-            return Step::Join(Arc::clone(flight));
+            return Lookup::Join(Arc::clone(flight));
         }
         let flight = Flight::running();
         self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
-        Step::Lead(Some(flight))
+        Lookup::Lead(Some(flight))
     }
 
     /// Takes the flight out of the table if it still stands there: only then may it publish.
@@ -186,7 +193,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Stores an entry and forgets flight and hold of its key.
-    pub(super) fn store(&mut self, hash: u64, key: &K, entry: Arc<Entry<V>>) -> Leftovers<V, E> {
+    pub(super) fn store(&mut self, hash: u64, key: &K, entry: Arc<Entry<V>>) -> Removed<V, E> {
         let mut left = self.detach(hash, key);
         if self.tells_policy {
             let ticket = Ticket { id: entry.id, weight: entry.weight };
@@ -197,7 +204,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Removes entry, flight and hold of a key.
-    pub(super) fn remove(&mut self, hash: u64, key: &K) -> Leftovers<V, E> {
+    pub(super) fn remove(&mut self, hash: u64, key: &K) -> Removed<V, E> {
         let mut left = self.detach(hash, key);
         if let Some(entry) = self.entries.remove(hash, key) {
             left.entries.push(entry);
@@ -207,8 +214,8 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Removes everything; the tables are the caller's to drop.
-    pub(super) fn clear(&mut self) -> (Leftovers<V, E>, impl Sized + use<K, V, E>) {
-        let mut left = Leftovers::default();
+    pub(super) fn clear(&mut self) -> (Removed<V, E>, impl Sized + use<K, V, E>) {
+        let mut left = Removed::default();
         for (key, entry) in self.entries.extract(|_| true) {
             self.tell_removed(&key);
             left.entries.push(entry);
@@ -217,10 +224,10 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Takes a flight off the table, so that it cannot publish, and forgets the hold.
-    fn detach(&mut self, hash: u64, key: &K) -> Leftovers<V, E> {
+    fn detach(&mut self, hash: u64, key: &K) -> Removed<V, E> {
         let flight = self.flights.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2);
         let hold = self.holds.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2);
-        Leftovers { entries: Vec::new(), flight, hold }
+        Removed { entries: Vec::new(), flight, hold }
     }
 
     /// Removes the entry of a key if it is the one of this id; for evictions.
@@ -233,7 +240,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Removes the oldest entries until the weight is within `capacity`.
-    pub(super) fn shrink(&mut self, capacity: u64, hash: impl Fn(&K) -> u64, left: &mut Leftovers<V, E>) {
+    pub(super) fn shrink(&mut self, capacity: u64, hash: impl Fn(&K) -> u64, left: &mut Removed<V, E>) {
         while self.entries.weight() > capacity {
             let Some(entry) = self.entries.pop_oldest(&hash) else { return };
             self.stats.evicted += 1;
@@ -242,8 +249,8 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Removes entries of no use to anybody, and forgotten holds.
-    pub(super) fn sweep(&mut self, config: &CacheConfig, now: Tick) -> (Leftovers<V, E>, Vec<Hold<E>>) {
-        let mut left = Leftovers::default();
+    pub(super) fn sweep(&mut self, config: &CacheConfig, now: Tick) -> (Removed<V, E>, Vec<Backoff<E>>) {
+        let mut left = Removed::default();
         for (key, entry) in self.entries.extract(|entry| now >= entry.times.dead_at) {
             self.stats.expired += 1;
             self.tell_removed(&key);
@@ -254,7 +261,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Puts a hold up; returns the one it replaces, or itself if there is no room.
-    pub(super) fn put_hold(&mut self, hash: u64, key: &K, hold: Hold<E>) -> Option<Hold<E>> {
+    pub(super) fn put_hold(&mut self, hash: u64, key: &K, hold: Backoff<E>) -> Option<Backoff<E>> {
         if let Some(slot) = self.holds.find_mut(hash, |slot| slot.1 == *key) {
             return Some(std::mem::replace(&mut slot.2, hold));
         }
@@ -266,7 +273,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         None
     }
 
-    pub(super) fn hold(&self, hash: u64, key: &K) -> Option<&Hold<E>> {
+    pub(super) fn hold(&self, hash: u64, key: &K) -> Option<&Backoff<E>> {
         self.holds.find(hash, |slot| slot.1 == *key).map(|slot| &slot.2)
     }
 
@@ -281,7 +288,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 }
 
-impl<V, E> Leftovers<V, E> {
+impl<V, E> Removed<V, E> {
     /// Wakes nobody: a detached flight still ends by its own load. Only the references go.
     pub(super) fn discard(self) -> bool {
         let removed = !self.entries.is_empty();
@@ -290,17 +297,19 @@ impl<V, E> Leftovers<V, E> {
     }
 }
 
-/// The answer that a flight's outcome is to its waiters; `None` asks anew.
+/// The answer that a flight's outcome is to its waiters; `None` asks again.
 pub(super) fn answer<V, E>(
-    outcome: Outcome<V, E>,
+    outcome: FlightResult<V, E>,
     now: Tick,
     retry_after: impl FnOnce() -> Duration,
 ) -> Option<Result<Cached<V>, LoadError<E>>> {
     Some(match outcome {
-        Outcome::Value(entry) => Ok(Cached::new(entry, CacheStatus::Loaded, now)),
-        Outcome::Failed(error) => Err(LoadError::Failed { error, retry_after: retry_after() }),
-        Outcome::Missing => Err(LoadError::Missing { age: Duration::ZERO, retry_after: retry_after(), is_new: true }),
-        Outcome::Panicked => Err(LoadError::LoaderPanicked { retry_after: retry_after() }),
-        Outcome::Dropped => return None,
+        FlightResult::Value(entry) => Ok(Cached::new(entry, CacheStatus::Loaded, now)),
+        FlightResult::Failed(error) => Err(LoadError::Failed { error, retry_after: retry_after() }),
+        FlightResult::Missing => {
+            Err(LoadError::Missing { age: Duration::ZERO, retry_after: retry_after(), is_new: true })
+        }
+        FlightResult::Panicked => Err(LoadError::LoaderPanicked { retry_after: retry_after() }),
+        FlightResult::Dropped => return None,
     })
 }

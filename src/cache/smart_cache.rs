@@ -1,18 +1,17 @@
 //! The face of the cache: lookups, writes, shutdown.
 
 use std::fmt;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::fill::Fill;
-use super::flight::{Boarding, Flight, Outcome};
+use super::flight::{Flight, FlightResult, JoinResult};
 use super::load::BoxError;
-use super::shard::{Ask, Leftovers, Step, answer};
-use super::{CacheBuilder, CacheConfig, CacheMode, CacheSnapshot, Cached, KeyTooLong, LoadError, Loaded};
+use super::load_guard::LoadGuard;
+use super::shard::{Lookup, LookupMode, Removed, answer};
+use super::{CacheMode, CacheSnapshot, Cached, Key, KeyTooLong, LoadError, Loaded};
 use crate::clock::{Clock, Deadline};
-use crate::error::ConfigError;
+use crate::name::Name;
 use crate::pool::ShutdownReport;
 use crate::sync::atomic::Ordering;
 
@@ -30,8 +29,9 @@ use crate::sync::atomic::Ordering;
 ///
 /// # Examples
 /// ```
-/// use feedguard::{CacheConfig, CacheStatus, SmartCache};
-/// let cache: SmartCache<String, Vec<f64>, std::io::Error> = SmartCache::new(CacheConfig::daily())?;
+/// use feedguard::{CacheConfig, SmartCache};
+/// use feedguard::cache::CacheStatus;
+/// let cache: SmartCache<String, Vec<f64>, std::io::Error> = SmartCache::new("cache", CacheConfig::daily())?;
 /// let key = "600519.SH".to_owned();
 /// let bars = cache.get_or_load(&key, |_key| Ok(vec![1700.0, 1712.5]))?;
 /// assert_eq!(bars.status(), CacheStatus::Loaded);
@@ -40,7 +40,7 @@ use crate::sync::atomic::Ordering;
 /// ```
 pub struct SmartCache<K, V, E = BoxError>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -51,13 +51,13 @@ where
 
 struct Handle<K, V, E>(Arc<Core<K, V, E>>)
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static;
 
 impl<K, V, E> Drop for Handle<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -72,7 +72,7 @@ where
 
 impl<K, V, E> Clone for SmartCache<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -83,30 +83,17 @@ where
 
 /// What a lookup may add to the key.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct LookupOptions {
     deadline: Deadline,
     max_age: Option<Duration>,
 }
 
 impl<K, V, E> SmartCache<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    /// A cache with the given settings, without name, metrics and weigher.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn new(config: CacheConfig) -> Result<Self, ConfigError> {
-        Self::builder("cache").config(config).build()
-    }
-
-    /// Starts a cache; `name` stands in logs, labels and thread names.
-    pub fn builder(name: impl Into<Arc<str>>) -> CacheBuilder<K, V, E> {
-        CacheBuilder::new(name.into())
-    }
-
     pub(super) fn from_core(core: Arc<Core<K, V, E>>) -> Self {
         let handle = Arc::new(Handle(Arc::clone(&core)));
         Self { core, handle }
@@ -121,8 +108,8 @@ where
     pub fn get(&self, key: &K) -> Option<Cached<V>> {
         let hash = self.core.hash(key);
         self.core.fresh(hash, key).or_else(|| {
-            match self.core.step(hash, key, Ask { max_age: None, can_load: false, can_refresh: false }) {
-                Step::Hit(cached) => Some(cached),
+            match self.core.lookup(hash, key, LookupMode { max_age: None, can_load: false, can_refresh: false }) {
+                Lookup::Hit(cached) => Some(cached),
                 _ => None,
             }
         })
@@ -142,14 +129,14 @@ where
     /// [`LoadError`]; a value within `stale_if_error` is served instead.
     ///
     /// # Panics
-    /// A panic of the loader on this thread goes on; callers that wait get
+    /// A panic of the loader on this thread propagates; callers that wait get
     /// [`LoadError::LoaderPanicked`].
     pub fn get_or_load<L: Into<Loaded<V>>>(
         &self,
         key: &K,
         loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
     ) -> Result<Cached<V>, LoadError<E>> {
-        self.lookup(key, Patience { deadline: Deadline::never(), max_age: None }, loader)
+        self.lookup(key, LookupOptions { deadline: Deadline::never(), max_age: None }, loader)
     }
 
     /// As [`get_or_load`](Self::get_or_load), but waits for the load of another caller no longer
@@ -168,31 +155,31 @@ where
         max_age: Option<Duration>,
         loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
     ) -> Result<Cached<V>, LoadError<E>> {
-        self.lookup(key, Patience { deadline, max_age }, loader)
+        self.lookup(key, LookupOptions { deadline, max_age }, loader)
     }
 
     #[inline]
     fn lookup<L: Into<Loaded<V>>>(
         &self,
         key: &K,
-        patience: Patience,
+        options: LookupOptions,
         loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
     ) -> Result<Cached<V>, LoadError<E>> {
         self.core.check_key(key)?;
         let hash = self.core.hash(key);
-        if patience.max_age.is_none() {
+        if options.max_age.is_none() {
             if let Some(cached) = self.core.fresh(hash, key) {
                 return Ok(cached);
             }
         }
-        let ask = Ask { max_age: patience.max_age, can_load: true, can_refresh: true };
-        match self.core.step(hash, key, ask) {
-            Step::Hit(cached) => Ok(cached),
-            Step::Refresh(cached, flight) => {
+        let mode = LookupMode { max_age: options.max_age, can_load: true, can_refresh: true };
+        match self.core.lookup(hash, key, mode) {
+            Lookup::Hit(cached) => Ok(cached),
+            Lookup::Refresh(cached, flight) => {
                 self.core.refresh_later(hash, key, &cached, flight, loader);
                 Ok(cached)
             }
-            step => self.load(hash, key, ask, patience, step, &loader),
+            lookup => self.load(hash, key, mode, options, lookup, &loader),
         }
     }
 
@@ -201,20 +188,20 @@ where
         &self,
         hash: u64,
         key: &K,
-        ask: Ask,
-        patience: Patience,
-        mut step: Step<V, E>,
+        mode: LookupMode,
+        options: LookupOptions,
+        mut lookup: Lookup<V, E>,
         loader: &impl Fn(&K) -> Result<L, E>,
     ) -> Result<Cached<V>, LoadError<E>> {
         loop {
-            let joined = matches!(step, Step::Join(_));
-            let outcome = match step {
-                Step::Lead(flight) => Ok(self.lead(hash, key, flight, loader)),
-                Step::Join(flight) => self.board(hash, key, &flight, patience.deadline, loader),
+            let joined = matches!(lookup, Lookup::Join(_));
+            let outcome = match lookup {
+                Lookup::Lead(flight) => Ok(self.lead(hash, key, flight, loader)),
+                Lookup::Join(flight) => self.join_flight(hash, key, &flight, options.deadline, loader),
                 // A second look may find what another thread has just published.
-                Step::Hit(cached) | Step::Refresh(cached, _) => return Ok(cached),
-                Step::Refused(error) => return Err(error),
-                Step::Absent => Err(LoadError::WaitTimeout),
+                Lookup::Hit(cached) | Lookup::Refresh(cached, _) => return Ok(cached),
+                Lookup::Refused(error) => return Err(error),
+                Lookup::Absent => Err(LoadError::WaitTimeout),
             };
             let answered = match outcome {
                 Ok(outcome) => {
@@ -223,23 +210,23 @@ where
                 }
                 Err(error) => Some(Err(error)),
             };
-            let is_too_old = |cached: &Cached<V>| ask.max_age.is_some_and(|max| cached.age() > max);
+            let is_too_old = |cached: &Cached<V>| mode.max_age.is_some_and(|max| cached.age() > max);
             match answered {
                 // A load that had begun before this caller asked; its own load is as young as can be.
-                Some(Ok(cached)) if joined && is_too_old(&cached) => step = self.ask_again(hash, key, ask),
+                Some(Ok(cached)) if joined && is_too_old(&cached) => lookup = self.look_again(hash, key, mode),
                 Some(Ok(cached)) => return Ok(cached),
                 Some(Err(error @ (LoadError::Missing { .. } | LoadError::Reentrant))) => return Err(error),
-                Some(Err(error)) => return self.core.stale_on_error(hash, key, ask.max_age).ok_or(error),
-                None => step = self.ask_again(hash, key, ask),
+                Some(Err(error)) => return self.core.stale_on_error(hash, key, mode.max_age).ok_or(error),
+                None => lookup = self.look_again(hash, key, mode),
             }
         }
     }
 
     /// Looks once more after a flight that never ran; it is the same lookup, so it is not counted
     /// again.
-    fn ask_again(&self, hash: u64, key: &K, ask: Ask) -> Step<V, E> {
+    fn look_again(&self, hash: u64, key: &K, mode: LookupMode) -> Lookup<V, E> {
         self.core.shard(hash).lock().stats.miss -= 1;
-        self.core.step(hash, key, Ask { can_refresh: false, ..ask })
+        self.core.lookup(hash, key, LookupMode { can_refresh: false, ..mode })
     }
 
     fn lead<L: Into<Loaded<V>>>(
@@ -248,38 +235,38 @@ where
         key: &K,
         flight: Option<Arc<Flight<V, E>>>,
         loader: &impl Fn(&K) -> Result<L, E>,
-    ) -> Outcome<V, E> {
-        let fill = Fill::new(&self.core, hash, key, flight, false);
+    ) -> FlightResult<V, E> {
+        let guard = LoadGuard::new(&self.core, hash, key, flight, false);
         let result = loader(key);
-        fill.finish(result)
+        guard.finish(result)
     }
 
-    fn board<L: Into<Loaded<V>>>(
+    fn join_flight<L: Into<Loaded<V>>>(
         &self,
         hash: u64,
         key: &K,
         flight: &Arc<Flight<V, E>>,
         deadline: Deadline,
         loader: &impl Fn(&K) -> Result<L, E>,
-    ) -> Result<Outcome<V, E>, LoadError<E>> {
+    ) -> Result<FlightResult<V, E>, LoadError<E>> {
         match self.wait(flight, deadline)? {
-            Boarding::Done(outcome) => Ok(outcome),
-            Boarding::TakenOver => Ok(self.lead(hash, key, Some(Arc::clone(flight)), loader)),
-            Boarding::Reentrant => Err(LoadError::Reentrant),
-            Boarding::TimedOut => Err(LoadError::WaitTimeout),
+            JoinResult::Done(outcome) => Ok(outcome),
+            JoinResult::TakenOver => Ok(self.lead(hash, key, Some(Arc::clone(flight)), loader)),
+            JoinResult::Reentrant => Err(LoadError::Reentrant),
+            JoinResult::TimedOut => Err(LoadError::WaitTimeout),
         }
     }
 
-    pub(super) fn wait(&self, flight: &Flight<V, E>, deadline: Deadline) -> Result<Boarding<V, E>, LoadError<E>> {
+    pub(super) fn wait(&self, flight: &Flight<V, E>, deadline: Deadline) -> Result<JoinResult<V, E>, LoadError<E>> {
         let limit = self.core.config.max_waiters;
         let waiting = &self.core.waiters;
         if waiting.fetch_add(1, Ordering::Relaxed) >= limit {
             waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(LoadError::TooManyWaiters { limit });
         }
-        let boarding = flight.board(&self.core.clock, deadline);
+        let joined = flight.join(&self.core.clock, deadline);
         waiting.fetch_sub(1, Ordering::Relaxed);
-        Ok(boarding)
+        Ok(joined)
     }
 
     /// Stores a value for the configured time to live. A load of the key that is under way will not
@@ -325,7 +312,7 @@ where
                     let hash = self.core.hash(&key);
                     let mut shard = lock.lock();
                     let is_same = shard.entries.peek(hash, &key).is_some_and(|now| now.id == entry.id);
-                    let left = if is_same { shard.remove(hash, &key) } else { Leftovers::default() };
+                    let left = if is_same { shard.remove(hash, &key) } else { Removed::default() };
                     drop(shard);
                     removed += usize::from(self.core.after_change_of(index, left));
                 }
@@ -356,12 +343,12 @@ where
     }
 
     /// The name given at the start.
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &Name {
         &self.core.name
     }
 
     /// Ends background refreshes: queued ones are dropped at the end of `within`, running ones are
-    /// waited for until then. Lookups and writes go on working, without refreshes.
+    /// waited for until then. Lookups and writes still work, without refreshes.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
         self.core.pool.shutdown(within)
     }
@@ -369,7 +356,7 @@ where
 
 impl<K, V, E> fmt::Debug for SmartCache<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {

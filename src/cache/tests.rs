@@ -47,8 +47,8 @@ fn hard_expiry_is_never_stale() {
 fn jitter_moves_deadlines_forward_only() {
     let config = CacheConfig::default().time_to_live(S(100));
     let still = Times::new(&config, S(100), START, START, 0.0);
-    for step in 0..10 {
-        let moved = Times::new(&config, S(100), START, START, f64::from(step) / 10.0);
+    for lookup in 0..10 {
+        let moved = Times::new(&config, S(100), START, START, f64::from(lookup) / 10.0);
         assert!(moved.soft_until <= still.soft_until && moved.refresh_at <= moved.soft_until);
         assert!(moved.soft_until >= START.after(S(90)));
     }

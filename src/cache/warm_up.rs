@@ -1,12 +1,11 @@
 //! Warm-up: loads a list of keys through the same flights as every other lookup.
 
-use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use super::{Loaded, SmartCache};
+use super::{Key, Loaded, SmartCache};
 
 /// What a warm-up did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,7 +50,7 @@ enum Loading {
 
 impl<K, V, E> SmartCache<K, V, E>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Key,
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
@@ -59,7 +58,7 @@ where
     /// `progress` is called on this thread after each key.
     ///
     /// # Panics
-    /// A panic of `progress` goes on; panics of the loader are counted.
+    /// A panic of `progress` propagates; panics of the loader are counted.
     pub fn warm_up<L: Into<Loaded<V>> + 'static>(
         &self,
         keys: Vec<K>,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::adaptive_rate_limiter::{AdaptiveRateLimiter, ENDED, REJECTED};
-use super::line::Locked;
 use super::permit::{Grant, Start};
 use super::quota::Taken;
+use super::wait_queue::Locked;
 use super::{LimitReason, Limited, RateControl, RatePermit};
 use crate::clock::Tick;
 use crate::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ pub(super) const IN_FLIGHT_RETRY: Duration = Duration::from_millis(20);
 pub(super) type QuotaTaken = Option<Box<[Taken]>>;
 
 /// Why a caller at the head of the line cannot start, and for how long; `None` until it is told.
-pub(super) type Held = (LimitReason, Option<Duration>);
+pub(super) type Blocked = (LimitReason, Option<Duration>);
 
 impl AdaptiveRateLimiter {
     #[inline]
@@ -76,19 +76,19 @@ impl AdaptiveRateLimiter {
     pub(super) fn in_flight(&self) -> Option<u64> {
         // Ended first: a call that starts in between makes the number too large, never too small.
         let ended = self.counts.sum(ENDED);
-        let (count, epoch) = self.lane.count()?;
+        let (count, epoch) = self.atomic.count()?;
         let granted = self.granted.load(Ordering::Acquire) + count;
-        let is_one = self.lane.count().is_some_and(|(_, now)| now == epoch);
+        let is_one = self.atomic.count().is_some_and(|(_, now)| now == epoch);
         is_one.then_some(granted.saturating_sub(ended))
     }
 
-    pub(super) fn quotas_free(&self, n: u32) -> Result<(), Held> {
+    pub(super) fn quotas_free(&self, n: u32) -> Result<(), Blocked> {
         let refused = self.quotas.iter().filter_map(|quota| quota.peek(n).err());
         let worst = refused.max_by_key(|limited| limited.retry_after.unwrap_or(Duration::MAX));
         worst.map_or(Ok(()), |limited| Err((limited.reason, limited.retry_after)))
     }
 
-    pub(super) fn take_quotas(&self, n: u32) -> Result<QuotaTaken, Held> {
+    pub(super) fn take_quotas(&self, n: u32) -> Result<QuotaTaken, Blocked> {
         if self.quotas.is_empty() {
             return Ok(None);
         }
@@ -123,7 +123,7 @@ impl AdaptiveRateLimiter {
             if !self.undo(n, start) {
                 // The token is lost, the call is not made.
                 self.counts.add(ENDED, u64::from(n));
-                self.wake_line();
+                self.wake_waiting();
             }
             self.refuse(reason, wait)
         })
@@ -136,7 +136,7 @@ impl AdaptiveRateLimiter {
             return 0;
         }
         let all = match start {
-            Start::Lane(_) => self.in_flight(),
+            Start::Atomic(_) => self.in_flight(),
             // Granted under the lock: nothing is counted in the lane yet, or very little.
             _ => None,
         };
@@ -152,8 +152,8 @@ impl AdaptiveRateLimiter {
         RatePermit::new(self, Grant { n, start, at, alongside }, quotas)
     }
 
-    pub(super) fn untold(&self) -> RatePermit<'_> {
-        let grant = Grant { n: 0, start: Start::Untold, at: Tick::default(), alongside: 0 };
+    pub(super) fn unrecorded(&self) -> RatePermit<'_> {
+        let grant = Grant { n: 0, start: Start::Unrecorded, at: Tick::default(), alongside: 0 };
         RatePermit::new(self, grant, None)
     }
 
@@ -180,16 +180,16 @@ impl AdaptiveRateLimiter {
         if !self.undo(grant.n, grant.start) {
             self.counts.add(ENDED, u64::from(grant.n));
         }
-        self.wake_line();
+        self.wake_waiting();
     }
 
     /// Takes a start back, if nobody has started since.
     pub(super) fn undo(&self, n: u32, start: Start) -> bool {
         match start {
-            Start::Lane(start) => self.lane.undo(n, start),
-            Start::Line(start) => {
+            Start::Atomic(start) => self.atomic.undo(n, start),
+            Start::Queued(start) => {
                 let mut held = self.lock();
-                let is_last = held.line.last().is_none_or(|last| *last < start);
+                let is_last = held.waiting.last().is_none_or(|last| *last < start);
                 let is_undone = held.bucket.refund(n, start, is_last);
                 drop(held);
                 if is_undone {
@@ -197,14 +197,14 @@ impl AdaptiveRateLimiter {
                 }
                 is_undone
             }
-            Start::Untold => true,
+            Start::Unrecorded => true,
         }
     }
 
     /// Wakes those who may wait for calls in flight.
     #[inline]
-    pub(super) fn wake_line(&self) {
-        if self.lane.is_closed() {
+    pub(super) fn wake_waiting(&self) {
+        if self.atomic.is_closed() {
             // Whoever has looked at the counts under the lock is waiting by now.
             drop(self.core.lock());
             self.changed.notify_all();

@@ -9,7 +9,7 @@
 //!
 //! Places are in 2^-64 permits, rates in 2^-60 permits a nanosecond: a rate of one a day keeps four
 //! digits, ten years at 5e9 a second fit. While nobody waits the bucket is lent to a
-//! [`Lane`](super::lane::Lane), which needs no lock.
+//! [`Lane`](super::atomic_bucket::Lane), which needs no lock.
 
 use std::time::Duration;
 

@@ -1,15 +1,27 @@
 //! Makes a limiter.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::adaptive_rate_limiter::{AdaptiveRateLimiter, Listener};
+use super::atomic_bucket::AtomicBucket;
+use super::bucket::Bucket;
+use super::controller::Controller;
+use super::in_flight::InFlightGuard;
+use super::learner::Learner;
+use super::metrics::LimiterMetrics;
 use super::quota::CalendarQuota;
-use super::{LimiterConfig, LimiterEvent};
+use super::wait_queue::Core;
+use super::{AdaptiveRateLimiter, LimiterConfig, LimiterEvent, RateBound};
 use crate::clock::Clock;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
+use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::name::Name;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::sync::{Condvar, Mutex};
+use crate::tally::Tally;
 
 /// Collects what an [`AdaptiveRateLimiter`] works with.
 #[must_use]
@@ -19,7 +31,56 @@ pub struct LimiterBuilder {
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) quotas: Vec<Arc<CalendarQuota>>,
-    pub(super) listeners: Vec<Listener>,
+    pub(super) listeners: Listeners<LimiterEvent>,
+}
+
+impl AdaptiveRateLimiter {
+    fn from_builder(parts: LimiterBuilder) -> Self {
+        let now = parts.clock.now();
+        let config = parts.config;
+        let controller = Controller::new(&config, now);
+        let rate = controller.rate;
+        let bound = RateBound::Between.next(rate, config.min_rate_per_sec, config.max_rate_per_sec);
+        let metrics = LimiterMetrics::new(&parts.metrics, &parts.name);
+        metrics.rate.set(rate);
+        metrics.bound.set(bound.gauge());
+        let limiter = Self {
+            name: parts.name,
+            clock: parts.clock,
+            metrics,
+            listeners: parts.listeners,
+            is_plain: config.enabled && !config.guards_in_flight() && parts.quotas.is_empty(),
+            quotas: parts.quotas,
+            atomic: AtomicBucket::new(config.burst),
+            counts: Tally::new(),
+            granted: AtomicU64::new(0),
+            cap: AtomicU64::new(u64::MAX),
+            is_bound: AtomicBool::new(false),
+            learner: Mutex::new(Learner { controller, guard: InFlightGuard::new(now), shown: rate, bound, events: 0 }),
+            core: Mutex::new(Core {
+                bucket: Bucket::new(rate, config.burst, now),
+                waiting: BTreeSet::new(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            config,
+        };
+        drop(limiter.lock());
+        limiter
+    }
+
+    /// A limiter with the given settings, without metrics.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of the settings.
+    pub fn new(name: impl Into<Name>, config: LimiterConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
+    }
+
+    /// Starts a limiter; `name` stands in errors, logs and labels.
+    pub fn builder(name: impl Into<Name>) -> LimiterBuilder {
+        LimiterBuilder::new(name.into())
+    }
 }
 
 impl LimiterBuilder {
@@ -30,27 +91,11 @@ impl LimiterBuilder {
             clock: Clock::system(),
             metrics: Metrics::unregistered(),
             quotas: Vec::new(),
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
         }
     }
 
-    /// Sets the settings.
-    pub fn config(mut self, config: LimiterConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Sets the clock; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
+    builder_setters!(LimiterConfig);
 
     /// Draws on this quota too, beside the limiter's own: a group of limiters that share an account
     /// is given the same one. It needs the limiter's clock.
@@ -59,14 +104,9 @@ impl LimiterBuilder {
         self
     }
 
-    /// Adds a listener for the rate reaching and leaving its bounds; at most 16 are kept, further
-    /// ones are logged and dropped.
+    /// Adds a listener for the rate reaching and leaving its bounds; more than 16 are a fault of the configuration.
     pub fn on_event(mut self, listener: impl Fn(&LimiterEvent) + Send + Sync + 'static) -> Self {
-        if self.listeners.len() < 16 {
-            self.listeners.push(Arc::new(listener));
-        } else {
-            tracing::warn!(limiter = %self.name, "more than 16 listeners, one is dropped");
-        }
+        self.listeners.add(listener);
         self
     }
 
@@ -75,7 +115,10 @@ impl LimiterBuilder {
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(mut self) -> Result<AdaptiveRateLimiter, ConfigError> {
-        self.config.validate()?;
+        let mut faults = Faults::new();
+        faults.add_all(self.config.validate());
+        faults.add_all(self.listeners.validate());
+        faults.finish()?;
         if !self.config.quotas.is_empty() {
             let own = CalendarQuota::new(self.name.clone(), self.config.quotas.clone(), self.clock.clone())?;
             self.quotas.insert(0, Arc::new(own));

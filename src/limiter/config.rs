@@ -11,6 +11,7 @@ use crate::error::ConfigError;
 /// What moves the rate of a limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RateControl {
     /// Finds the rate the source accepts, from its "too many requests" answers.
     #[default]

@@ -35,7 +35,7 @@ const GAP_BEATS: f64 = 1.0;
 /// Growth near the wall, a beat, and the beats without refusal that double it.
 const GROWTH: f64 = 0.015;
 const GROWTH_BEATS: f64 = 4.0;
-/// From this share of the wall on the distance grows by itself, so much a beat.
+/// From this share of the wall on the distance grows by itself, by this much a beat.
 const EDGE: f64 = 0.99;
 const BEYOND: f64 = 1.6;
 /// So far above the wall there is none.

@@ -4,6 +4,7 @@ use crate::name::Name;
 
 /// Where the rate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RateBound {
     /// At its minimum: the source accepts less than the configuration allows for.
     Floor,

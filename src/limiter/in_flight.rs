@@ -4,7 +4,7 @@
 //! The base latency is that of calls that started (nearly) alone. Calls that take [`ENGAGE`] times as
 //! long, or time out, engage the guard: it allows as many calls as the throughput needs at
 //! [`ROOM`] times the base latency (Little's law), fewer after time-outs. While it binds, it lets the
-//! source run empty now and then, to learn the base anew: a source that has become slow altogether is
+//! source run empty now and then, to learn the base again: a source that has become slow altogether is
 //! no queue.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::clock::Tick;
 
 /// Latency, in base latencies, that engages the guard.
 const ENGAGE: f64 = 2.5;
-/// It lets go when it has held nobody back for so long.
+/// It lets go when it has held nobody back for this long.
 const UNBOUND: Duration = Duration::from_secs(30);
 /// Latency the allowed calls may build up, in base latencies.
 const ROOM: f64 = 4.0;
@@ -23,7 +23,7 @@ const RECENT: f64 = 0.25;
 const ALONE: u64 = 2;
 /// Calls that set a new base.
 const SAMPLES: u32 = 4;
-/// A base that old is learnt anew.
+/// A base of this age is learnt again.
 const BASE_AGE: Duration = Duration::from_secs(20);
 /// Throughput is measured over this time.
 const WINDOW: Duration = Duration::from_secs(2);

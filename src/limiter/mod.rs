@@ -10,6 +10,7 @@
 
 mod adaptive_rate_limiter;
 mod admission;
+mod atomic_bucket;
 mod bucket;
 mod builder;
 mod calendar;
@@ -18,10 +19,8 @@ mod controller;
 mod error;
 mod event;
 mod in_flight;
-mod lane;
-mod line;
+mod learner;
 mod metrics;
-mod mind;
 mod permit;
 mod quota;
 mod quota_config;
@@ -30,13 +29,14 @@ mod retry_after;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod wait_queue;
 
 pub use adaptive_rate_limiter::AdaptiveRateLimiter;
 pub use builder::LimiterBuilder;
 pub use config::{LimiterConfig, RateControl};
 pub use error::{LimitReason, Limited};
 pub use event::{LimiterEvent, RateBound};
-pub use permit::{RateOutcome, RatePermit};
+pub use permit::RatePermit;
 pub use quota::CalendarQuota;
 pub(crate) use quota_config::validate_windows;
 pub use quota_config::{QuotaKind, QuotaPeriod, QuotaState, QuotaWindow, QuotaWindowState};

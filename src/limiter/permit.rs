@@ -1,38 +1,19 @@
 //! The right to make `n` calls, and the duty to say how they ended.
 
-use std::time::Duration;
-
 use super::AdaptiveRateLimiter;
+use super::atomic_bucket::AtomicStart;
 use super::bucket::Place;
-use super::lane::LaneStart;
 use super::quota::Taken;
 use crate::clock::Tick;
-
-/// How a call ended, as far as the limiter cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RateOutcome {
-    /// The source accepted the call.
-    Accepted,
-    /// The source said "too many requests", perhaps with a time to wait; see
-    /// [`retry_after`](super::retry_after()).
-    Limited {
-        /// The source's `Retry-After`, from now.
-        retry_after: Option<Duration>,
-    },
-    /// The call was given up after waiting: the rate stays, the in-flight guard takes note.
-    TimedOut,
-    /// The call failed in another way; the rate stays.
-    Failed,
-}
+use crate::outcome::Outcome;
 
 /// Where a permit stands, to take it back.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Start {
-    Lane(LaneStart),
-    Line(Place),
+    Atomic(AtomicStart),
+    Queued(Place),
     /// Nothing was counted.
-    Untold,
+    Unrecorded,
 }
 
 /// What a permit has to remember.
@@ -68,7 +49,7 @@ impl<'a> RatePermit<'a> {
     /// Says how the call ended.
     #[inline]
     #[expect(clippy::mem_forget, reason = "the outcome stands in for the drop; what is owned is dropped before")]
-    pub fn finish(mut self, outcome: RateOutcome) {
+    pub fn finish(mut self, outcome: Outcome) {
         let (limiter, grant) = (self.limiter, self.grant);
         drop(self.quotas.take());
         std::mem::forget(self);
@@ -87,23 +68,23 @@ impl<'a> RatePermit<'a> {
     /// The source accepted the call.
     #[inline]
     pub fn succeed(self) {
-        self.finish(RateOutcome::Accepted);
+        self.finish(Outcome::Success);
     }
 
     /// The call failed for a reason other than a limit.
     pub fn fail(self) {
-        self.finish(RateOutcome::Failed);
+        self.finish(Outcome::Failure);
     }
 }
 
 impl Drop for RatePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        if matches!(self.grant.start, Start::Untold) {
+        if matches!(self.grant.start, Start::Unrecorded) {
             return;
         }
         if std::thread::panicking() {
-            self.limiter.finish(self.grant, RateOutcome::Failed);
+            self.limiter.finish(self.grant, Outcome::Failure);
         } else {
             self.limiter.refund(self.grant, self.quotas.as_deref().unwrap_or_default());
         }

@@ -14,7 +14,7 @@ use crate::error::ConfigError;
 use crate::name::Name;
 use crate::sync::Mutex;
 
-/// A vendor's quota: at most so many calls a minute, a day, a month, all at once. Shared between
+/// A vendor's quota: a limit on the calls a minute, a day, a month, all at once. Shared between
 /// limiters it is a quota group: several endpoints of one account.
 ///
 /// The wall clock decides when a fixed window ends. A clock that is set back does not give a window
@@ -25,7 +25,8 @@ use crate::sync::Mutex;
 ///
 /// # Examples
 /// ```
-/// use feedguard::{CalendarQuota, Clock, QuotaPeriod, QuotaWindow};
+/// use feedguard::Clock;
+/// use feedguard::limiter::{CalendarQuota, QuotaPeriod, QuotaWindow};
 /// let (clock, _time) = Clock::manual();
 /// let windows = vec![QuotaWindow::new(5, QuotaPeriod::Minute), QuotaWindow::new(25, QuotaPeriod::Day)];
 /// let quota = CalendarQuota::new("alphavantage", windows, clock)?;
@@ -80,7 +81,7 @@ impl CalendarQuota {
         self.take(n).map(|_taken| ())
     }
 
-    /// Takes the answer of the vendor's headers over: so many calls of the running window are used,
+    /// Takes over what the vendor's headers say: how many calls of the running window are used,
     /// by whomever. Never lowers the count, since answers come out of order.
     pub fn sync_used(&self, per: QuotaPeriod, used: u64) {
         let (tick, wall) = (self.clock.now(), self.clock.wall());
@@ -251,7 +252,7 @@ impl Window {
         }
     }
 
-    /// The vendor says that so many are used.
+    /// The vendor says how many are used.
     fn sync(&mut self, used: u64, tick: Tick) {
         let unknown = used.min(self.config.limit).saturating_sub(self.used);
         self.add(unknown, tick);

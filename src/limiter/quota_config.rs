@@ -16,6 +16,7 @@ const MAX_SLIDING: u64 = 100_000;
 /// Length of a quota window. In a file `"minute"`, `"day"`, or `{"every": "15m"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum QuotaPeriod {
     /// A second.
     Second,
@@ -73,19 +74,20 @@ impl fmt::Display for QuotaPeriod {
 /// How a quota window moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum QuotaKind {
-    /// The count starts anew at each reset.
+    /// The count restarts at each reset.
     #[default]
     Fixed,
     /// The last period, whenever one looks; at most 100,000 calls.
     Sliding,
 }
 
-/// At most so many calls a period.
+/// A limit on the calls per period.
 ///
 /// # Examples
 /// ```
-/// use feedguard::{QuotaPeriod, QuotaWindow};
+/// use feedguard::limiter::{QuotaPeriod, QuotaWindow};
 /// let day = QuotaWindow::new(25, QuotaPeriod::Day);
 /// let text = r#"{"limit": 25, "per": "day", "reset_at": "00:00:00", "zone": "America/New_York"}"#;
 /// let eastern: QuotaWindow = serde_json::from_str(text)?;

@@ -35,14 +35,14 @@ impl<'a> Reservation<'a> {
     /// [`Limited`] if the turn comes too late, or when the limiter is closed; the place is given up.
     pub fn wait(mut self, deadline: Deadline) -> Result<RatePermit<'a>, Limited> {
         let place = self.place.take();
-        self.limiter.wait_in_line(self.n, place, deadline)
+        self.limiter.wait_turn(self.n, place, deadline)
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
-            self.limiter.leave_line(self.n, place);
+            self.limiter.leave_queue(self.n, place);
         }
     }
 }

@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Clock, retry_after};
+/// use feedguard::Clock;
+/// use feedguard::limiter::retry_after;
 /// use std::time::Duration;
 /// let (clock, _time) = Clock::manual(); // 2024-01-02 09:30:00 UTC
 /// assert_eq!(retry_after("120", clock.wall()), Some(Duration::from_secs(120)));

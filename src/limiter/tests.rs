@@ -267,7 +267,7 @@ fn the_rule_of_the_design_counts_every_error_and_moves_in_whole_numbers() {
     assert_eq!(controller.rate.to_bits(), 9f64.to_bits());
 }
 
-/// Calls beside `alongside` others that take so long, `n` of them.
+/// `n` calls of this length beside `alongside` others.
 fn answer(guard: &mut InFlightGuard, now: &mut Tick, n: u32, alongside: u64, latency: Duration) {
     for _ in 0..n {
         *now = now.after(millis(100));

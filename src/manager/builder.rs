@@ -15,6 +15,7 @@ use crate::batch::BatchProcessor;
 use crate::breaker::CircuitBreaker;
 use crate::cache::{CacheConfig, SmartCache};
 use crate::clock::Clock;
+use crate::config::builder_setters;
 use crate::error::ConfigError;
 use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
 use crate::metrics::Metrics;
@@ -50,23 +51,7 @@ impl<S: Source> ManagerBuilder<S> {
         self
     }
 
-    /// Sets the settings; they must name at least one endpoint.
-    pub fn config(mut self, config: ManagerConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Sets the clock of all rooms; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
+    builder_setters!(ManagerConfig);
 
     /// Adds a rule of the host to those that judge answers with a
     /// [`series`](Source::series); see [`ValidatorBuilder::rule`]. A finding of
@@ -88,7 +73,7 @@ impl<S: Source> ManagerBuilder<S> {
     pub fn build(self) -> Result<DataSourceManager<S>, ConfigError> {
         self.config.validate()?;
         let specs = self.config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
-        let router = SmartRouter::builder().config(self.config.router.clone()).endpoints(specs);
+        let router = SmartRouter::builder(Arc::clone(&self.name)).config(self.config.router.clone()).endpoints(specs);
         let groups = self.config.quota_groups.iter().map(|group| {
             CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone()).map(Arc::new)
         });
@@ -97,7 +82,7 @@ impl<S: Source> ManagerBuilder<S> {
         let endpoints = guards.collect::<Result<_, _>>()?;
         let validator = self
             .validator
-            .name(Arc::clone(&self.name))
+            .name(Arc::clone(&self.name).into())
             .config(self.config.quality.clone())
             .clock(self.clock.clone())
             .metrics(&self.metrics)
@@ -114,7 +99,7 @@ impl<S: Source> ManagerBuilder<S> {
             config: self.config.clone(),
             clock: self.clock.clone(),
         });
-        let caches = Category::ALL.into_iter().map(|category| {
+        let caches = Category::ALL.iter().copied().map(|category| {
             let settings = cache_settings(&self.config, category);
             let measure = Arc::clone(&caller);
             let cache: SourceCache<S> = SmartCache::builder(format!("{}_{}", self.name, category.as_str()))

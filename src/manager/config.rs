@@ -49,7 +49,9 @@ pub struct EndpointConfig {
 ///
 /// # Examples
 /// ```
-/// use feedguard::{EndpointConfig, EndpointSpec, ManagerConfig, QuotaGroupConfig, QuotaPeriod, QuotaWindow};
+/// use feedguard::{EndpointConfig, EndpointSpec, ManagerConfig};
+/// use feedguard::limiter::{QuotaPeriod, QuotaWindow};
+/// use feedguard::manager::QuotaGroupConfig;
 /// let account = QuotaGroupConfig::new("tushare", vec![QuotaWindow::new(500, QuotaPeriod::Minute)]);
 /// let endpoint = |name: &str| EndpointConfig::new(EndpointSpec::named(name)).quota_group(Some("tushare".to_owned()));
 /// let config = ManagerConfig::default()

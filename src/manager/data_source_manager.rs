@@ -66,7 +66,7 @@ impl<S: Source> DataSourceManager<S> {
     /// [`FetchError`] with the reason and when to come back.
     ///
     /// # Panics
-    /// A panic of the source on this thread goes on.
+    /// A panic of the source on this thread propagates.
     pub fn fetch(&self, request: &S::Request) -> Result<Fetched<S::Response>, FetchError<S::Error>> {
         self.fetch_by(request, self.caller.default_deadline())
     }
@@ -78,7 +78,7 @@ impl<S: Source> DataSourceManager<S> {
     /// [`FetchError`] with the reason and when to come back.
     ///
     /// # Panics
-    /// A panic of the source on this thread goes on.
+    /// A panic of the source on this thread propagates.
     pub fn fetch_by(
         &self,
         request: &S::Request,
@@ -119,7 +119,7 @@ impl<S: Source> DataSourceManager<S> {
     /// thread after each request.
     pub fn warm_up(&self, requests: &[S::Request], mut progress: impl FnMut(&WarmUpReport)) -> WarmUpReport {
         let mut total = WarmUpReport::default();
-        for category in Category::ALL {
+        for category in Category::ALL.iter().copied() {
             let of_category = |request: &&S::Request| self.caller.source.category(request) == category;
             let keys: Vec<S::Request> = requests.iter().filter(of_category).cloned().collect();
             let (before, caller) = (total, Arc::clone(&self.caller));
@@ -175,7 +175,7 @@ impl<S: Source> DataSourceManager<S> {
                     limiter: guarded.limiter.snapshot(),
                 })
                 .collect(),
-            caches: Category::ALL.into_iter().map(|of| (of, cache_of::<S>(&self.caches, of).snapshot())).collect(),
+            caches: Category::ALL.iter().copied().map(|of| (of, cache_of::<S>(&self.caches, of).snapshot())).collect(),
             batch: self.batch.snapshot(),
             hedges: self.caller.hedging.snapshot(),
         }

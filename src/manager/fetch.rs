@@ -8,15 +8,16 @@ use std::time::Duration;
 use super::ManagerConfig;
 use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
 use super::fetched::{Fetched, Stored};
-use super::hedge::{Finish, Hedging};
+use super::hedge::{Hedging, RaceEnd};
 use super::metrics::{CallMetrics, CallStatus, CountPanic};
 use super::source::{Category, Source, Verdict};
-use crate::breaker::{CallVerdict, CircuitBreaker};
+use crate::breaker::CircuitBreaker;
 use crate::cache::{Loaded, SmartCache};
 use crate::clock::{Clock, Deadline};
-use crate::limiter::{AdaptiveRateLimiter, CalendarQuota, RateOutcome};
+use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
+use crate::outcome::Outcome;
 use crate::quality::{DataQualityValidator, QualityReport};
-use crate::router::{Availability, CallOutcome, Decision, EndpointIndex, EndpointSpec, SmartRouter};
+use crate::router::{Availability, Decision, EndpointIndex, EndpointSpec, SmartRouter};
 
 pub(super) type SourceCache<S> =
     SmartCache<<S as Source>::Request, Stored<<S as Source>::Response>, FetchError<<S as Source>::Error>>;
@@ -43,7 +44,7 @@ pub(super) struct Caller<S: Source> {
 }
 
 /// What one endpoint's turn gave.
-pub(super) enum Turn<S: Source> {
+pub(super) enum Attempt<S: Source> {
     Answer(Loaded<Stored<S::Response>>),
     Refused(RefusalReason),
     /// It failed; the next endpoint may do better.
@@ -52,7 +53,7 @@ pub(super) enum Turn<S: Source> {
     Final(FetchErrorKind<S::Error>),
 }
 
-type Answer<S> = Result<Loaded<Stored<<S as Source>::Response>>, FetchError<<S as Source>::Error>>;
+type LoadResult<S> = Result<Loaded<Stored<<S as Source>::Response>>, FetchError<<S as Source>::Error>>;
 
 pub(super) fn fetch<S: Source>(
     cache: &SourceCache<S>,
@@ -80,7 +81,7 @@ impl<S: Source> Caller<S> {
     }
 
     /// Tries the endpoints in the router's order until one answers or the deadline passes.
-    pub(super) fn call_source(self: &Arc<Self>, request: &S::Request, deadline: Deadline) -> Answer<S> {
+    pub(super) fn call_source(self: &Arc<Self>, request: &S::Request, deadline: Deadline) -> LoadResult<S> {
         let decision = self.route();
         let mut refusals = refusals_of(&decision, &self.endpoints);
         let (mut last, mut reached_source) = (None, false);
@@ -94,12 +95,12 @@ impl<S: Source> Caller<S> {
                 // The second of a race has had its turn.
                 let _hedge = candidates.next_if_eq(&index);
                 match turn {
-                    Turn::Answer(loaded) => return Ok(loaded),
-                    Turn::Refused(reason) => {
+                    Attempt::Answer(loaded) => return Ok(loaded),
+                    Attempt::Refused(reason) => {
                         refusals.push(Refusal { endpoint: Arc::clone(&self.endpoints[index.0].spec.name), reason });
                     }
-                    Turn::Failed(error) => (last, reached_source) = (Some(error), true),
-                    Turn::Final(error) => return Err(FetchError::new(error, true, None)),
+                    Attempt::Failed(error) => (last, reached_source) = (Some(error), true),
+                    Attempt::Final(error) => return Err(FetchError::new(error, true, None)),
                 }
             }
         }
@@ -115,37 +116,37 @@ impl<S: Source> Caller<S> {
         next: Option<EndpointIndex>,
         request: &S::Request,
         deadline: Deadline,
-    ) -> Vec<(EndpointIndex, Turn<S>)> {
+    ) -> Vec<(EndpointIndex, Attempt<S>)> {
         let may_hedge = self.hedging.config.enabled && self.source.is_idempotent(request);
         if let Some(next) = next.filter(|_| may_hedge) {
             match self.race(index, next, request, deadline) {
-                Finish::Ended(turns) => {
-                    let failed = || Turn::Failed(FetchErrorKind::Panicked);
+                RaceEnd::Ended(turns) => {
+                    let failed = || Attempt::Failed(FetchErrorKind::Panicked);
                     return turns.into_iter().map(|(at, turn)| (at, turn.unwrap_or_else(failed))).collect();
                 }
-                Finish::TimedOut => return vec![(index, Turn::Failed(FetchErrorKind::TimedOut))],
-                Finish::NotStarted => {}
+                RaceEnd::TimedOut => return vec![(index, Attempt::Failed(FetchErrorKind::TimedOut))],
+                RaceEnd::NotStarted => {}
             }
         }
         vec![(index, self.turn(index, request, deadline))]
     }
 
     /// One endpoint's turn: breaker, limiter, call, judgement, booking.
-    pub(super) fn turn(&self, index: EndpointIndex, request: &S::Request, deadline: Deadline) -> Turn<S> {
+    pub(super) fn turn(&self, index: EndpointIndex, request: &S::Request, deadline: Deadline) -> Attempt<S> {
         let endpoint = &self.endpoints[index.0];
         // An open circuit must not cost a token; the permit itself is taken last, since from then on
         // the breaker watches the time.
         if let Some(open) = endpoint.breaker.peek() {
-            return Turn::Refused(open.into());
+            return Attempt::Refused(open.into());
         }
         let patience = Deadline::after(&self.clock, self.config.permit_timeout).earlier(deadline);
         let token = match endpoint.limiter.acquire(1, patience) {
             Ok(token) => token,
-            Err(limited) => return Turn::Refused(limited.into()),
+            Err(limited) => return Attempt::Refused(limited.into()),
         };
         let permit = match endpoint.breaker.try_acquire() {
             Ok(permit) => permit,
-            Err(open) => return Turn::Refused(open.into()),
+            Err(open) => return Attempt::Refused(open.into()),
         };
         let category = self.source.category(request);
         let count = CountPanic { metrics: &endpoint.metrics, category };
@@ -154,18 +155,13 @@ impl<S: Source> Caller<S> {
         let result = self.source.call(&endpoint.spec, request, call_deadline);
         let (verdict, report) = self.judge(request, &result);
         drop(count);
-        let (status, outcome, mut rate) = meaning(verdict, report.is_some());
+        let (status, mut outcome) = meaning(verdict, report.is_some());
         if matches!(status, CallStatus::Failed) && call_deadline.has_passed(self.clock.now()) {
-            rate = RateOutcome::TimedOut;
+            outcome = Outcome::TimedOut;
         }
         let settled = in_flight.finish(outcome);
-        token.finish(rate);
-        permit.finish(match (outcome, verdict) {
-            (CallOutcome::Success, _) => CallVerdict::Success,
-            (CallOutcome::Failure, Verdict::BadFor(time)) => CallVerdict::FailureFor(time),
-            (CallOutcome::Failure, _) => CallVerdict::Failure,
-            (CallOutcome::Ignore, _) => CallVerdict::Ignore,
-        });
+        token.finish(outcome);
+        permit.finish(outcome);
         endpoint.metrics.record(category, status, settled.latency, settled.charged);
         answer(endpoint, verdict, result, report)
     }
@@ -200,18 +196,16 @@ impl<S: Source> Caller<S> {
     }
 }
 
-/// What a verdict means to metrics, router and breaker, and limiter.
-fn meaning(verdict: Verdict, is_bad_data: bool) -> (CallStatus, CallOutcome, RateOutcome) {
+/// What a verdict means to the metrics, and to the guards.
+fn meaning(verdict: Verdict, is_bad_data: bool) -> (CallStatus, Outcome) {
     match verdict {
-        Verdict::Good | Verdict::GoodFor(_) => (CallStatus::Ok, CallOutcome::Success, RateOutcome::Accepted),
-        Verdict::Missing => (CallStatus::Missing, CallOutcome::Success, RateOutcome::Accepted),
-        Verdict::Bad if is_bad_data => (CallStatus::BadData, CallOutcome::Failure, RateOutcome::Accepted),
-        Verdict::Bad | Verdict::BadFor(_) => (CallStatus::Failed, CallOutcome::Failure, RateOutcome::Failed),
-        // The limiter deals with limits; an endpoint that says so is not ill.
-        Verdict::Limited { retry_after } => {
-            (CallStatus::Limited, CallOutcome::Ignore, RateOutcome::Limited { retry_after })
-        }
-        Verdict::Ignore => (CallStatus::Ignored, CallOutcome::Ignore, RateOutcome::Failed),
+        Verdict::Good | Verdict::GoodFor(_) => (CallStatus::Ok, Outcome::Success),
+        Verdict::Missing => (CallStatus::Missing, Outcome::Success),
+        Verdict::Bad if is_bad_data => (CallStatus::BadData, Outcome::Failure),
+        Verdict::Bad => (CallStatus::Failed, Outcome::Failure),
+        Verdict::BadFor(time) => (CallStatus::Failed, Outcome::FailureFor(time)),
+        Verdict::Limited { retry_after } => (CallStatus::Limited, Outcome::Limited { retry_after }),
+        Verdict::Ignore => (CallStatus::Ignored, Outcome::Ignored),
     }
 }
 
@@ -220,30 +214,32 @@ fn answer<S: Source>(
     verdict: Verdict,
     result: Result<S::Response, S::Error>,
     report: Option<QualityReport>,
-) -> Turn<S> {
+) -> Attempt<S> {
     let name = Arc::clone(&endpoint.spec.name);
     if let Some(report) = report {
-        return Turn::Failed(FetchErrorKind::BadData { endpoint: name, report: Arc::new(report) });
+        return Attempt::Failed(FetchErrorKind::BadData { endpoint: name, report: Arc::new(report) });
     }
     match (verdict, result) {
-        (Verdict::Missing, _) => Turn::Answer(Loaded::Missing),
+        (Verdict::Missing, _) => Attempt::Answer(Loaded::Missing),
         (Verdict::GoodFor(ttl), Ok(response)) => {
-            Turn::Answer(Loaded::ValueFor(Stored { response, endpoint: name }, ttl))
+            Attempt::Answer(Loaded::ValueFor(Stored { response, endpoint: name }, ttl))
         }
-        (Verdict::Good, Ok(response)) => Turn::Answer(Loaded::Value(Stored { response, endpoint: name })),
-        (Verdict::Ignore, Err(error)) => Turn::Final(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) }),
-        (_, Err(error)) => Turn::Failed(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) }),
+        (Verdict::Good, Ok(response)) => Attempt::Answer(Loaded::Value(Stored { response, endpoint: name })),
+        (Verdict::Ignore, Err(error)) => {
+            Attempt::Final(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) })
+        }
+        (_, Err(error)) => Attempt::Failed(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) }),
         // The host calls its own answer unusable.
-        (_, Ok(_response)) => Turn::Failed(FetchErrorKind::Unusable { endpoint: name }),
+        (_, Ok(_response)) => Attempt::Failed(FetchErrorKind::Unusable { endpoint: name }),
     }
 }
 
 fn refusals_of(decision: &Decision, endpoints: &[Guarded]) -> Vec<Refusal> {
-    let set_aside = decision.explain().iter().filter_map(|candidate| Some((candidate.endpoint, candidate.why_not?)));
+    let set_aside = decision.explain().iter().filter_map(|candidate| Some((candidate.endpoint, candidate.exclusion?)));
     set_aside
-        .map(|(index, why_not)| {
+        .map(|(index, exclusion)| {
             let endpoint = &endpoints[index.0];
-            let ejected = RefusalReason::Ejected { retry_after: why_not.retry_after() };
+            let ejected = RefusalReason::Ejected { retry_after: exclusion.retry_after() };
             let reason = endpoint.breaker.peek().map_or(ejected, RefusalReason::Breaker);
             Refusal { endpoint: Arc::clone(&endpoint.spec.name), reason }
         })

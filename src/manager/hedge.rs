@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::fetch::{Caller, Turn};
+use super::fetch::{Attempt, Caller};
 use super::source::Source;
 use crate::clock::{Clock, Deadline};
 use crate::config::{Faults, setters};
@@ -20,7 +20,8 @@ use crate::sync::{Condvar, Mutex};
 ///
 /// # Examples
 /// ```
-/// use feedguard::{HedgeConfig, ManagerConfig};
+/// use feedguard::ManagerConfig;
+/// use feedguard::manager::HedgeConfig;
 /// let config = ManagerConfig::default().hedge(HedgeConfig::default().enabled(true));
 /// assert_eq!(config.hedge.budget, 0.05);
 /// ```
@@ -117,7 +118,7 @@ impl Hedging {
 
 /// The turns of one race, as they end.
 struct Race<S: Source> {
-    ended: Mutex<VecDeque<(EndpointIndex, Option<Turn<S>>)>>,
+    ended: Mutex<VecDeque<(EndpointIndex, Option<Attempt<S>>)>>,
     changed: Condvar,
 }
 
@@ -125,7 +126,7 @@ struct Race<S: Source> {
 struct Runner<S: Source> {
     race: Arc<Race<S>>,
     endpoint: EndpointIndex,
-    turn: Option<Turn<S>>,
+    turn: Option<Attempt<S>>,
 }
 
 impl<S: Source> Drop for Runner<S> {
@@ -136,9 +137,9 @@ impl<S: Source> Drop for Runner<S> {
 }
 
 /// How a race ended.
-pub(super) enum Finish<S: Source> {
+pub(super) enum RaceEnd<S: Source> {
     /// The turns taken, the last one deciding; `None` for one that panicked.
-    Ended(Vec<(EndpointIndex, Option<Turn<S>>)>),
+    Ended(Vec<(EndpointIndex, Option<Attempt<S>>)>),
     /// The deadline passed first; so many calls are still under way.
     TimedOut,
     /// No thread was free: nothing was called.
@@ -155,10 +156,10 @@ impl<S: Source> Caller<S> {
         second: EndpointIndex,
         request: &S::Request,
         deadline: Deadline,
-    ) -> Finish<S> {
+    ) -> RaceEnd<S> {
         let race = Arc::new(Race { ended: Mutex::new(VecDeque::new()), changed: Condvar::new() });
         if !self.start_runner(&race, first, request, deadline) {
-            return Finish::NotStarted;
+            return RaceEnd::NotStarted;
         }
         self.hedging.earn();
         let usual = self.router.quantile(first, self.hedging.config.after_quantile);
@@ -168,19 +169,19 @@ impl<S: Source> Caller<S> {
         loop {
             if let Some((endpoint, turn)) = ended.pop_front() {
                 running -= 1;
-                let decides = matches!(turn, Some(Turn::Answer(_) | Turn::Final(_)));
-                let has_won = endpoint == second && matches!(turn, Some(Turn::Answer(_)));
+                let decides = matches!(turn, Some(Attempt::Answer(_) | Attempt::Final(_)));
+                let has_won = endpoint == second && matches!(turn, Some(Attempt::Answer(_)));
                 turns.push((endpoint, turn));
                 if decides || running == 0 {
                     drop(ended);
                     self.hedging.won.fetch_add(u64::from(has_won), Ordering::Relaxed);
-                    return Finish::Ended(turns);
+                    return RaceEnd::Ended(turns);
                 }
                 continue;
             }
             let now = self.clock.now();
             if deadline.has_passed(now) {
-                return Finish::TimedOut;
+                return RaceEnd::TimedOut;
             }
             if may_hedge && patience.has_passed(now) {
                 may_hedge = false;

@@ -13,6 +13,7 @@ use crate::router::EndpointSpec;
 /// Kind of data; each kind has a cache of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Category {
     /// Daily bars.
     Daily,
@@ -27,7 +28,7 @@ pub enum Category {
 
 impl Category {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Daily, Self::Minute, Self::Realtime, Self::Other];
+    pub const ALL: &[Self] = &[Self::Daily, Self::Minute, Self::Realtime, Self::Other];
 
     /// The name in logs and labels.
     pub const fn as_str(self) -> &'static str {

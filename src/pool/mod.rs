@@ -26,7 +26,7 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// Why a job was not taken; the job comes back with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum SubmitError {
     /// The queue is full.
     Full,
     /// The pool is shut down.
@@ -136,18 +136,18 @@ impl WorkerPool {
     }
 
     /// Queues a job and makes sure that a worker will come for it.
-    pub(crate) fn submit(&self, job: Job) -> Result<(), (Refusal, Job)> {
+    pub(crate) fn submit(&self, job: Job) -> Result<(), (SubmitError, Job)> {
         let mut state = self.shared.state.lock();
         if state.closed {
-            return Err((Refusal::Closed, job));
+            return Err((SubmitError::Closed, job));
         }
         let waiting_workers = state.idle + state.starting;
         let possible = waiting_workers + self.shared.max_workers.saturating_sub(state.workers());
         if state.stuck.len() >= self.shared.max_workers {
-            return Err((Refusal::Saturated, job));
+            return Err((SubmitError::Saturated, job));
         }
         if state.queue.len() >= self.shared.max_queue.saturating_add(possible) {
-            return Err((Refusal::Full, job));
+            return Err((SubmitError::Full, job));
         }
         state.queue.push_back(job);
         let short = state.queue.len() > waiting_workers && state.workers() < self.shared.max_workers;
@@ -155,7 +155,7 @@ impl WorkerPool {
             let job = state.queue.pop_back();
             drop(state);
             return match job {
-                Some(job) => Err((Refusal::NoThread, job)),
+                Some(job) => Err((SubmitError::NoThread, job)),
                 None => Ok(()),
             };
         }
@@ -198,7 +198,7 @@ impl WorkerPool {
         Some(WorkerJob { thread, number })
     }
 
-    /// Counts a call that ended inside a job that goes on.
+    /// Counts a call that ended inside a job that continues.
     pub(crate) fn count_done(&self) {
         self.shared.state.lock().done += 1;
     }

@@ -1,64 +1,64 @@
 //! Collects what a validator works with.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::custom::{CustomFindings, CustomRule};
 use super::metrics::QualityMetrics;
-use super::sink::Levels;
+use super::report_builder::Levels;
 use super::threads::Threads;
 use super::{DataQualityValidator, QualityConfig, Rule, Series, Severity};
 use crate::clock::Clock;
-use crate::config::Faults;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
+use crate::name::Name;
 
 /// Collects what a [`DataQualityValidator`] works with.
 #[must_use]
 #[derive(Debug)]
 pub struct ValidatorBuilder {
-    name: Arc<str>,
+    name: Name,
     config: QualityConfig,
     clock: Clock,
     metrics: Metrics,
     custom: Vec<CustomRule>,
 }
 
+impl DataQualityValidator {
+    /// A validator with the given settings, without metrics; `name` stands in logs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of the settings.
+    pub fn new(name: impl Into<Name>, config: QualityConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
+    }
+
+    /// Starts a validator; `name` stands in labels and logs.
+    pub fn builder(name: impl Into<Name>) -> ValidatorBuilder {
+        ValidatorBuilder::new(name.into())
+    }
+}
+
 impl ValidatorBuilder {
-    pub(super) fn new(name: Arc<str>) -> Self {
+    pub(super) fn new(name: Name) -> Self {
         let metrics = Metrics::unregistered();
         Self { name, config: QualityConfig::default(), clock: Clock::system(), metrics, custom: Vec::new() }
     }
 
-    pub(crate) fn name(mut self, name: Arc<str>) -> Self {
+    pub(crate) fn name(mut self, name: Name) -> Self {
         self.name = name;
         self
     }
 
-    /// Sets the settings.
-    pub fn config(mut self, config: QualityConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Takes wall time from this clock; otherwise from the system's.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
+    builder_setters!(QualityConfig);
 
     /// Adds a rule of the host, which sees the series as given. Its name stands in reports, labels
     /// and configuration; a panic in it is caught, logged and listed in the report.
     ///
     /// # Examples
     /// ```
-    /// use feedguard::{Bars, DataQualityValidator, Rule, Series, Severity};
+    /// use feedguard::DataQualityValidator;
+    /// use feedguard::quality::{Bars, Rule, Series, Severity};
     /// let validator = DataQualityValidator::builder("daily")
     ///     .rule("lot_size", Severity::Error, |series, found| {
     ///         for (row, volume) in series.bars().volume.iter().enumerate() {

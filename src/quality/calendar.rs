@@ -7,7 +7,7 @@ use chrono::{Datelike, NaiveDate, Weekday};
 /// # Examples
 /// ```
 /// use chrono::NaiveDate;
-/// use feedguard::TradingCalendar;
+/// use feedguard::quality::TradingCalendar;
 /// let day = |day| NaiveDate::from_ymd_opt(2024, 1, day).unwrap();
 /// let calendar = TradingCalendar::weekdays(day(1), day(12), [day(1)]);
 /// assert_eq!(calendar.between(day(4), day(9)), [day(5), day(8)]);

@@ -26,7 +26,8 @@ pub enum Policy {
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Policy, QualityConfig, Rule, RuleLevel};
+/// use feedguard::QualityConfig;
+/// use feedguard::quality::{Policy, Rule, RuleLevel};
 /// let config = QualityConfig::default().policy(Policy::Literal).level(Rule::VolumeSpike, RuleLevel::Off);
 /// assert!(config.validate().is_ok());
 /// ```
@@ -60,7 +61,7 @@ pub struct QualityConfig {
     /// Findings kept of each rule at either end; the totals count all. Default 100.
     pub max_findings_per_rule: usize,
     /// Threads that check a series of more than 196,608 rows; results do not depend on it. Default 1: the
-    /// caller's; otherwise so many of the validator's own, 0 as many as there are processors, at most 8.
+    /// caller's; a larger number starts that many threads of the validator's own; 0 takes one per processor, at most 8.
     pub threads: usize,
     /// How bad the findings of a rule are, by its name; rules that are not named keep their own
     /// severity. Default empty.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::sink::{Detail, Sink};
+use super::report_builder::{Detail, ReportBuilder};
 use super::{RowSet, Rule, Series, Severity};
 
 type Check = dyn Fn(&Series<'_>, &mut CustomFindings) + Send + Sync;
@@ -28,13 +28,13 @@ impl CustomRule {
 
     /// Runs the rule on the series as given, on the caller's thread; `places` are those of its rows,
     /// if they are not its own. A panic ends the rule, not the check.
-    pub(super) fn run(&self, series: &Series<'_>, places: Option<&[usize]>, sink: &mut Sink<'_>) {
+    pub(super) fn run(&self, series: &Series<'_>, places: Option<&[usize]>, report: &mut ReportBuilder<'_>) {
         let mut findings = CustomFindings { rows: series.len(), seen: RowSet::default(), found: Vec::new() };
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.check)(series, &mut findings)));
         let place = |row: usize| places.map_or(row, |places| places[row]);
         findings.found.sort_by_key(|(row, ..)| place(*row));
         for (row, Detail { value, expected, factor }) in findings.found {
-            sink.hit_with(self.rule, place(row), value, expected, factor);
+            report.hit_with(self.rule, place(row), value, expected, factor);
         }
         if let Err(payload) = outcome {
             // Its drop is code of the host as well.
@@ -42,7 +42,7 @@ impl CustomRule {
                 tracing::error!(rule = self.rule.as_str(), "a panic of a quality rule panicked when it was dropped");
             }
             tracing::error!(rule = self.rule.as_str(), "a quality rule of the host panicked");
-            sink.panicked.push(self.rule);
+            report.panicked.push(self.rule);
         }
     }
 }

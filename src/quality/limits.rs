@@ -64,7 +64,7 @@ impl BoardLimit {
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Board, PriceLimits};
+/// use feedguard::quality::{Board, PriceLimits};
 /// let day = |text: &str| text.parse().unwrap();
 /// let limit = |date| PriceLimits::default().of(Board::MainSt, day(date)).map(|line| line.limit);
 /// assert_eq!(limit("2026-07-05"), Some(0.05));

@@ -1,13 +1,13 @@
 //! Handles of one validator.
 
-use super::sink::Levels;
+use super::report_builder::Levels;
 use super::{Dimension, QualityReport, Rule};
 use crate::metrics::{Counter, Gauge, Metrics};
 
 pub(super) struct QualityMetrics {
     score: Gauge,
     valid: Gauge,
-    scores: [(Dimension, Gauge); Dimension::ALL.len()],
+    scores: Vec<(Dimension, Gauge)>,
     findings: Vec<(Rule, Counter)>,
 }
 
@@ -18,7 +18,7 @@ impl QualityMetrics {
         Self {
             score: metrics.data_quality(name, "score"),
             valid: metrics.data_quality(name, "valid"),
-            scores: Dimension::ALL.map(|dimension| (dimension, metrics.data_quality(name, dimension.as_str()))),
+            scores: Dimension::ALL.iter().map(|of| (*of, metrics.data_quality(name, of.as_str()))).collect(),
             findings: findings.collect(),
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Series (borrowed columns) -> in order of time? -> robust | literal policy     \
-//!                              no: Ordered copy     limits, amount, calendar,    > sink -> report
+//!                              no: Ordered copy     limits, amount, calendar,    > report builder -> report
 //!                                                   freshness, rules of the host /
 //! ```
 //! Owns: the rules. Locks: none, but for the one start of its threads. Must not know: where a series came from.
@@ -19,6 +19,7 @@ mod median;
 mod metrics;
 mod ordered;
 mod report;
+mod report_builder;
 mod robust;
 mod robust_config;
 mod row_set;
@@ -26,7 +27,6 @@ mod rule;
 mod rules;
 mod series;
 mod severity;
-mod sink;
 #[cfg(test)]
 mod tests;
 mod threads;

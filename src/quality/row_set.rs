@@ -21,10 +21,11 @@ const MAX_RANGES: usize = 1000;
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Bars, DataQualityValidator, Series};
+/// use feedguard::DataQualityValidator;
+/// use feedguard::quality::{Bars, Series};
 /// let price = [10.0, -1.0, 10.0];
 /// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[1.0; 3] };
-/// let report = DataQualityValidator::new(Default::default())?.validate(&Series::new(&[1, 2, 3], bars)?);
+/// let report = DataQualityValidator::new("quality", Default::default())?.validate(&Series::new(&[1, 2, 3], bars)?);
 /// let good: Vec<usize> = (0..3).filter(|row| !report.quarantine.contains(*row)).collect();
 /// assert_eq!(good, [0, 2]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -22,7 +22,7 @@ macro_rules! rules {
 
         impl Rule {
             /// Every rule of this crate.
-            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$name),+];
+            pub const ALL: &[Self] = &[$(Self::$name),+];
 
             /// The name in reports, labels and configuration.
             pub const fn as_str(self) -> &'static str {
@@ -176,7 +176,7 @@ impl Rule {
 
     /// The rule of this crate with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|rule| rule.as_str() == name)
+        Self::ALL.iter().copied().find(|rule| rule.as_str() == name)
     }
 }
 

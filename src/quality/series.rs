@@ -41,12 +41,12 @@ pub(super) struct Extras<'a> {
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Bars, Series};
+/// use feedguard::quality::{Bars, Series};
 /// let price = [10.0, 10.1];
 /// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[100.0, 90.0] };
 /// assert_eq!(Series::new(&[1, 2], bars)?.adj_close(&[9.0, 9.1])?.len(), 2);
 /// assert!(Series::new(&[1], bars).is_err());
-/// # Ok::<(), feedguard::SeriesError>(())
+/// # Ok::<(), feedguard::quality::SeriesError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Series<'a> {

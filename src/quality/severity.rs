@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Severity {
     /// Good to know; the row counts as passed.
     Info,
@@ -28,6 +29,7 @@ impl Severity {
 /// What a configuration makes of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RuleLevel {
     /// Its findings are dropped.
     Off,
@@ -61,16 +63,16 @@ pub enum Dimension {
     Validity,
     /// Do rows, columns and sources agree?
     Consistency,
-    /// Can the course of prices and volumes be right?
+    /// Could the prices and volumes have happened in a market?
     Plausibility,
-    /// Is it of today?
+    /// Is the latest row recent enough?
     Timeliness,
 }
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 5] =
-        [Self::Completeness, Self::Validity, Self::Consistency, Self::Plausibility, Self::Timeliness];
+    pub const ALL: &[Self] =
+        &[Self::Completeness, Self::Validity, Self::Consistency, Self::Plausibility, Self::Timeliness];
 
     /// The name in reports and labels.
     pub const fn as_str(self) -> &'static str {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::report_builder::{Detail, Levels, ReportBuilder};
 use super::robust::{Marks, Robust};
-use super::sink::{Detail, Levels, Sink};
 use super::{Bars, QualityConfig, RowSet, Rule, Series};
 
 /// Rows around the borders of words and pages, and some elsewhere.
@@ -71,18 +71,18 @@ proptest! {
         hits in prop::collection::btree_set(0..500_usize, 0..60), keep in 0..20_usize, at_once: bool,
     ) {
         let levels = Levels::new(&QualityConfig::default(), []);
-        let mut sink = Sink::new(&levels, keep);
+        let mut report = ReportBuilder::new(&levels, keep);
         let detail = |row: usize| Detail { value: row as f64, expected: 0.0, factor: f64::NAN };
         if at_once {
-            sink.hit_rows(Rule::Spike, &hits.iter().copied().collect(), detail);
+            report.hit_rows(Rule::Spike, &hits.iter().copied().collect(), detail);
         } else {
             for row in &hits {
-                sink.hit(Rule::Spike, *row, *row as f64, 0.0);
+                report.hit(Rule::Spike, *row, *row as f64, 0.0);
             }
         }
         let (price, time) = (vec![1.0; 500], (0..500).collect::<Vec<i64>>());
         let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &price };
-        let report = sink.finish(&Series::new(&time, bars).unwrap(), None);
+        let report = report.finish(&Series::new(&time, bars).unwrap(), None);
         let rows: Vec<usize> = hits.iter().copied().collect();
         let expected: Vec<usize> = if rows.len() <= 2 * keep {
             rows.clone()

@@ -26,7 +26,7 @@ pub enum TimeUnit {
 /// How far local time is ahead of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Zone {
-    /// By so many seconds.
+    /// By this many seconds.
     Fixed(i32),
     /// By what the zone has at the time.
     Named(Tz),

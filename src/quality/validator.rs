@@ -1,19 +1,18 @@
 //! The face of the quality room.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::custom::CustomRule;
 use super::metrics::QualityMetrics;
 use super::ordered::Ordered;
+use super::report_builder::{Levels, ReportBuilder};
 use super::robust::{Disorder, Marks, Robust};
 use super::rules::{amount, calendar, cross_source, duplicates, freshness, limits, literal};
-use super::sink::{Levels, Sink};
 use super::threads::Threads;
-use super::{Policy, QualityConfig, QualityReport, Series, ValidatorBuilder};
+use super::{Policy, QualityConfig, QualityReport, Series};
 use crate::clock::Clock;
-use crate::error::ConfigError;
+use crate::name::Name;
 
 /// Checks price series: tells errors of the data from moves of the market.
 ///
@@ -28,8 +27,9 @@ use crate::error::ConfigError;
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Bars, DataQualityValidator, Rule, Series};
-/// let validator = DataQualityValidator::new(Default::default())?;
+/// use feedguard::DataQualityValidator;
+/// use feedguard::quality::{Bars, Rule, Series};
+/// let validator = DataQualityValidator::new("quality", Default::default())?;
 /// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
 /// let report = validator.validate(&Series::new(&[1, 2], bars)?);
 /// assert!(!report.valid && report.quarantine.contains(1));
@@ -37,7 +37,7 @@ use crate::error::ConfigError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DataQualityValidator {
-    pub(super) name: Arc<str>,
+    pub(super) name: Name,
     pub(super) config: QualityConfig,
     pub(super) clock: Clock,
     pub(super) custom: Vec<CustomRule>,
@@ -49,37 +49,24 @@ pub struct DataQualityValidator {
 }
 
 impl DataQualityValidator {
-    /// A validator with the given settings, without metrics.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all faults of the settings.
-    pub fn new(config: QualityConfig) -> Result<Self, ConfigError> {
-        Self::builder("quality").config(config).build()
-    }
-
-    /// Starts a validator; `name` stands in labels and logs.
-    pub fn builder(name: impl Into<Arc<str>>) -> ValidatorBuilder {
-        ValidatorBuilder::new(name.into())
-    }
-
     /// Checks one series.
     pub fn validate(&self, series: &Series<'_>) -> QualityReport {
-        let mut sink = self.sink();
+        let mut report = self.report();
         let mut ordered = None;
-        if self.config.enabled && self.judge(series, &mut sink).is_err() {
-            sink = self.sink();
+        if self.config.enabled && self.judge(series, &mut report).is_err() {
+            report = self.report();
             let sorted = ordered.insert(Ordered::new(series));
-            duplicates::check(series, sorted, &mut sink);
+            duplicates::check(series, sorted, &mut report);
             // In order now: it cannot be in disorder again.
-            let _ = self.judge(&sorted.series(series), &mut sink);
+            let _ = self.judge(&sorted.series(series), &mut report);
         }
         if self.config.enabled && !self.custom.is_empty() {
             let places = ordered.as_ref().map(Ordered::places);
             for rule in &self.custom {
-                rule.run(series, places.as_deref(), &mut sink);
+                rule.run(series, places.as_deref(), &mut report);
             }
         }
-        let report = sink.finish(series, ordered.as_ref());
+        let report = report.finish(series, ordered.as_ref());
         self.metrics.record(&report);
         self.tell_skipped(&report);
         report
@@ -88,15 +75,15 @@ impl DataQualityValidator {
     /// Compares the closes of a series with another source's, by timestamp; findings are rows of
     /// `series`.
     pub fn compare(&self, series: &Series<'_>, other: &Series<'_>) -> QualityReport {
-        let mut sink = self.sink();
+        let mut report = self.report();
         let ordered = self.ordered(series);
         if self.config.enabled {
             let other_ordered = self.ordered(other);
             let here = ordered.as_ref().map_or(*series, |ordered| ordered.series(series));
             let there = other_ordered.as_ref().map_or(*other, |ordered| ordered.series(other));
-            cross_source::check(&here, &there, &self.config, &mut sink);
+            cross_source::check(&here, &there, &self.config, &mut report);
         }
-        let report = sink.finish(series, ordered.as_ref());
+        let report = report.finish(series, ordered.as_ref());
         self.metrics.count(&report);
         report
     }
@@ -107,41 +94,41 @@ impl DataQualityValidator {
         (self.config.enabled && !is_sorted()).then(|| Ordered::new(series))
     }
 
-    fn sink(&self) -> Sink<'_> {
-        Sink::new(&self.levels, self.config.max_findings_per_rule)
+    fn report(&self) -> ReportBuilder<'_> {
+        ReportBuilder::new(&self.levels, self.config.max_findings_per_rule)
     }
 
     /// All rules of this crate, on a series in order of time.
-    fn judge(&self, series: &Series<'_>, sink: &mut Sink<'_>) -> Result<(), Disorder> {
+    fn judge(&self, series: &Series<'_>, report: &mut ReportBuilder<'_>) -> Result<(), Disorder> {
         match self.config.policy {
-            Policy::Robust => self.judge_robust(series, sink)?,
-            Policy::Literal => self.judge_literal(series, sink)?,
+            Policy::Robust => self.judge_robust(series, report)?,
+            Policy::Literal => self.judge_literal(series, report)?,
         }
-        limits::check(series, &self.config.price_limits, sink);
-        amount::check(series, sink);
-        calendar::check(series, sink);
-        freshness::check(series, &self.config, self.clock.wall(), sink);
+        limits::check(series, &self.config.price_limits, report);
+        amount::check(series, report);
+        calendar::check(series, report);
+        freshness::check(series, &self.config, self.clock.wall(), report);
         Ok(())
     }
 
-    fn judge_robust(&self, series: &Series<'_>, sink: &mut Sink<'_>) -> Result<(), Disorder> {
+    fn judge_robust(&self, series: &Series<'_>, report: &mut ReportBuilder<'_>) -> Result<(), Disorder> {
         let robust = Robust::new(*series, &self.config);
         let mut marks = Marks::default();
         for part in self.threads.map(series.len(), |rows| robust.sweep(rows)) {
             marks.merge(&part?);
         }
-        robust.judge(&marks, sink);
+        robust.judge(&marks, report);
         Ok(())
     }
 
-    fn judge_literal(&self, series: &Series<'_>, sink: &mut Sink<'_>) -> Result<(), Disorder> {
+    fn judge_literal(&self, series: &Series<'_>, report: &mut ReportBuilder<'_>) -> Result<(), Disorder> {
         let sums = self.threads.map(series.len(), |rows| literal::sums(series, rows));
         let bounds = literal::Bounds::new(&self.config, sums.into_iter().flatten());
         let mut broken = literal::Broken::default();
         for part in self.threads.map(series.len(), |rows| literal::sweep(series, &bounds, rows)) {
             broken.merge(&part?);
         }
-        broken.book(series, &bounds, self.config.max_flat_rows, sink);
+        broken.book(series, &bounds, self.config.max_flat_rows, report);
         Ok(())
     }
 

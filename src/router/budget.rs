@@ -8,12 +8,13 @@ use crate::clock::Tick;
 use crate::config::{Faults, MAX_DURATION};
 use crate::error::ConfigError;
 
-/// At most so much money a period, for calls to all endpoints of one currency. A call that would pass
+/// A limit on the money spent per period, for calls to all endpoints of one currency. A call that would pass
 /// it goes to a free endpoint, or is refused.
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Budget, RouterConfig};
+/// use feedguard::RouterConfig;
+/// use feedguard::router::Budget;
 /// use std::time::Duration;
 /// let day = Budget::new(50.0, "CNY", Duration::from_secs(24 * 3600));
 /// assert!(RouterConfig::default().budgets(vec![day]).validate().is_ok());
@@ -26,7 +27,7 @@ pub struct Budget {
     pub amount: f64,
     /// Currency, as in [`EndpointSpec::currency`](super::EndpointSpec::currency).
     pub currency: String,
-    /// The period; it begins with the first call, and anew with the first call after its end.
+    /// The period; it begins with the first call, and again with the first call after its end.
     #[serde(with = "crate::config::human")]
     pub per: Duration,
 }
@@ -47,7 +48,7 @@ impl Budget {
 
 /// What has been spent of a budget, calls under way included.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Purse {
+pub(super) struct BudgetLedger {
     budget: Budget,
     /// `None` before the first call.
     since: Option<Tick>,
@@ -57,7 +58,7 @@ pub(super) struct Purse {
 /// Sums of prices are not exact; a millionth of the budget is nobody's loss.
 const ROUNDING: f64 = 1e-6;
 
-impl Purse {
+impl BudgetLedger {
     pub(super) fn new(budget: &Budget) -> Self {
         Self { budget: budget.clone(), since: None, spent: 0.0 }
     }
@@ -77,7 +78,7 @@ impl Purse {
     }
 
     /// Holds the price of a call that begins; the period it counts in.
-    pub(super) fn hold(&mut self, price: f64, currency: &str, now: Tick) {
+    pub(super) fn charge(&mut self, price: f64, currency: &str, now: Tick) {
         if price > 0.0 && currency == self.budget.currency {
             if self.since.is_none_or(|since| now >= since.after(self.budget.per)) {
                 (self.since, self.spent) = (Some(now), 0.0);

@@ -2,44 +2,51 @@
 
 use super::{EndpointSpec, RouterConfig, SmartRouter, validate_endpoints};
 use crate::clock::Clock;
-use crate::config::Faults;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
+use crate::name::Name;
 
 /// Collects what a [`SmartRouter`] works with.
 #[must_use]
 #[derive(Debug)]
 pub struct RouterBuilder {
+    pub(super) name: Name,
     pub(super) config: RouterConfig,
     pub(super) endpoints: Vec<EndpointSpec>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
 }
 
-impl RouterBuilder {
-    /// Sets the settings.
-    pub fn config(mut self, config: RouterConfig) -> Self {
-        self.config = config;
-        self
+impl SmartRouter {
+    /// A router over these endpoints, without metrics; `name` stands in logs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of the settings and the endpoints.
+    pub fn new(name: impl Into<Name>, endpoints: Vec<EndpointSpec>, config: RouterConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).endpoints(endpoints).config(config).build()
     }
 
+    /// Starts a router; `name` stands in logs.
+    pub fn builder(name: impl Into<Name>) -> RouterBuilder {
+        RouterBuilder {
+            name: name.into(),
+            config: RouterConfig::default(),
+            endpoints: Vec::new(),
+            clock: Clock::system(),
+            metrics: Metrics::unregistered(),
+        }
+    }
+}
+
+impl RouterBuilder {
     /// Sets the endpoints.
     pub fn endpoints(mut self, endpoints: Vec<EndpointSpec>) -> Self {
         self.endpoints = endpoints;
         self
     }
 
-    /// Sets the clock; the system clock otherwise.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Counts into these metrics; otherwise into none.
-    pub fn metrics(mut self, metrics: &Metrics) -> Self {
-        self.metrics = metrics.clone();
-        self
-    }
+    builder_setters!(RouterConfig);
 
     /// Makes the router.
     ///
@@ -50,6 +57,6 @@ impl RouterBuilder {
         faults.nested("router", self.config.validate());
         faults.nested("router", validate_endpoints(&self.endpoints));
         faults.finish()?;
-        Ok(SmartRouter::from_parts(self.config, self.endpoints, self.clock, self.metrics))
+        Ok(SmartRouter::from_parts(self.name, self.config, self.endpoints, self.clock, self.metrics))
     }
 }

@@ -29,7 +29,8 @@ pub enum RouterPolicy {
 ///
 /// # Examples
 /// ```
-/// use feedguard::{RouterConfig, RouterPolicy};
+/// use feedguard::RouterConfig;
+/// use feedguard::router::RouterPolicy;
 /// let config = RouterConfig::default().policy(RouterPolicy::RoundRobin);
 /// assert!(config.validate().is_ok());
 /// ```
@@ -61,7 +62,7 @@ pub struct RouterConfig {
     /// probe, then twice as many calls at once with each success. Default 3 s.
     #[serde(with = "crate::config::human")]
     pub eject_for: Duration,
-    /// An endpoint that has not been called for so long gets one call, to learn how it does. Default
+    /// An endpoint that has not been called for this long gets one call, to learn how it does. Default
     /// 10 s.
     #[serde(with = "crate::config::human")]
     pub probe_idle_after: Duration,

@@ -9,7 +9,7 @@ use super::{EndpointIndex, EndpointSpec, NoEndpoint};
 /// Why an endpoint is not a candidate now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WhyNot {
+pub enum Exclusion {
     /// Its breaker is open.
     BreakerOpen {
         /// Time until a probe is admitted.
@@ -37,7 +37,7 @@ pub enum WhyNot {
     },
 }
 
-impl WhyNot {
+impl Exclusion {
     /// When the endpoint may be callable again, from now.
     pub const fn retry_after(self) -> Duration {
         match self {
@@ -54,7 +54,7 @@ impl WhyNot {
 /// under `SeedScore` they are the factors of `total`, higher is better.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
-pub struct Terms {
+pub struct ScoreTerms {
     /// Predicted latency, or performance.
     pub latency: f64,
     /// Cost of failures; zero under `SeedScore`, where success is part of performance.
@@ -76,9 +76,9 @@ pub struct Candidate {
     /// Which endpoint.
     pub endpoint: EndpointIndex,
     /// How its score came about.
-    pub terms: Terms,
+    pub terms: ScoreTerms,
     /// Why it cannot be called now, if so.
-    pub why_not: Option<WhyNot>,
+    pub exclusion: Option<Exclusion>,
 }
 
 /// All endpoints of a router, callable ones first, best first.
@@ -86,9 +86,9 @@ pub struct Candidate {
 /// # Examples
 /// ```
 /// use feedguard::{EndpointSpec, SmartRouter};
-/// let router = SmartRouter::builder().endpoints(vec![EndpointSpec::named("a"), EndpointSpec::named("b").price(9.0)]).build()?;
+/// let router = SmartRouter::builder("router").endpoints(vec![EndpointSpec::named("a"), EndpointSpec::named("b").price(9.0)]).build()?;
 /// let decision = router.route(&[]);
-/// assert_eq!(decision.candidates().next(), Some(feedguard::EndpointIndex(0)));
+/// assert_eq!(decision.candidates().next(), Some(feedguard::router::EndpointIndex(0)));
 /// assert!(decision.explain()[1].terms.price > 0.0);
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
@@ -105,7 +105,7 @@ impl Decision {
 
     /// The callable endpoints, best first.
     pub fn candidates(&self) -> impl Iterator<Item = EndpointIndex> + '_ {
-        self.ranked.iter().filter(|candidate| candidate.why_not.is_none()).map(|candidate| candidate.endpoint)
+        self.ranked.iter().filter(|candidate| candidate.exclusion.is_none()).map(|candidate| candidate.endpoint)
     }
 
     /// Every endpoint with every term.
@@ -134,7 +134,7 @@ impl Decision {
 
     /// The earliest time an endpoint that is set aside may be callable, from now.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.ranked.iter().filter_map(|candidate| candidate.why_not).map(WhyNot::retry_after).min()
+        self.ranked.iter().filter_map(|candidate| candidate.exclusion).map(Exclusion::retry_after).min()
     }
 }
 
@@ -142,7 +142,7 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, candidate) in self.ranked.iter().enumerate() {
-            let Terms { latency, failure, price, load, location, total } = candidate.terms;
+            let ScoreTerms { latency, failure, price, load, location, total } = candidate.terms;
             let name = self.name(candidate.endpoint);
             write!(
                 f,
@@ -150,8 +150,8 @@ impl fmt::Display for Decision {
                 place + 1
             )?;
             write!(f, ", load {load:.4}, location {location:.4}")?;
-            match candidate.why_not {
-                Some(why_not) => writeln!(f, "; set aside: {why_not}")?,
+            match candidate.exclusion {
+                Some(exclusion) => writeln!(f, "; set aside: {exclusion}")?,
                 None => writeln!(f)?,
             }
         }
@@ -159,7 +159,7 @@ impl fmt::Display for Decision {
     }
 }
 
-impl fmt::Display for WhyNot {
+impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BreakerOpen { retry_after } => write!(f, "breaker open for {retry_after:?}"),

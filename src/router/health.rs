@@ -15,9 +15,9 @@ use crate::clock::Tick;
 
 /// The back-off of an ejection doubles at most this often.
 const MAX_DOUBLINGS: u32 = 5;
-/// A rate is bad only over so many calls.
+/// A failure rate counts only over at least this many calls.
 const BAD_RATE_CALLS: u64 = 20;
-/// A ramp that has come to so many calls at once is over.
+/// A ramp that admits this many calls at once is over.
 const RAMP_END: u32 = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::clock::Tick;
 const BUCKETS: usize = 80;
 const FIRST: f64 = 1e-4;
 const RATIO: f64 = 1.2;
-/// A half is begun anew after this time, or this many latencies.
+/// A half is replaced after this time, or this many latencies.
 const HALF: Duration = Duration::from_secs(30);
 const FULL: u32 = 5_000;
 

@@ -1,7 +1,7 @@
 //! The scores, pure: facts of an endpoint -> terms.
 
 use super::stats::EndpointStats;
-use super::{Availability, EndpointSpec, RouterConfig, Terms};
+use super::{Availability, EndpointSpec, RouterConfig, ScoreTerms};
 
 /// Latency assumed before the first call, in seconds.
 const UNKNOWN_LATENCY: f64 = 0.1;
@@ -24,7 +24,7 @@ pub(super) fn adaptive(
     stats: &EndpointStats,
     availability: Availability,
     config: &RouterConfig,
-) -> Terms {
+) -> ScoreTerms {
     let (mean, deviation) =
         if stats.is_known() { (stats.mean, stats.variance.max(0.0).sqrt()) } else { (UNKNOWN_LATENCY, 0.0) };
     let places = f64::from(spec.concurrency);
@@ -37,12 +37,12 @@ pub(super) fn adaptive(
     let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
     let load = availability.permit_in.as_secs_f64();
     let location = if spec.local { 0.0 } else { config.remote_penalty.as_secs_f64() };
-    Terms { latency, failure, price, load, location, total: latency + failure + price + load + location }
+    ScoreTerms { latency, failure, price, load, location, total: latency + failure + price + load + location }
 }
 
 /// The literal score: performance (p50 20 %, p95 30 %, p99 30 %, success 20 %) at 40 %, cost 30 %,
 /// load 20 %, location 10 %, each with the design's bonus; higher is better.
-pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats) -> Terms {
+pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats) -> ScoreTerms {
     let points = |seconds: f64| (100.0 - seconds * 100.0).max(0.0);
     let performance = stats.percentiles().map_or(50.0, |[p50, p95, p99]| {
         0.2 * points(p50) + 0.3 * points(p95) + 0.3 * points(p99) + 0.2 * 100.0 * stats.success_rate()
@@ -58,11 +58,11 @@ pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats) -> Terms {
     let load = if busy { 0.7 } else { 1.0 };
     let location = if spec.local { 1.1 } else { 1.0 };
     let total = performance * (0.4 + 0.3 * cost + 0.2 * load + 0.1 * location);
-    Terms { latency: performance, failure: 0.0, price: cost, load, location, total }
+    ScoreTerms { latency: performance, failure: 0.0, price: cost, load, location, total }
 }
 
 /// The rank of an endpoint under a policy: lower is better.
-pub(super) fn rank(policy: super::RouterPolicy, terms: &Terms, stats: &EndpointStats) -> f64 {
+pub(super) fn rank(policy: super::RouterPolicy, terms: &ScoreTerms, stats: &EndpointStats) -> f64 {
     match policy {
         super::RouterPolicy::Adaptive => terms.total,
         super::RouterPolicy::SeedScore => -terms.total,

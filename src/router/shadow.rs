@@ -36,7 +36,7 @@ impl Shadow {
         stats: &[EndpointStats],
         config: &RouterConfig,
     ) {
-        let callable = ranked.iter().filter(|candidate| candidate.why_not.is_none()).map(|of| of.endpoint.0);
+        let callable = ranked.iter().filter(|candidate| candidate.exclusion.is_none()).map(|of| of.endpoint.0);
         let Some(chosen) = callable.clone().next() else { return };
         self.turn = self.turn.wrapping_add(1);
         let rank = |index: usize| {

@@ -5,16 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::builder::RouterBuilder;
 use super::metrics::RouterMetrics;
-use super::table::{Hold, Table};
+use super::table::{Charge, Table};
 use super::{
-    Availability, CallOutcome, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight, NoEndpoint,
-    RouterConfig, RouterSnapshot, Settlement, validate_endpoints,
+    Availability, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight, NoEndpoint, RouterConfig,
+    RouterSnapshot, Settlement, validate_endpoints,
 };
 use crate::clock::{Clock, Tick};
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
+use crate::name::Name;
+use crate::outcome::Outcome;
 use crate::sync::Mutex;
 
 /// Chooses an endpoint for the next call from what it has seen of them.
@@ -29,16 +30,18 @@ use crate::sync::Mutex;
 ///
 /// # Examples
 /// ```
-/// use feedguard::{CallOutcome, EndpointSpec, SmartRouter};
+/// use feedguard::{EndpointSpec, SmartRouter};
+/// use feedguard::Outcome;
 /// let endpoints = vec![EndpointSpec::named("free"), EndpointSpec::named("paid").price(2.0)];
-/// let router = SmartRouter::builder().endpoints(endpoints).build()?;
+/// let router = SmartRouter::builder("router").endpoints(endpoints).build()?;
 /// let call = router.pick()?;
 /// // ... call `router.endpoints()[call.endpoint().0]` ...
-/// let settled = call.finish(CallOutcome::Success);
+/// let settled = call.finish(Outcome::Success);
 /// assert_eq!(settled.charged, 0.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SmartRouter {
+    name: Name,
     config: RouterConfig,
     clock: Clock,
     metrics: Metrics,
@@ -58,17 +61,8 @@ struct State {
 const MAX_OLD_LISTS: usize = 8;
 
 impl SmartRouter {
-    /// Starts a router.
-    pub fn builder() -> RouterBuilder {
-        RouterBuilder {
-            config: RouterConfig::default(),
-            endpoints: Vec::new(),
-            clock: Clock::system(),
-            metrics: Metrics::unregistered(),
-        }
-    }
-
     pub(super) fn from_parts(
+        name: Name,
         config: RouterConfig,
         endpoints: Vec<EndpointSpec>,
         clock: Clock,
@@ -77,7 +71,7 @@ impl SmartRouter {
         let handles = RouterMetrics::new(&metrics, &endpoints);
         let table = Table::new(endpoints, &config, clock.now());
         let state = Mutex::new(State { table, handles, generation: 0, old_lists: VecDeque::new() });
-        Self { config, clock, metrics, state }
+        Self { name, config, clock, metrics, state }
     }
 
     /// Chooses the best endpoint for one call, and counts the call as load.
@@ -108,11 +102,11 @@ impl SmartRouter {
             drop(guard);
             return Err(Decision::new(ranked, endpoints).refusal());
         };
-        let hold = state.table.begin(index, &self.config, now);
+        let charge = state.table.begin(index, &self.config, now);
         state.handles.picks[index].inc();
         let generation = state.generation;
         drop(guard);
-        Ok(InFlight::new(self, EndpointIndex(index), generation, now, hold))
+        Ok(InFlight::new(self, EndpointIndex(index), generation, now, charge))
     }
 
     /// Ranks all endpoints; `availability` is by position, missing ones count as available.
@@ -131,15 +125,15 @@ impl SmartRouter {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let is_known = endpoint.0 < state.table.stats.len();
-        let hold = if is_known {
+        let charge = if is_known {
             state.handles.picks[endpoint.0].inc();
             state.table.begin(endpoint.0, &self.config, now)
         } else {
-            Hold { is_free: false, price: 0.0, unqueued: false }
+            Charge { is_free: false, price: 0.0, unqueued: false }
         };
         let generation = state.generation;
         drop(guard);
-        InFlight::new(self, endpoint, generation, now, hold)
+        InFlight::new(self, endpoint, generation, now, charge)
     }
 
     /// Replaces the list of endpoints; those that keep their name keep their statistics. Calls under
@@ -161,6 +155,11 @@ impl SmartRouter {
         drop(state);
         drop(forgotten);
         Ok(())
+    }
+
+    /// The name given at the start.
+    pub fn name(&self) -> &Name {
+        &self.name
     }
 
     /// The endpoints now.
@@ -206,22 +205,22 @@ impl SmartRouter {
         endpoint: EndpointIndex,
         generation: u64,
         started: Tick,
-        hold: Hold,
-        outcome: CallOutcome,
+        charge: Charge,
+        outcome: Outcome,
     ) -> Settlement {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let is_current = state.generation == generation && endpoint.0 < state.table.stats.len();
         let charged = if is_current {
-            state.table.settle(endpoint.0, hold, outcome, started, &self.config, now)
+            state.table.settle(endpoint.0, charge, outcome, started, &self.config, now)
         } else {
-            let success = outcome == CallOutcome::Success;
+            let success = outcome == Outcome::Success;
             let State { old_lists, table, .. } = &mut *state;
             let old = old_lists.iter().find(|(of, _)| *of == generation).and_then(|(_, specs)| specs.get(endpoint.0));
             if let Some(spec) = old {
-                table.settle_old(&spec.name, &spec.currency, hold, success, started);
+                table.settle_old(&spec.name, &spec.currency, charge, success, started);
             }
-            if success { hold.price } else { 0.0 }
+            if success { charge.price } else { 0.0 }
         };
         drop(state);
         Settlement { latency: now.since(started), charged }

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use super::budget::Purse;
+use super::budget::BudgetLedger;
 use super::health::Health;
 use super::shadow::Shadow;
 use super::stats::{EndpointStats, Sample};
 use super::{
-    Availability, CallOutcome, Candidate, EndpointIndex, EndpointSpec, RouterConfig, RouterPolicy, Terms, WhyNot, score,
+    Availability, Candidate, EndpointIndex, EndpointSpec, Exclusion, RouterConfig, RouterPolicy, ScoreTerms, score,
 };
 use crate::clock::Tick;
+use crate::outcome::Outcome;
 
 pub(super) struct Table {
     pub(super) specs: Arc<[EndpointSpec]>,
@@ -22,7 +23,7 @@ pub(super) struct Table {
     not_before: Vec<Tick>,
     /// When a call to the endpoint keeps to its rate limit.
     rate_free_at: Vec<Tick>,
-    purses: Vec<Purse>,
+    ledgers: Vec<BudgetLedger>,
     /// The earliest tick at which some idle endpoint is due for a probe.
     next_probe: Tick,
     turn: usize,
@@ -36,7 +37,7 @@ const PROBE_FIRST: f64 = 1e12;
 
 /// What a call that begins holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Hold {
+pub(super) struct Charge {
     /// A free call of the quota.
     pub(super) is_free: bool,
     /// What it will cost if it succeeds.
@@ -54,7 +55,7 @@ impl Table {
             costs: vec![0.0; count],
             not_before: vec![Tick::default(); count],
             rate_free_at: vec![Tick::default(); count],
-            purses: config.budgets.iter().map(Purse::new).collect(),
+            ledgers: config.budgets.iter().map(BudgetLedger::new).collect(),
             next_probe: now,
             turn: 0,
             picks: 0,
@@ -106,7 +107,7 @@ impl Table {
                 continue;
             }
             // Purses are shared: what one call holds changes what all may do.
-            if !self.purses.is_empty() && !self.budget_wait(index, now).is_zero() {
+            if !self.ledgers.is_empty() && !self.budget_wait(index, now).is_zero() {
                 continue;
             }
             // Equals fall at random, each with the same chance.
@@ -156,7 +157,7 @@ impl Table {
 
     /// Counts a call that begins.
     #[inline]
-    pub(super) fn begin(&mut self, index: usize, config: &RouterConfig, now: Tick) -> Hold {
+    pub(super) fn begin(&mut self, index: usize, config: &RouterConfig, now: Tick) -> Charge {
         let (spec, stats) = (&self.specs[index], &mut self.stats[index]);
         let is_free = !stats.is_charged(spec.free_quota);
         let unqueued = stats.in_flight < spec.concurrency;
@@ -172,11 +173,11 @@ impl Table {
             let earliest = now.before(std::time::Duration::from_millis(500));
             self.rate_free_at[index] = self.rate_free_at[index].max(earliest).after(interval);
         }
-        for purse in &mut self.purses {
-            purse.hold(price, &spec.currency, now);
+        for ledger in &mut self.ledgers {
+            ledger.charge(price, &spec.currency, now);
         }
         self.update(index, config, now);
-        Hold { is_free, price, unqueued }
+        Charge { is_free, price, unqueued }
     }
 
     /// Books a call that ends; what it cost.
@@ -184,19 +185,19 @@ impl Table {
     pub(super) fn settle(
         &mut self,
         index: usize,
-        hold: Hold,
-        outcome: CallOutcome,
+        charge: Charge,
+        outcome: Outcome,
         began: Tick,
         config: &RouterConfig,
         now: Tick,
     ) -> f64 {
         let stats = &mut self.stats[index];
         stats.in_flight = stats.in_flight.saturating_sub(1);
-        stats.free_reserved = stats.free_reserved.saturating_sub(u64::from(hold.is_free));
-        let success = outcome == CallOutcome::Success;
-        book(Some(stats), &mut self.purses, &self.specs[index].currency, hold, success, began);
-        if outcome != CallOutcome::Ignore {
-            let sample = Sample { latency: now.since(began), success, unqueued: hold.unqueued, dice: self.rng.f64() };
+        stats.free_reserved = stats.free_reserved.saturating_sub(u64::from(charge.is_free));
+        let success = outcome == Outcome::Success;
+        book(Some(stats), &mut self.ledgers, &self.specs[index].currency, charge, success, began);
+        if success || outcome.is_failure() {
+            let sample = Sample { latency: now.since(began), success, unqueued: charge.unqueued, dice: self.rng.f64() };
             let was = stats.standing;
             stats.record(sample, config, now);
             if stats.standing != was || matches!(stats.standing.health, Health::Ejected { .. }) {
@@ -204,14 +205,14 @@ impl Table {
             }
         }
         self.update(index, config, now);
-        if success { hold.price } else { 0.0 }
+        if success { charge.price } else { 0.0 }
     }
 
     /// Books what a call of an older list costs or gives back.
-    pub(super) fn settle_old(&mut self, name: &str, currency: &str, hold: Hold, success: bool, began: Tick) {
+    pub(super) fn settle_old(&mut self, name: &str, currency: &str, charge: Charge, success: bool, began: Tick) {
         let index = self.specs.iter().position(|spec| &*spec.name == name);
         let stats = index.map(|index| &mut self.stats[index]);
-        book(stats, &mut self.purses, currency, hold, success, began);
+        book(stats, &mut self.ledgers, currency, charge, success, began);
     }
 
     /// Ranks all endpoints, callable ones first.
@@ -234,14 +235,14 @@ impl Table {
                 // A probe goes first: the others stand behind it if it fails.
                 let is_probe = config.policy == RouterPolicy::Adaptive && stats.wants_probe(config, now);
                 let rank = if is_probe { rank - PROBE_FIRST } else { rank };
-                let why_not = self.why_not(index, availability, now);
-                (rank, Candidate { endpoint: EndpointIndex(index), terms, why_not })
+                let exclusion = self.exclusion(index, availability, now);
+                (rank, Candidate { endpoint: EndpointIndex(index), terms, exclusion })
             })
             .collect();
         readmit_if_nobody_is_left(&mut ranked);
         // Ties fall at random, those of probes in the order of the list.
         self.rng.shuffle(&mut ranked);
-        let is_set_aside = |candidate: &Candidate| candidate.why_not.is_some();
+        let is_set_aside = |candidate: &Candidate| candidate.exclusion.is_some();
         ranked.sort_by(|(a, x), (b, y)| {
             let by_place = || if *a < 0.0 { x.endpoint.cmp(&y.endpoint) } else { std::cmp::Ordering::Equal };
             is_set_aside(x).cmp(&is_set_aside(y)).then(a.total_cmp(b)).then_with(by_place)
@@ -253,39 +254,39 @@ impl Table {
         ranked
     }
 
-    pub(super) fn terms(&self, index: usize, availability: Availability, config: &RouterConfig) -> Terms {
+    pub(super) fn terms(&self, index: usize, availability: Availability, config: &RouterConfig) -> ScoreTerms {
         match config.policy {
             RouterPolicy::SeedScore => score::seed(&self.specs[index], &self.stats[index]),
             _ => score::adaptive(&self.specs[index], &self.stats[index], availability, config),
         }
     }
 
-    fn why_not(&self, index: usize, availability: Availability, now: Tick) -> Option<WhyNot> {
+    fn exclusion(&self, index: usize, availability: Availability, now: Tick) -> Option<Exclusion> {
         let stats = &self.stats[index];
         if let Some(retry_after) = availability.breaker_open {
-            return Some(WhyNot::BreakerOpen { retry_after });
+            return Some(Exclusion::BreakerOpen { retry_after });
         }
         let over_budget = self.budget_wait(index, now);
         if !over_budget.is_zero() {
-            return Some(WhyNot::OverBudget { retry_after: over_budget });
+            return Some(Exclusion::OverBudget { retry_after: over_budget });
         }
         let limited = self.rate_free_at[index].since(now);
         if !limited.is_zero() {
-            return Some(WhyNot::RateLimited { retry_after: limited });
+            return Some(Exclusion::RateLimited { retry_after: limited });
         }
         match stats.standing.wait(stats.in_flight, now) {
             Some(wait) if wait.is_zero() => None,
-            Some(retry_after) => Some(WhyNot::Ejected { retry_after }),
-            None => Some(WhyNot::Ramping { in_flight: stats.in_flight }),
+            Some(retry_after) => Some(Exclusion::Ejected { retry_after }),
+            None => Some(Exclusion::Ramping { in_flight: stats.in_flight }),
         }
     }
 
     fn budget_wait(&self, index: usize, now: Tick) -> std::time::Duration {
         let (spec, stats) = (&self.specs[index], &self.stats[index]);
-        if self.purses.is_empty() || !stats.is_charged(spec.free_quota) {
+        if self.ledgers.is_empty() || !stats.is_charged(spec.free_quota) {
             return std::time::Duration::ZERO;
         }
-        self.purses.iter().map(|purse| purse.wait(spec.price, &spec.currency, now)).max().unwrap_or_default()
+        self.ledgers.iter().map(|ledger| ledger.wait(spec.price, &spec.currency, now)).max().unwrap_or_default()
     }
 
     pub(super) fn quantile(&self, index: usize, share: f64) -> Option<f64> {
@@ -302,7 +303,7 @@ impl Table {
             policy => score::rank(policy, &terms, stats),
         };
         let by_health = match stats.standing.wait(stats.in_flight, now) {
-            // With calls under way an ejected endpoint gets none beside them: each end looks anew.
+            // With calls under way an ejected endpoint gets none beside them: each end looks again.
             Some(wait) if !wait.is_zero() && stats.in_flight > 0 => Tick::MAX,
             Some(wait) => now.after(wait),
             None => Tick::MAX,
@@ -318,28 +319,28 @@ impl Table {
 #[inline]
 fn book(
     stats: Option<&mut EndpointStats>,
-    purses: &mut [Purse],
+    ledgers: &mut [BudgetLedger],
     currency: &str,
-    hold: Hold,
+    charge: Charge,
     success: bool,
     began: Tick,
 ) {
     if !success {
-        for purse in purses {
-            purse.give_back(hold.price, currency, began);
+        for ledger in ledgers {
+            ledger.give_back(charge.price, currency, began);
         }
     } else if let Some(stats) = stats {
-        stats.free_used += u64::from(hold.is_free);
-        stats.charged_calls += u64::from(!hold.is_free);
+        stats.free_used += u64::from(charge.is_free);
+        stats.charged_calls += u64::from(!charge.is_free);
     }
 }
 
 /// Health is a preference, not a verdict: when nobody else can be called, the ejected can.
 fn readmit_if_nobody_is_left(ranked: &mut [(f64, Candidate)]) {
-    if ranked.iter().all(|(_, candidate)| candidate.why_not.is_some()) {
+    if ranked.iter().all(|(_, candidate)| candidate.exclusion.is_some()) {
         for (_, candidate) in ranked.iter_mut() {
-            if matches!(candidate.why_not, Some(WhyNot::Ejected { .. } | WhyNot::Ramping { .. })) {
-                candidate.why_not = None;
+            if matches!(candidate.exclusion, Some(Exclusion::Ejected { .. } | Exclusion::Ramping { .. })) {
+                candidate.exclusion = None;
             }
         }
     }

@@ -6,8 +6,9 @@ use super::health::{Health, Standing};
 use super::histogram::Histogram;
 use super::stats::{EndpointStats, Sample};
 use super::table::Table;
-use super::{Availability, Budget, CallOutcome, EndpointSpec, RouterConfig, score};
+use super::{Availability, Budget, EndpointSpec, RouterConfig, score};
 use crate::clock::Tick;
+use crate::outcome::Outcome;
 
 const NOW: Tick = Tick(1 << 50);
 
@@ -141,11 +142,11 @@ fn table(endpoints: Vec<EndpointSpec>, config: &RouterConfig) -> Table {
 /// Runs a call of this length to its end.
 fn call(table: &mut Table, config: &RouterConfig, now: &mut Tick, took: Duration, success: bool) -> usize {
     let Some(index) = table.pick(None, config, *now) else { panic!("nobody") };
-    let hold = table.begin(index, config, *now);
+    let charge = table.begin(index, config, *now);
     let began = *now;
     *now = now.after(took);
-    let outcome = if success { CallOutcome::Success } else { CallOutcome::Failure };
-    table.settle(index, hold, outcome, began, config, *now);
+    let outcome = if success { Outcome::Success } else { Outcome::Failure };
+    table.settle(index, charge, outcome, began, config, *now);
     index
 }
 
@@ -186,9 +187,9 @@ fn a_budget_is_held_at_the_pick_given_back_for_failures_and_full_again_next_peri
         })
         .collect();
     assert!(table.pick(None, &config, now).is_none(), "calls under way count");
-    for (n, hold) in held.into_iter().enumerate() {
-        let outcome = if n == 0 { CallOutcome::Ignore } else { CallOutcome::Success };
-        table.settle(0, hold, outcome, now, &config, now);
+    for (n, charge) in held.into_iter().enumerate() {
+        let outcome = if n == 0 { Outcome::Ignored } else { Outcome::Success };
+        table.settle(0, charge, outcome, now, &config, now);
     }
     call(&mut table, &config, &mut now, Duration::ZERO, true);
     assert!(table.pick(None, &config, now).is_none());

@@ -2,21 +2,10 @@
 
 use std::time::Duration;
 
-use super::table::Hold;
+use super::table::Charge;
 use super::{EndpointIndex, SmartRouter};
 use crate::clock::Tick;
-
-/// How a routed call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CallOutcome {
-    /// It gave a usable answer.
-    Success,
-    /// It failed through the endpoint's fault.
-    Failure,
-    /// It says nothing about the endpoint.
-    Ignore,
-}
+use crate::outcome::Outcome;
 
 /// What a finished call took and cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,7 +27,7 @@ pub struct InFlight<'a> {
     endpoint: EndpointIndex,
     generation: u64,
     started: Tick,
-    hold: Hold,
+    charge: Charge,
 }
 
 impl<'a> InFlight<'a> {
@@ -48,9 +37,9 @@ impl<'a> InFlight<'a> {
         endpoint: EndpointIndex,
         generation: u64,
         started: Tick,
-        hold: Hold,
+        charge: Charge,
     ) -> Self {
-        Self { router, endpoint, generation, started, hold }
+        Self { router, endpoint, generation, started, charge }
     }
 
     /// Which endpoint to call.
@@ -61,21 +50,21 @@ impl<'a> InFlight<'a> {
     /// Says how the call ended; returns how long it took and what it cost.
     #[inline]
     #[expect(clippy::mem_forget, reason = "the outcome stands in for the drop; nothing here owns anything")]
-    pub fn finish(self, outcome: CallOutcome) -> Settlement {
+    pub fn finish(self, outcome: Outcome) -> Settlement {
         let settlement = self.settle(outcome);
         std::mem::forget(self);
         settlement
     }
 
     #[inline]
-    fn settle(&self, outcome: CallOutcome) -> Settlement {
-        self.router.settle(self.endpoint, self.generation, self.started, self.hold, outcome)
+    fn settle(&self, outcome: Outcome) -> Settlement {
+        self.router.settle(self.endpoint, self.generation, self.started, self.charge, outcome)
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
-        self.settle(if failed { CallOutcome::Failure } else { CallOutcome::Ignore });
+        self.settle(if failed { Outcome::Failure } else { Outcome::Ignored });
     }
 }

@@ -5,11 +5,11 @@
 //! events on in that order. So moka and the shard agree on which entry of a key is the last one.
 //! moka's own deadlines, loaders and mass invalidation are not used.
 
-use std::hash::Hash;
 use std::sync::Arc;
 
 use moka::notification::RemovalCause;
 
+use crate::cache::Key;
 use crate::sync::Mutex;
 
 /// What moka knows of an entry.
@@ -32,7 +32,7 @@ pub(in crate::cache) struct TinyLfu<K> {
     lanes: Box<[Mutex<Vec<PolicyEvent<K>>>]>,
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> TinyLfu<K> {
+impl<K: Key> TinyLfu<K> {
     /// `evict` is told of each victim; it may take a shard's lock, and drops nothing of the host.
     pub(in crate::cache) fn new(
         name: &str,

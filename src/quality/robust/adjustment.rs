@@ -7,7 +7,7 @@ use super::dividend::{ABSURD, Dividend, Usual, Verdict, is_phantom_pair, verdict
 use super::evidence::{Evidence, decimal_step};
 use super::splits::Splits;
 use crate::quality::median::median;
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{RobustConfig, Rule};
 
 /// Rows that the noise of the factor is taken from.
@@ -29,7 +29,12 @@ struct Wrong {
     factor: f64,
 }
 
-pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, splits: &Splits, sink: &mut Sink<'_>) {
+pub(super) fn judge(
+    evidence: &mut Evidence<'_>,
+    config: &RobustConfig,
+    splits: &Splits,
+    report: &mut ReportBuilder<'_>,
+) {
     let extras = *evidence.series.extras();
     // A column without any number is none.
     let is_known = |column: Option<&[f64]>| column.is_some_and(|column| column.iter().any(|cell| !cell.is_nan()));
@@ -44,33 +49,33 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, splits: 
         ),
         (&[Rule::MissedSplit], has_adj_close || extras.splits.is_some(), "splits or adj_close"),
     ] {
-        rules.iter().filter(|_| !is_there).for_each(|rule| sink.skip(*rule, needs));
+        rules.iter().filter(|_| !is_there).for_each(|rule| report.skip(*rule, needs));
     }
     if !has_adj_close && !has_dividends {
         return;
     }
-    judge_cells(evidence, has_adj_close, sink);
+    judge_cells(evidence, has_adj_close, report);
     let factors = Factors::new(evidence, config.adjustment_tolerance, has_dividends);
     let mut wrong = Vec::new();
     if has_dividends {
-        judge_dividends(evidence, &factors, &splits.ratios(), &mut wrong, sink);
+        judge_dividends(evidence, &factors, &splits.ratios(), &mut wrong, report);
     }
-    factors.judge_steps(evidence, &wrong, sink);
-    book(evidence, &wrong, sink);
+    factors.judge_steps(evidence, &wrong, report);
+    book(evidence, &wrong, report);
 }
 
 /// Adjusted closes and dividends that are no numbers, or below zero.
-fn judge_cells(evidence: &Evidence<'_>, has_adj_close: bool, sink: &mut Sink<'_>) {
+fn judge_cells(evidence: &Evidence<'_>, has_adj_close: bool, report: &mut ReportBuilder<'_>) {
     let extras = *evidence.series.extras();
     if let Some(column) = extras.adj_close.filter(|_| has_adj_close) {
         let is_wrong = |row: &usize| !(column[*row] > 0.0 && column[*row].is_finite()) && evidence.is_sound(*row);
         for row in (0..column.len()).filter(is_wrong) {
-            sink.hit(Rule::AdjustmentCell, row, column[row], f64::NAN);
+            report.hit(Rule::AdjustmentCell, row, column[row], f64::NAN);
         }
     }
     if let Some(column) = extras.dividends {
         for row in (0..column.len()).filter(|row| column[*row] < 0.0 || column[*row].is_infinite()) {
-            sink.hit(Rule::DividendCell, row, column[row], 0.0);
+            report.hit(Rule::DividendCell, row, column[row], 0.0);
         }
     }
 }
@@ -110,7 +115,7 @@ impl Factors {
     }
 
     /// Steps of the factor that no dividend and no split asks for.
-    fn judge_steps(&self, evidence: &Evidence<'_>, wrong: &[Wrong], sink: &mut Sink<'_>) {
+    fn judge_steps(&self, evidence: &Evidence<'_>, wrong: &[Wrong], report: &mut ReportBuilder<'_>) {
         let Some(adj_close) = evidence.series.extras().adj_close else { return };
         let mut row = 1;
         while row < evidence.series.len() {
@@ -121,18 +126,18 @@ impl Factors {
                 continue;
             };
             // Prices that are wrong themselves are no witnesses.
-            if has_action(evidence, row) || sink.is_suspect(row) || sink.is_suspect(before) {
+            if has_action(evidence, row) || report.is_suspect(row) || report.is_suspect(before) {
                 row += 1;
-            } else if let Some(end) = self.way_back(evidence, before, row, sink) {
+            } else if let Some(end) = self.way_back(evidence, before, row, report) {
                 for row in (row..end).filter(|row| evidence.is_sound(*row)) {
                     let right = evidence.series.bars().close[row] * factor(evidence, before).unwrap_or(f64::NAN);
-                    sink.hit_with(Rule::AdjustmentOutlier, row, adj_close[row], right, right / adj_close[row]);
+                    report.hit_with(Rule::AdjustmentOutlier, row, adj_close[row], right, right / adj_close[row]);
                 }
                 row = end + 1;
             } else {
                 // Without the dividends nobody can tell whether there was one.
                 if self.has_dividends && wrong.binary_search_by_key(&row, |wrong| wrong.row).is_err() {
-                    sink.hit(Rule::UnexplainedAdjustment, row, ratio, 1.0);
+                    report.hit(Rule::UnexplainedAdjustment, row, ratio, 1.0);
                 }
                 row += 1;
             }
@@ -140,11 +145,17 @@ impl Factors {
     }
 
     /// The first row from `row` on whose factor is that of `before` again.
-    fn way_back(&self, evidence: &Evidence<'_>, before: usize, row: usize, sink: &Sink<'_>) -> Option<usize> {
+    fn way_back(
+        &self,
+        evidence: &Evidence<'_>,
+        before: usize,
+        row: usize,
+        report: &ReportBuilder<'_>,
+    ) -> Option<usize> {
         let usual = factor(evidence, before)?;
         (row + 1..(row + 1 + MAX_RUN).min(evidence.series.len()))
             .take_while(|row| !has_action(evidence, *row))
-            .filter(|row| !sink.is_suspect(*row))
+            .filter(|row| !report.is_suspect(*row))
             .find(|row| {
                 let tolerance = (self.tolerance / 2.0).max(self.noise_at(evidence, *row));
                 factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= tolerance)
@@ -188,18 +199,18 @@ fn has_action(evidence: &Evidence<'_>, row: usize) -> bool {
 }
 
 /// The dividends with what price and adjusted close say about them.
-fn dividends(evidence: &mut Evidence<'_>, sink: &mut Sink<'_>) -> Vec<Dividend> {
+fn dividends(evidence: &mut Evidence<'_>, report: &mut ReportBuilder<'_>) -> Vec<Dividend> {
     let rows = (1..evidence.series.len()).filter(|row| dividend_at(evidence, *row) > 0.0);
     let mut rows: Vec<usize> = rows.take(MAX_EVENTS + 1).collect();
     if rows.len() > MAX_EVENTS {
         rows.truncate(MAX_EVENTS);
-        sink.skip(Rule::DividendUnit, "fewer dividends: those after the first 65536 were not looked at");
+        report.skip(Rule::DividendUnit, "fewer dividends: those after the first 65536 were not looked at");
     }
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(before) = evidence.before(row).filter(|_| evidence.is_sound(row)) else { continue };
         // Prices that are wrong themselves are no witnesses.
-        if sink.is_suspect(row) || sink.is_suspect(before) {
+        if report.is_suspect(row) || report.is_suspect(before) {
             continue;
         }
         let close = evidence.series.bars().close;
@@ -219,15 +230,15 @@ fn judge_dividends(
     factors: &Factors,
     splits: &[f64],
     wrong: &mut Vec<Wrong>,
-    sink: &mut Sink<'_>,
+    report: &mut ReportBuilder<'_>,
 ) {
-    let dividends = dividends(evidence, sink);
+    let dividends = dividends(evidence, report);
     let usual = Usual::new(&dividends);
     for (at, dividend) in dividends.iter().enumerate() {
         let Dividend { row, paid, seen, .. } = *dividend;
         let amount = dividend_at(evidence, row);
         if is_phantom_pair(&dividends, at) {
-            sink.hit_with(Rule::PhantomDividend, row, amount, 0.0, 0.0);
+            report.hit_with(Rule::PhantomDividend, row, amount, 0.0, 0.0);
             // Adjusted for although it was not paid.
             if seen.is_some_and(|seen| (seen - paid).abs() <= 0.25 * paid) {
                 wrong.push(Wrong { row, factor: (1.0 - paid).recip() });
@@ -237,11 +248,11 @@ fn judge_dividends(
         let verdict = verdict(dividend, usual, factors.noise_at(evidence, row), splits);
         let right = match verdict {
             Verdict::Unit(factor) => {
-                sink.hit_with(Rule::DividendUnit, row, amount, amount * factor, factor);
+                report.hit_with(Rule::DividendUnit, row, amount, amount * factor, factor);
                 paid * factor
             }
             Verdict::Mismatch => {
-                sink.hit(Rule::DividendMismatch, row, paid, seen.unwrap_or(f64::NAN));
+                report.hit(Rule::DividendMismatch, row, paid, seen.unwrap_or(f64::NAN));
                 continue;
             }
             Verdict::Fine => continue,
@@ -255,13 +266,13 @@ fn judge_dividends(
 }
 
 /// Books each row once, with the product of all that is missing after it.
-fn book(evidence: &Evidence<'_>, wrong: &[Wrong], sink: &mut Sink<'_>) {
+fn book(evidence: &Evidence<'_>, wrong: &[Wrong], report: &mut ReportBuilder<'_>) {
     let (Some(adj_close), false) = (evidence.series.extras().adj_close, wrong.is_empty()) else { return };
     let mut factor: f64 = wrong.iter().map(|wrong| wrong.factor).product();
     let mut first = 0;
     for wrong in wrong {
         for row in (first..wrong.row).filter(|row| adj_close[*row].is_finite()) {
-            sink.hit_with(Rule::AdjustmentError, row, adj_close[row], adj_close[row] * factor, factor);
+            report.hit_with(Rule::AdjustmentError, row, adj_close[row], adj_close[row] * factor, factor);
         }
         first = wrong.row;
         factor /= wrong.factor;

@@ -3,7 +3,7 @@
 use super::evidence::{Evidence, is_traded};
 use super::sweep::JUMP;
 use super::witness::{Jump, is_adjusted_away, is_news, is_ordinary, jump_at};
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{QualityConfig, RowSet, Rule};
 
 /// Jumps after the first that are tried as its way back.
@@ -101,12 +101,12 @@ fn is_apart(evidence: &Evidence<'_>, out: Jump, back: Jump) -> bool {
     }
 }
 
-pub(super) fn book_block(evidence: &Evidence<'_>, out: Jump, back: Jump, sink: &mut Sink<'_>) {
+pub(super) fn book_block(evidence: &Evidence<'_>, out: Jump, back: Jump, report: &mut ReportBuilder<'_>) {
     let close = evidence.series.bars().close;
     let factor = (back.gap / out.gap).sqrt();
     let rule = if back.before == out.row { Rule::Spike } else { Rule::Block };
     for row in (out.row..back.row).filter(|row| evidence.is_sound(*row)) {
-        sink.hit_with(rule, row, close[row], close[row] * factor, factor);
+        report.hit_with(rule, row, close[row], close[row] * factor, factor);
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::sweep::JUMP;
 use crate::quality::median::median;
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{Bars, RowSet, Series};
 
 /// Rows that share one set of medians, whole words of a [`RowSet`].
@@ -187,7 +187,7 @@ impl<'a> Evidence<'a> {
         for ratio in &mut self.buffer {
             *ratio = (*ratio - 1.0).abs();
         }
-        // Without a crowd anything below a jump is usual.
+        // Without a frame load anything below a jump is usual.
         self.median().map_or((JUMP - 1.0) / 4.0, |median| (median * MAD_SCALE).max(self.floor))
     }
 }
@@ -206,7 +206,7 @@ pub(super) fn decimal_step(steps: &[f64], values: impl IntoIterator<Item = f64, 
 
 /// How it stands with the frame of the row that is looked at, while rows come in order.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
+pub(super) struct FrameLoad {
     frame: Range<usize>,
     /// Marked rows of the frame.
     pub(super) marks: usize,
@@ -214,13 +214,13 @@ pub(super) struct Crowd {
     pub(super) is_hopeless: bool,
 }
 
-impl Crowd {
-    pub(super) fn enter(&mut self, row: usize, marked: &RowSet, sink: &Sink<'_>) {
+impl FrameLoad {
+    pub(super) fn enter(&mut self, row: usize, marked: &RowSet, report: &ReportBuilder<'_>) {
         let start = row / FRAME * FRAME;
         let frame = start..start + FRAME;
         if self.frame != frame {
             self.marks = marked.count_in(frame.clone());
-            self.is_hopeless = sink.suspects_in(frame.clone()) > MAX_BROKEN;
+            self.is_hopeless = report.suspects_in(frame.clone()) > MAX_BROKEN;
             self.frame = frame;
         }
     }

@@ -1,7 +1,7 @@
 //! Runs of equal bars.
 
 use super::evidence::decimal_step;
-use crate::quality::sink::{Detail, Sink};
+use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{QualityConfig, RowSet, Rule, Series};
 
 /// Range of a bar, as a share of its low, from which on equal bars of unequal volumes are no
@@ -13,14 +13,14 @@ const STEPS: [f64; 5] = [1.0, 0.1, 0.01, 0.001, 0.0001];
 /// Steps from low to high that do not repeat by chance.
 const MIN_STEPS: f64 = 4.5;
 
-pub(super) fn judge(series: &Series<'_>, config: &QualityConfig, repeats: &RowSet, sink: &mut Sink<'_>) {
+pub(super) fn judge(series: &Series<'_>, config: &QualityConfig, repeats: &RowSet, report: &mut ReportBuilder<'_>) {
     let mut found = Found::default();
     for (first, last) in repeats.ranges() {
         judge_run(series, config, first, last, &mut found);
     }
     let close = |row: usize, bound: usize| Detail::new(series.bars().close[row], bound as f64);
-    sink.hit_rows(Rule::FlatRows, &found.flat, |row| close(row, config.max_flat_rows));
-    sink.hit_rows(Rule::Frozen, &found.frozen, |row| close(row, config.robust.frozen_rows));
+    report.hit_rows(Rule::FlatRows, &found.flat, |row| close(row, config.max_flat_rows));
+    report.hit_rows(Rule::Frozen, &found.frozen, |row| close(row, config.robust.frozen_rows));
 }
 
 /// The rows of the runs that are too long.

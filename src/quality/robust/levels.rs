@@ -6,7 +6,7 @@ use super::evidence::Evidence;
 use super::jumps::Verdicts;
 use super::shape::has_mixed_units;
 use super::witness::{Belief, Jump, belief};
-use crate::quality::sink::{Detail, Sink};
+use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{RowSet, Rule};
 
 /// Steps that are kept; a series with more of them is noise.
@@ -104,12 +104,18 @@ impl Levels {
 
     /// Books the rows that are not on the level of reference; a step that is not believed is a large
     /// change.
-    pub(super) fn judge(mut self, evidence: &mut Evidence<'_>, verdicts: &mut Verdicts, sink: &mut Sink<'_>) {
+    pub(super) fn judge(
+        mut self,
+        evidence: &mut Evidence<'_>,
+        verdicts: &mut Verdicts,
+        report: &mut ReportBuilder<'_>,
+    ) {
         if self.steps.is_empty() {
             return;
         }
         if self.refused > 0 {
-            sink.skip(Rule::UnitError, "fewer steps of the price: the rows after the first 262144 were not looked at");
+            report
+                .skip(Rule::UnitError, "fewer steps of the price: the rows after the first 262144 were not looked at");
         }
         self.explain(evidence, verdicts);
         let stretches = self.stretches(evidence.series.len());
@@ -123,7 +129,7 @@ impl Levels {
             if !evidence.all_sound {
                 rows.retain(|row| evidence.is_sound(row));
             }
-            sink.hit_rows(rule, &rows, |row| {
+            report.hit_rows(rule, &rows, |row| {
                 let at = stretches.partition_point(|stretch| stretch.end <= row);
                 let factor = (reference - stretches[at].level).exp();
                 let close = evidence.series.bars().close[row];

@@ -29,7 +29,7 @@ use std::ops::Range;
 
 pub(super) use sweep::{Disorder, Marks};
 
-use super::sink::Sink;
+use super::report_builder::ReportBuilder;
 use super::{QualityConfig, Series};
 
 /// What judges a series: its columns and the settings.
@@ -52,13 +52,13 @@ impl<'a> Robust<'a> {
     }
 
     /// Judges the marked rows of all ranges.
-    pub(super) fn judge(&self, marks: &Marks, sink: &mut Sink<'_>) {
-        marks.book(&self.series, &self.config.robust, sink);
-        frozen::judge(&self.series, self.config, &marks.repeats, sink);
+    pub(super) fn judge(&self, marks: &Marks, report: &mut ReportBuilder<'_>) {
+        marks.book(&self.series, &self.config.robust, report);
+        frozen::judge(&self.series, self.config, &marks.repeats, report);
         let mut evidence = evidence::Evidence::new(&self.series, marks.all_sound(), self.config.robust.sigma_floor);
-        volumes::judge(&mut evidence, &self.config.robust, &marks.volumes, sink);
-        let splits = splits::Splits::new(&evidence, sink);
-        jumps::judge(&mut evidence, self.config, &splits, &marks.jumps, sink);
-        adjustment::judge(&mut evidence, &self.config.robust, &splits, sink);
+        volumes::judge(&mut evidence, &self.config.robust, &marks.volumes, report);
+        let splits = splits::Splits::new(&evidence, report);
+        jumps::judge(&mut evidence, self.config, &splits, &marks.jumps, report);
+        adjustment::judge(&mut evidence, &self.config.robust, &splits, report);
     }
 }

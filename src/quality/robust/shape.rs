@@ -1,6 +1,6 @@
 //! What a row says by itself: which rule it breaks, and by how much. Pure functions of the row.
 
-use crate::quality::sink::Detail;
+use crate::quality::report_builder::Detail;
 use crate::quality::{RobustConfig, Rule, Series};
 
 /// The rules that look at one row alone.

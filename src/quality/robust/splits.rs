@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use super::sweep::JUMP;
 use crate::quality::Rule;
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 
 /// Splits that a series may declare; a longer list is none.
 const MAX_SPLITS: usize = 256;
@@ -22,7 +22,7 @@ pub(super) struct Split {
 pub(super) struct Splits(Vec<Split>);
 
 impl Splits {
-    pub(super) fn new(evidence: &Evidence<'_>, sink: &mut Sink<'_>) -> Self {
+    pub(super) fn new(evidence: &Evidence<'_>, report: &mut ReportBuilder<'_>) -> Self {
         let column = evidence.series.extras().splits.unwrap_or_default();
         let is_split =
             |(_, ratio): &(usize, f64)| *ratio > 0.0 && ratio.is_finite() && !(JUMP.recip()..JUMP).contains(ratio);
@@ -30,7 +30,7 @@ impl Splits {
         let found = column.iter().copied().enumerate().filter(is_split).map(split);
         let mut splits: Vec<Split> = found.take(MAX_SPLITS + 1).collect();
         if splits.len() > MAX_SPLITS {
-            sink.skip(Rule::MissedSplit, "at most 256 splits");
+            report.skip(Rule::MissedSplit, "at most 256 splits");
             return Self::default();
         }
         splits.sort_by(|a, b| a.size.total_cmp(&b.size));

@@ -112,8 +112,8 @@ pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Optio
         return None;
     }
     let range = evidence.range_of(jump.row);
-    let crowd = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= MIN_VOLUME_ROWS);
-    let (before, after) = (crowd(&bars.volume[before])?, crowd(&bars.volume[after])?);
+    let load = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= MIN_VOLUME_ROWS);
+    let (before, after) = (load(&bars.volume[before])?, load(&bars.volume[after])?);
     let moved = (after / before).ln() / factor.recip().ln();
     let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
         && (0.5..=1.6).contains(&moved)

@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use super::shape::{ROW_RULES, Shape, row_detail, shape};
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{RobustConfig, RowSet, Rule, Series};
 
 /// Rows of a strip: the bits of a mask.
@@ -50,10 +50,10 @@ impl Marks {
     }
 
     /// Books the rows that are wrong by themselves.
-    pub(super) fn book(&self, series: &Series<'_>, config: &RobustConfig, sink: &mut Sink<'_>) {
+    pub(super) fn book(&self, series: &Series<'_>, config: &RobustConfig, report: &mut ReportBuilder<'_>) {
         for (rule, rows) in ROW_RULES.into_iter().zip(&self.wrong) {
             if !rows.is_empty() {
-                sink.hit_rows(rule, rows, |row| row_detail(series, config, rule, row));
+                report.hit_rows(rule, rows, |row| row_detail(series, config, rule, row));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Volumes of another order of magnitude than those around.
 
-use super::evidence::{Crowd, Evidence, Volumes};
-use crate::quality::sink::Sink;
+use super::evidence::{Evidence, FrameLoad, Volumes};
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{RobustConfig, RowSet, Rule};
 
 /// Marked rows of a frame from which on there is no usual volume.
@@ -9,18 +9,23 @@ const MAX_LEAPS: usize = 48;
 /// Longest run of wrong volumes that is followed from its first row.
 const MAX_RUN: usize = 64;
 
-pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, marked: &RowSet, sink: &mut Sink<'_>) {
+pub(super) fn judge(
+    evidence: &mut Evidence<'_>,
+    config: &RobustConfig,
+    marked: &RowSet,
+    report: &mut ReportBuilder<'_>,
+) {
     let mut next = 0;
-    let mut crowd = Crowd::default();
+    let mut load = FrameLoad::default();
     for row in marked.iter() {
         // The row after a wrong one is marked as well: it is far from the wrong one. Where volumes
         // leap all the time none is usual.
-        crowd.enter(row, marked, sink);
-        if row < next || crowd.is_hopeless || crowd.marks > MAX_LEAPS {
+        load.enter(row, marked, report);
+        if row < next || load.is_hopeless || load.marks > MAX_LEAPS {
             continue;
         }
         next = row;
-        while next < evidence.series.len() && next - row < MAX_RUN && judge_row(evidence, config, next, sink) {
+        while next < evidence.series.len() && next - row < MAX_RUN && judge_row(evidence, config, next, report) {
             next += 1;
         }
     }
@@ -29,7 +34,7 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, config: &RobustConfig, marked: 
 /// Books the row if its volume is wrong.
 ///
 /// News moves volume and price together; a unit moves the volume alone.
-fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sink: &mut Sink<'_>) -> bool {
+fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, report: &mut ReportBuilder<'_>) -> bool {
     let volume = evidence.series.bars().volume[row];
     if !(volume > 0.0 && volume.is_finite()) {
         return false;
@@ -42,7 +47,7 @@ fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, sin
         && !is_split(evidence, row, volume / median);
     if is_wrong {
         let unit = 10f64.powf(-(volume / median).log10().round());
-        sink.hit_with(Rule::VolumeUnit, row, volume, median, unit);
+        report.hit_with(Rule::VolumeUnit, row, volume, median, unit);
     }
     is_wrong
 }

@@ -43,7 +43,7 @@ pub(super) fn jump_at(evidence: &Evidence<'_>, row: usize) -> Option<Jump> {
     Some(Jump { before, row, change: bars.close[row] / last, gap: bars.open[row] / last })
 }
 
-/// Whether the adjusted close goes on as if nothing had been: then the jump is a split of prices
+/// Whether the adjusted close continues as if nothing had happened: then the jump is a split of prices
 /// that are unadjusted.
 pub(super) fn is_adjusted_away(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
     let Some(adj_close) = evidence.series.extras().adj_close else { return false };

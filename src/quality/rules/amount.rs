@@ -1,7 +1,7 @@
 //! Money traded by units traded is a mean price: it lies within the bar, in some unit.
 
 use crate::quality::median::median;
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{Rule, Series};
 
 /// Rows that share a unit.
@@ -13,9 +13,9 @@ const MIN_ROWS: usize = 5;
 
 /// Volume may come in lots, money in thousands, prices adjusted: the median around says in which
 /// unit; a row in another one is wrong.
-pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
+pub(in crate::quality) fn check(series: &Series<'_>, report: &mut ReportBuilder<'_>) {
     let Some(amount) = series.extras().amount else {
-        sink.skip(Rule::AmountMismatch, "amount");
+        report.skip(Rule::AmountMismatch, "amount");
         return;
     };
     let bars = series.bars();
@@ -39,13 +39,13 @@ pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
                 let unit = 10f64.powf(-off.log10().round());
                 let is_unit = (0.7..1.4).contains(&(off * unit));
                 let factor = if is_unit { unit } else { f64::NAN };
-                sink.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off, factor);
+                report.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off, factor);
             } else if amount[row] < 0.0 || amount[row].is_infinite() {
-                sink.hit(Rule::AmountMismatch, row, amount[row], f64::NAN);
+                report.hit(Rule::AmountMismatch, row, amount[row], f64::NAN);
             }
         }
     }
     if !is_known {
-        sink.skip(Rule::AmountMismatch, "five rows with amount and volume");
+        report.skip(Rule::AmountMismatch, "five rows with amount and volume");
     }
 }

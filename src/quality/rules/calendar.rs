@@ -1,19 +1,19 @@
 //! Missing days and days too many.
 
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{Rule, Series};
 
-pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
+pub(in crate::quality) fn check(series: &Series<'_>, report: &mut ReportBuilder<'_>) {
     let (Some(calendar), Some(stamps)) = (series.trading_calendar(), series.stamps()) else {
-        sink.skip(Rule::Gap, "calendar and time_unit");
-        sink.skip(Rule::OffCalendar, "calendar and time_unit");
+        report.skip(Rule::Gap, "calendar and time_unit");
+        report.skip(Rule::OffCalendar, "calendar and time_unit");
         return;
     };
     let is_covered =
         |row: &usize| stamps.date(series.timestamps()[*row]).is_some_and(|day| calendar.is_open(day).is_some());
     if !series.is_empty() && (0..series.len()).find(is_covered).is_none() {
-        sink.skip(Rule::Gap, "a calendar of its days");
-        sink.skip(Rule::OffCalendar, "a calendar of its days");
+        report.skip(Rule::Gap, "a calendar of its days");
+        report.skip(Rule::OffCalendar, "a calendar of its days");
         return;
     }
     let (mut last, mut is_open) = (None, true);
@@ -23,11 +23,11 @@ pub(in crate::quality) fn check(series: &Series<'_>, sink: &mut Sink<'_>) {
             is_open = calendar.is_open(day) != Some(false);
         }
         if !is_open {
-            sink.hit(Rule::OffCalendar, row, f64::NAN, f64::NAN);
+            report.hit(Rule::OffCalendar, row, f64::NAN, f64::NAN);
         }
         let missing = last.map_or(0, |last| calendar.between(last, day).len());
         if missing > 0 {
-            sink.hit(Rule::Gap, row, missing as f64, 0.0);
+            report.hit(Rule::Gap, row, missing as f64, 0.0);
         }
         last = Some(day);
     }

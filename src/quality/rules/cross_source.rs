@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::quality::median::median;
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{Policy, QualityConfig, Rule, Series};
 
 /// Rows in a row with one ratio that are a scale rather than single differences.
@@ -18,7 +18,12 @@ struct Pair {
 }
 
 /// Both series are in order of time.
-pub(in crate::quality) fn check(series: &Series<'_>, other: &Series<'_>, config: &QualityConfig, sink: &mut Sink<'_>) {
+pub(in crate::quality) fn check(
+    series: &Series<'_>,
+    other: &Series<'_>,
+    config: &QualityConfig,
+    report: &mut ReportBuilder<'_>,
+) {
     let (ours, theirs) = (series.timestamps(), other.timestamps());
     let (mut row, mut other_row, mut missing_here) = (0, 0, 0usize);
     let mut run: Vec<Pair> = Vec::new();
@@ -34,16 +39,16 @@ pub(in crate::quality) fn check(series: &Series<'_>, other: &Series<'_>, config:
         }
         // What is missing after the last row is found at the last row too.
         if row + 1 < ours.len() && missing_here > 0 {
-            sink.hit(Rule::MissingHere, row, missing_here as f64, 0.0);
+            report.hit(Rule::MissingHere, row, missing_here as f64, 0.0);
             missing_here = 0;
         }
         let close = series.bars().close[row];
         if order == Ordering::Less {
-            sink.hit(Rule::MissingInOther, row, close, f64::NAN);
+            report.hit(Rule::MissingInOther, row, close, f64::NAN);
         } else {
             let pair = Pair { row, close, expected: other.bars().close[other_row] };
             if !belongs(&run, pair, config) {
-                book(&run, config, sink);
+                book(&run, config, report);
                 run.clear();
             }
             if differs(pair, config) {
@@ -53,10 +58,10 @@ pub(in crate::quality) fn check(series: &Series<'_>, other: &Series<'_>, config:
         }
         row += 1;
     }
-    book(&run, config, sink);
+    book(&run, config, report);
     match (missing_here, ours.len().checked_sub(1)) {
-        (1.., Some(last)) => sink.hit(Rule::MissingHere, last, missing_here as f64, 0.0),
-        (1.., None) => sink.skip(Rule::MissingHere, "rows of its own"),
+        (1.., Some(last)) => report.hit(Rule::MissingHere, last, missing_here as f64, 0.0),
+        (1.., None) => report.skip(Rule::MissingHere, "rows of its own"),
         _ => {}
     }
 }
@@ -76,14 +81,14 @@ fn belongs(run: &[Pair], pair: Pair, config: &QualityConfig) -> bool {
     differs(pair, config) && drift.abs() <= config.max_source_difference
 }
 
-fn book(run: &[Pair], config: &QualityConfig, sink: &mut Sink<'_>) {
+fn book(run: &[Pair], config: &QualityConfig, report: &mut ReportBuilder<'_>) {
     if config.policy == Policy::Robust && run.len() >= SCALE_ROWS {
         let mut ratios: Vec<f64> = run.iter().map(|pair| pair.close / pair.expected).collect();
         let ratio = median(&mut ratios).unwrap_or(f64::NAN);
-        sink.hit_with(Rule::SourceScale, run[0].row, ratio, 1.0, ratio.recip());
+        report.hit_with(Rule::SourceScale, run[0].row, ratio, 1.0, ratio.recip());
     } else {
         for pair in run {
-            sink.hit_with(Rule::SourceDifference, pair.row, pair.close, pair.expected, pair.expected / pair.close);
+            report.hit_with(Rule::SourceDifference, pair.row, pair.close, pair.expected, pair.expected / pair.close);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Rows that share a timestamp, and rows out of order.
 
 use crate::quality::ordered::{Ordered, is_same_row};
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{Rule, Series};
 
 /// Books the dropped rows; of a conflict also the row that was kept, since nobody knows which one is
 /// right. `given` is the series as given, `ordered` what was made of it.
-pub(in crate::quality) fn check(given: &Series<'_>, ordered: &Ordered, sink: &mut Sink<'_>) {
+pub(in crate::quality) fn check(given: &Series<'_>, ordered: &Ordered, report: &mut ReportBuilder<'_>) {
     let time = given.timestamps();
     let mut suspect = None;
     for (dropped, kept) in ordered.dropped() {
@@ -14,14 +14,14 @@ pub(in crate::quality) fn check(given: &Series<'_>, ordered: &Ordered, sink: &mu
         #[expect(clippy::cast_precision_loss, reason = "for the reader's eye")]
         let at = time[row] as f64;
         if is_same_row(given, row, other) {
-            sink.hit(Rule::DuplicateRow, dropped, at, f64::NAN);
+            report.hit(Rule::DuplicateRow, dropped, at, f64::NAN);
         } else {
             let (close, kept_close) = (given.bars().close[row], given.bars().close[other]);
             if suspect != Some(kept) {
-                sink.hit(Rule::ConflictingRows, kept, kept_close, f64::NAN);
+                report.hit(Rule::ConflictingRows, kept, kept_close, f64::NAN);
                 suspect = Some(kept);
             }
-            sink.hit(Rule::ConflictingRows, dropped, close, kept_close);
+            report.hit(Rule::ConflictingRows, dropped, close, kept_close);
         }
     }
     let is_sorted = time.is_sorted() || time.is_sorted_by(|a, b| a >= b);
@@ -29,6 +29,6 @@ pub(in crate::quality) fn check(given: &Series<'_>, ordered: &Ordered, sink: &mu
         let place = (0..given.len()).find(|place| ordered.row(*place) == at + 1).unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "for the reader's eye")]
         let (value, expected) = (time[at + 1] as f64, time[at] as f64);
-        sink.hit(Rule::OutOfOrder, place, value, expected);
+        report.hit(Rule::OutOfOrder, place, value, expected);
     }
 }

@@ -2,15 +2,20 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::quality::sink::{Detail, Sink};
+use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{QualityConfig, RowSet, Rule, Series, TimeUnit};
 
-pub(in crate::quality) fn check(series: &Series<'_>, config: &QualityConfig, now: DateTime<Utc>, sink: &mut Sink<'_>) {
+pub(in crate::quality) fn check(
+    series: &Series<'_>,
+    config: &QualityConfig,
+    now: DateTime<Utc>,
+    report: &mut ReportBuilder<'_>,
+) {
     let Some(stamps) = series.stamps() else {
-        sink.skip(Rule::BadTimestamp, "time_unit");
-        sink.skip(Rule::FutureRow, "time_unit");
+        report.skip(Rule::BadTimestamp, "time_unit");
+        report.skip(Rule::FutureRow, "time_unit");
         if config.max_age.is_some() {
-            sink.skip(Rule::OutOfDate, "time_unit");
+            report.skip(Rule::OutOfDate, "time_unit");
         }
         return;
     };
@@ -26,20 +31,20 @@ pub(in crate::quality) fn check(series: &Series<'_>, config: &QualityConfig, now
     let end = if is_date { 0 } else { series.len() - (first..series.len()).rev().take_while(unreadable).count() };
     for row in (0..first).chain(end..series.len()).filter(unreadable) {
         #[expect(clippy::cast_precision_loss, reason = "for the reader's eye")]
-        sink.hit(Rule::BadTimestamp, row, series.timestamps()[row] as f64, f64::NAN);
+        report.hit(Rule::BadTimestamp, row, series.timestamps()[row] as f64, f64::NAN);
     }
     let now = now.timestamp();
     let whole = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     let latest = now.saturating_add(whole(config.future_tolerance));
     let readable = || (first..series.len()).rev().filter_map(|row| Some((row, seconds(row)?)));
     let ahead: RowSet = readable().take_while(|(_, at)| *at > latest).map(|(row, _)| row).collect();
-    sink.hit_rows(Rule::FutureRow, &ahead, |row| {
+    report.hit_rows(Rule::FutureRow, &ahead, |row| {
         Detail::new(seconds(row).map_or(f64::NAN, |at| at as f64), latest as f64)
     });
     if let (Some(max_age), Some((row, at))) = (config.max_age, readable().next()) {
         let oldest = now.saturating_sub(whole(max_age));
         if at < oldest {
-            sink.hit(Rule::OutOfDate, row, at as f64, oldest as f64);
+            report.hit(Rule::OutOfDate, row, at as f64, oldest as f64);
         }
     }
 }

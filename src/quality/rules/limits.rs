@@ -2,18 +2,18 @@
 
 use chrono::NaiveDate;
 
-use crate::quality::sink::Sink;
+use crate::quality::report_builder::ReportBuilder;
 use crate::quality::time::Stamps;
 use crate::quality::{Board, PriceLimits, Rule, Series};
 
 /// Shares of a day that is not one of trading: five of seven days.
 const CALENDAR_DAYS: (u32, u32) = (7, 5);
 
-pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, sink: &mut Sink<'_>) {
+pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, report: &mut ReportBuilder<'_>) {
     let needs = "limit_up or limit_down, or board with pre_close and time_unit";
     let extras = series.extras();
     if extras.limit_up.or(extras.limit_down).or(extras.pre_close).is_none() {
-        sink.skip(Rule::LimitExceeded, needs);
+        report.skip(Rule::LimitExceeded, needs);
         return;
     }
     let bars = series.bars();
@@ -29,13 +29,13 @@ pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, sink:
         let slack = |limit: f64| (tick / 2.0).max(limit * 1e-6);
         let (low, high) = (bars.low[row], bars.high[row]);
         if let Some(limit) = high_limit.filter(|limit| high > limit + slack(*limit)) {
-            sink.hit(Rule::LimitExceeded, row, high, limit);
+            report.hit(Rule::LimitExceeded, row, high, limit);
         } else if let Some(limit) = low_limit.filter(|limit| low > 0.0 && low < limit - slack(*limit)) {
-            sink.hit(Rule::LimitExceeded, row, low, limit);
+            report.hit(Rule::LimitExceeded, row, low, limit);
         }
     }
     if !is_limited {
-        sink.skip(Rule::LimitExceeded, needs);
+        report.skip(Rule::LimitExceeded, needs);
     }
 }
 

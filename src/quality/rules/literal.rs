@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
+use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::robust::Disorder;
-use crate::quality::sink::{Detail, Sink};
 use crate::quality::{QualityConfig, RowSet, Rule, Series};
 
 /// Rows of a partial sum: sums of sums do not depend on how rows are shared out.
@@ -140,17 +140,17 @@ impl Broken {
         series: &Series<'_>,
         bounds: &Bounds,
         max_flat_rows: usize,
-        sink: &mut Sink<'_>,
+        report: &mut ReportBuilder<'_>,
     ) {
         for (rule, rows) in RULES.into_iter().zip(&self.rows) {
-            sink.hit_rows(rule, rows, |row| detail(series, bounds, rule, row));
+            report.hit_rows(rule, rows, |row| detail(series, bounds, rule, row));
         }
         let mut flat = RowSet::default();
         for (first, last) in self.flat.ranges().filter(|(first, last)| last - first + 1 >= max_flat_rows) {
             flat.insert_range(first..last + 1);
         }
         let close = series.bars().close;
-        sink.hit_rows(Rule::FlatRows, &flat, |row| Detail::new(close[row], max_flat_rows as f64));
+        report.hit_rows(Rule::FlatRows, &flat, |row| Detail::new(close[row], max_flat_rows as f64));
     }
 }
 

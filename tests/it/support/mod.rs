@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use feedguard::{Category, Deadline, EndpointSpec, Source, Verdict};
+use feedguard::manager::Category;
+use feedguard::{Deadline, EndpointSpec, Source, Verdict};
 
 /// Waits until `condition` holds; fails loudly if it never does. The bound is a net, not a
 /// measurement: no outcome depends on it.

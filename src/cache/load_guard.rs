@@ -1,0 +1,112 @@
+//! The duty to end a flight: whoever runs a load holds a `LoadGuard`, and every way out of it, return,
+//! `?` or panic, books the load and wakes who waits.
+
+use std::sync::Arc;
+
+use super::core::{Core, LoadOutcome};
+use super::flight::{Flight, FlightResult};
+use super::{Key, Loaded};
+use crate::clock::Tick;
+
+pub(super) struct LoadGuard<K, V, E>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    core: Arc<Core<K, V, E>>,
+    key: K,
+    hash: u64,
+    /// `None` in the old modes: nobody waits, and nothing fences.
+    flight: Option<Arc<Flight<V, E>>>,
+    started: Tick,
+    background: bool,
+    settled: bool,
+}
+
+impl<K, V, E> LoadGuard<K, V, E>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    /// For a flight that the calling thread has started.
+    pub(super) fn new(
+        core: &Arc<Core<K, V, E>>,
+        hash: u64,
+        key: &K,
+        flight: Option<Arc<Flight<V, E>>>,
+        background: bool,
+    ) -> Self {
+        let started = core.clock.now();
+        Self { core: Arc::clone(core), key: key.clone(), hash, flight, started, background, settled: false }
+    }
+
+    pub(super) fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Books the loader's answer.
+    pub(super) fn finish<L: Into<Loaded<V>>>(self, result: Result<L, E>) -> FlightResult<V, E> {
+        self.finish_shared(result.map_err(Arc::new))
+    }
+
+    /// As [`finish`](Self::finish), with an error that other loads had too.
+    pub(super) fn finish_shared<L: Into<Loaded<V>>>(self, result: Result<L, Arc<E>>) -> FlightResult<V, E> {
+        match result {
+            Ok(loaded) => self.settle(LoadOutcome::Loaded(loaded.into())),
+            Err(error) if self.core.is_about_source(&error) => self.settle(LoadOutcome::Failed(error)),
+            Err(error) => {
+                // It is this caller's own; who waits asks again.
+                drop(self.settle(LoadOutcome::Dropped));
+                FlightResult::Failed(error)
+            }
+        }
+    }
+
+    /// Books that the loader panicked.
+    pub(super) fn panicked(self) {
+        drop(self.settle(LoadOutcome::Panicked { is_held: true }));
+    }
+
+    fn settle(mut self, answer: LoadOutcome<V, E>) -> FlightResult<V, E> {
+        let has_failed = !matches!(answer, LoadOutcome::Loaded(_));
+        // Not before it returns: a weigher that panics inside must still end the flight.
+        let outcome = self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, answer);
+        self.settled = true;
+        self.end(has_failed, outcome.clone());
+        outcome
+    }
+
+    fn end(&self, has_failed: bool, outcome: FlightResult<V, E>) {
+        let mut shard = self.core.shard(self.hash).lock();
+        let stats = &mut shard.stats;
+        let (runs, failures) = if self.background {
+            (&mut stats.refreshes, &mut stats.refresh_failures)
+        } else {
+            (&mut stats.loads, &mut stats.load_failures)
+        };
+        *runs += 1;
+        *failures += u64::from(has_failed);
+        drop(shard);
+        if let Some(flight) = &self.flight {
+            flight.finish(outcome);
+        }
+    }
+}
+
+impl<K, V, E> Drop for LoadGuard<K, V, E>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if !self.settled {
+            let answer =
+                if std::thread::panicking() { LoadOutcome::Panicked { is_held: false } } else { LoadOutcome::Dropped };
+            let outcome = self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, answer);
+            self.end(true, outcome);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The bucket as one atomic word, for as long as nobody waits: a grant is a compare-and-swap, a
+//! refusal a few loads.
+//!
+//! The word: bit 63 "ask under the lock", bits 52-62 epoch, bits 42-51 permits granted since the lane
+//! opened, bits 0-41 the first place not taken, in 2^-20 permits from where the front stood then. Rate
+//! and start of the front change only while the word says "ask", and reopening it starts a new epoch:
+//! a compare-and-swap that succeeds has used parameters of its own epoch, and a refusal looks at the
+//! word again. (Epochs come again after 2,048 openings. A thread that slept through just as many and
+//! finds count and place as they were grants one permit by old parameters; never two.) When the count
+//! or the front leaves its range, the lane is reopened under the lock.
+
+use std::time::Duration;
+
+use super::bucket::Share;
+use crate::clock::Tick;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+const ASK: u64 = 1 << 63;
+const EPOCH: u32 = 52;
+const EPOCHS: u64 = (1 << 11) - 1;
+const COUNT: u32 = 42;
+const COUNTS: u64 = (1 << 10) - 1;
+const PLACE: u64 = (1 << COUNT) - 1;
+const PERMIT: u32 = 20;
+/// The farthest front a word may be compared with; a burst more still fits.
+const FARTHEST: u64 = 1 << 41;
+/// Bits after the point in `nanos_a_unit`.
+const INVERSE: u32 = 36;
+/// Readings of one clock on two cores differ by less; a pause that short is none.
+const CLOCK_SKEW: u64 = 1_000;
+
+/// A start in the lane; undone if nobody has started since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AtomicStart(u64);
+
+/// The lane's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TakeResult {
+    Granted(AtomicStart, Tick),
+    Wait {
+        time: Duration,
+        is_paused: bool,
+    },
+    /// Somebody waits, or the lane is to be reopened.
+    Ask,
+}
+
+enum Look {
+    /// Free, if the word is still the same: what it is then.
+    Free {
+        taken: u64,
+        at: Tick,
+    },
+    Wait {
+        time: Duration,
+        is_paused: bool,
+    },
+    Ask,
+    /// The lane was reopened meanwhile: the word now.
+    Moved(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct AtomicBucket {
+    bits: AtomicU64,
+    /// Tick from which the front moves; ahead in a pause.
+    since: AtomicU64,
+    /// 2^-60 permits a nanosecond.
+    rate: AtomicU64,
+    /// Nanoseconds for 2^-20 permits, rounded up.
+    nanos_a_unit: AtomicU64,
+    burst: u64,
+}
+
+impl AtomicBucket {
+    /// A closed lane.
+    pub(super) fn new(burst: u32) -> Self {
+        Self {
+            bits: AtomicU64::new(ASK),
+            since: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+            nanos_a_unit: AtomicU64::new(0),
+            burst: u64::from(burst) << PERMIT,
+        }
+    }
+
+    /// Takes `n` permits, at most the burst, if they are free.
+    #[inline]
+    pub(super) fn try_take(&self, n: u32, now: impl Fn() -> Tick) -> TakeResult {
+        let mut bits = self.bits.load(Ordering::Acquire);
+        loop {
+            match self.look(bits, n, &now) {
+                Look::Free { taken, at } => {
+                    match self.bits.compare_exchange_weak(bits, taken, Ordering::AcqRel, Ordering::Acquire) {
+                        Ok(_) => return TakeResult::Granted(AtomicStart(taken), at),
+                        Err(newer) => bits = newer,
+                    }
+                }
+                Look::Wait { time, is_paused } => return TakeResult::Wait { time, is_paused },
+                Look::Ask => return TakeResult::Ask,
+                Look::Moved(newer) => bits = newer,
+            }
+        }
+    }
+
+    /// The time until `n` permits are free; `None`: ask under the lock.
+    pub(super) fn peek(&self, n: u32, now: impl Fn() -> Tick) -> Option<(Duration, bool)> {
+        loop {
+            match self.look(self.bits.load(Ordering::Acquire), n, &now) {
+                Look::Free { .. } => return Some((Duration::ZERO, false)),
+                Look::Wait { time, is_paused } => return Some((time, is_paused)),
+                Look::Ask => return None,
+                Look::Moved(_) => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn look(&self, bits: u64, n: u32, now: &impl Fn() -> Tick) -> Look {
+        if bits & ASK != 0 {
+            return Look::Ask;
+        }
+        let since = self.since.load(Ordering::Acquire);
+        let rate = self.rate.load(Ordering::Acquire);
+        // After the word: it must not be older than the opening of the lane.
+        let at = now();
+        let front = front(at.0.saturating_sub(since), rate);
+        if front > FARTHEST {
+            return Look::Ask;
+        }
+        let paused = since.saturating_sub(at.0);
+        let is_paused = paused > CLOCK_SKEW;
+        let end = (bits & PLACE).max(front) + (u64::from(n) << PERMIT);
+        let allowed = front + self.burst;
+        if !is_paused && end <= allowed {
+            let count = ((bits >> COUNT) & COUNTS) + u64::from(n);
+            if count > COUNTS {
+                return Look::Ask;
+            }
+            return Look::Free { taken: (bits & !(PLACE | COUNTS << COUNT)) | count << COUNT | end, at };
+        }
+        let inverse = self.nanos_a_unit.load(Ordering::Acquire);
+        let newer = self.bits.load(Ordering::Acquire);
+        if newer >> EPOCH != bits >> EPOCH {
+            return Look::Moved(newer);
+        }
+        let moving = nanos_for(end.saturating_sub(allowed), inverse);
+        let time = Duration::from_nanos(moving.saturating_add(if is_paused { paused } else { 0 }));
+        Look::Wait { time, is_paused }
+    }
+
+    /// Takes a start back, if nobody has started since.
+    pub(super) fn undo(&self, n: u32, start: AtomicStart) -> bool {
+        let before = start.0 - (u64::from(n) << PERMIT) - (u64::from(n) << COUNT);
+        self.bits.compare_exchange(start.0, before, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether callers have to ask under the lock. Ordered with the counts of ended calls: a caller
+    /// that waits for one has closed the lane before it looked at them.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.bits.load(Ordering::SeqCst) & ASK != 0
+    }
+
+    /// Permits granted since the lane opened, and its epoch; `None` while it is closed.
+    #[inline]
+    pub(super) fn count(&self) -> Option<(u64, u64)> {
+        let bits = self.bits.load(Ordering::Acquire);
+        (bits & ASK == 0).then_some(((bits >> COUNT) & COUNTS, bits >> EPOCH))
+    }
+
+    /// Closes the lane, the core's lock being held; if it was open, the first place not taken and the
+    /// permits granted.
+    pub(super) fn close(&self) -> Option<(u64, u64)> {
+        let bits = self.bits.fetch_or(ASK, Ordering::SeqCst);
+        (bits & ASK == 0).then_some((bits & PLACE, (bits >> COUNT) & COUNTS))
+    }
+
+    /// Opens the closed lane, the core's lock being held.
+    pub(super) fn open(&self, share: Share) {
+        self.since.store(share.since.0, Ordering::Release);
+        self.rate.store(share.rate, Ordering::Release);
+        let inverse = (1u128 << (60 - PERMIT + INVERSE)).div_ceil(u128::from(share.rate));
+        self.nanos_a_unit.store(u64::try_from(inverse).unwrap_or(u64::MAX), Ordering::Release);
+        let epoch = (self.bits.load(Ordering::Relaxed) >> EPOCH).wrapping_add(1) & EPOCHS;
+        self.bits.store((epoch << EPOCH) | share.place.min(PLACE), Ordering::Release);
+    }
+}
+
+/// How far a front has moved, in 2^-20 permits, rounded down.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "cut at the largest value before")]
+fn front(nanos: u64, rate: u64) -> u64 {
+    let moved = (u128::from(nanos) * u128::from(rate)) >> (60 - PERMIT);
+    moved.min(u128::from(u64::MAX >> 1)) as u64
+}
+
+/// The time for `units` of 2^-20 permits, rounded up.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "cut at the largest value before")]
+fn nanos_for(units: u64, nanos_a_unit: u64) -> u64 {
+    let time = (u128::from(units) * u128::from(nanos_a_unit) + ((1 << INVERSE) - 1)) >> INVERSE;
+    time.min(u128::from(u64::MAX)) as u64
+}

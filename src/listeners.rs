@@ -1,0 +1,73 @@
+//! Listeners of a room: called after the fact, outside every lock. A panic in one is caught and logged,
+//! and the others still hear.
+
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::config::Faults;
+use crate::error::ConfigError;
+
+/// Listeners a room takes; one more is a fault of the configuration.
+pub(crate) const MAX_LISTENERS: usize = 16;
+
+type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
+
+pub(crate) struct Listeners<E>(Vec<Listener<E>>);
+
+impl<E> Default for Listeners<E> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<E> Listeners<E> {
+    pub(crate) fn add(&mut self, listener: impl Fn(&E) + Send + Sync + 'static) {
+        self.0.push(Arc::new(listener));
+    }
+
+    /// A fault if there are more than [`MAX_LISTENERS`].
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let mut faults = Faults::new();
+        faults.range("listeners", self.0.len(), 0..=MAX_LISTENERS);
+        faults.finish()
+    }
+
+    /// Calls all of them with an event of the guard `name`.
+    pub(crate) fn tell(&self, name: &dyn Display, event: &E) {
+        for listener in &self.0 {
+            if catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
+                tracing::error!(guard = %name, "a listener panicked");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_one_listener_keeps_the_event_from_nobody() {
+        let heard = Arc::new(AtomicUsize::new(0));
+        let mut listeners = Listeners::default();
+        let count = Arc::clone(&heard);
+        listeners.add(|_: &u32| panic!("a listener"));
+        listeners.add(move |n: &u32| {
+            count.fetch_add(*n as usize, Ordering::Relaxed);
+        });
+        listeners.tell(&"x", &7);
+        assert_eq!(heard.load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn one_listener_too_many_is_a_fault() {
+        let mut listeners = Listeners::default();
+        (0..MAX_LISTENERS).for_each(|_| listeners.add(|_: &u32| {}));
+        assert!(listeners.validate().is_ok());
+        listeners.add(|_| {});
+        assert_eq!(listeners.validate().unwrap_err().faults()[0].path, "listeners");
+    }
+}

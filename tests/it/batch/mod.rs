@@ -1,0 +1,4 @@
+//! The batch room.
+
+mod promises;
+mod regressions;

@@ -1,0 +1,4 @@
+//! The breaker room.
+
+mod promises;
+mod regressions;

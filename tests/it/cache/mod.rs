@@ -1,0 +1,4 @@
+//! The cache room.
+
+mod model;
+mod promises;

@@ -1,0 +1,125 @@
+//! What a scrape shows, and how registration behaves.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use feedguard::metrics::MetricsError;
+use feedguard::{BreakerConfig, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics};
+use prometheus::{IntCounter, Registry};
+
+use crate::support::{Manner, ScriptedSource};
+
+fn exercised() -> Registry {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let (clock, time) = Clock::manual();
+    let endpoints = ["a", "b"].map(|name| {
+        EndpointConfig::new(EndpointSpec::named(name).price(1.0)).breaker(BreakerConfig::free().failure_threshold(1))
+    });
+    let manager = DataSourceManager::builder(ScriptedSource::default())
+        .config(ManagerConfig::default().endpoints(endpoints.into()))
+        .clock(clock)
+        .metrics(&metrics)
+        .build()
+        .unwrap();
+    manager.source().set("a", Manner::Fail);
+    for n in 0..4 {
+        manager.fetch(&(n % 2).to_string()).unwrap();
+        time.advance(Duration::from_secs(1));
+    }
+    drop(manager.fetch_batch(vec!["0".to_owned()], feedguard::Deadline::never()));
+    // The manager is gone after this; its counts stay.
+    registry
+}
+
+fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == name).unwrap_or_else(|| panic!("{name}"));
+    let metric = family.get_metric().iter().find(|metric| {
+        labels.iter().all(|(key, value)| metric.get_label().iter().any(|l| l.name() == *key && l.value() == *value))
+    });
+    let metric = metric.unwrap_or_else(|| panic!("{name} {labels:?}"));
+    metric.get_counter().get_value() + metric.get_gauge().get_value() + metric.get_histogram().get_sample_count() as f64
+}
+
+#[test]
+fn a_scrape_counts_what_happened() {
+    let registry = exercised();
+    let hits = value(&registry, "datasource_cache_hits_total", &[("cache", "feed_daily")]);
+    let misses = value(&registry, "datasource_cache_misses_total", &[("cache", "feed_daily")]);
+    assert_eq!((hits, misses), (3.0, 2.0));
+    let ok = [("source", "b"), ("endpoint", "daily"), ("status", "ok")];
+    assert_eq!(value(&registry, "datasource_api_calls_total", &ok), 2.0);
+    assert_eq!(value(&registry, "datasource_api_latency_seconds", &ok), 2.0);
+    assert_eq!(value(&registry, "datasource_api_cost_total", &[("currency", "units")]), 2.0);
+    assert_eq!(value(&registry, "datasource_circuit_breaker_state", &[("source", "b")]), 0.0);
+}
+
+#[test]
+fn the_catalogue_lists_exactly_what_a_scrape_shows() {
+    let registry = exercised();
+    let shown: BTreeSet<String> = registry.gather().iter().map(|family| family.name().to_owned()).collect();
+    let page = include_str!("../../../docs/METRICS.md");
+    let listed: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `datasource_"))
+        .filter_map(|line| Some(format!("datasource_{}", line.split('`').next()?)))
+        .collect();
+    assert!(shown.is_subset(&listed), "not in docs/METRICS.md: {:?}", shown.difference(&listed));
+    assert_eq!(listed.len(), 21, "{listed:?}");
+}
+
+#[test]
+fn registering_twice_shares_the_families() {
+    let registry = Registry::new();
+    for n in 1..=2 {
+        let metrics = Metrics::register(&registry).unwrap();
+        let cache: feedguard::SmartCache<u32, u32> =
+            feedguard::SmartCache::builder("shared").metrics(&metrics).build().unwrap();
+        drop(cache.get(&1));
+        assert_eq!(value(&registry, "datasource_cache_misses_total", &[("cache", "shared")]), f64::from(n));
+    }
+}
+
+#[test]
+fn a_foreign_metric_of_our_name_leaves_nothing_half_registered() {
+    let registry = Registry::new();
+    let foreign = IntCounter::new("datasource_cache_hits_total", "not ours").unwrap();
+    registry.register(Box::new(foreign)).unwrap();
+    assert!(matches!(Metrics::register(&registry), Err(MetricsError::NameTaken(_))));
+    assert_eq!(registry.gather().len(), 1);
+}
+
+#[test]
+fn two_registries_are_two_worlds() {
+    let (one, two) = (Registry::new(), Registry::new());
+    let metrics = Metrics::register(&one).unwrap();
+    let _other = Metrics::register(&two).unwrap();
+    let breaker = feedguard::CircuitBreaker::builder("x").metrics(&metrics).build().unwrap();
+    breaker.force_open();
+    assert_eq!(value(&one, "datasource_circuit_breaker_state", &[("source", "x")]), 1.0);
+    assert!(two.gather().is_empty());
+}
+
+#[test]
+fn ten_to_the_fifth_names_take_two_hundred_label_values() {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    for n in 0..100_000 {
+        drop(feedguard::CircuitBreaker::builder(format!("source {n}\n\"evil\"")).metrics(&metrics).build().unwrap());
+    }
+    let families = registry.gather();
+    let states = families.iter().find(|f| f.name() == "datasource_circuit_breaker_state").unwrap();
+    assert_eq!(states.get_metric().len(), 201);
+}
+
+#[test]
+fn a_cache_that_is_gone_leaves_its_counts() {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let cache: feedguard::SmartCache<u32, u32> =
+        feedguard::SmartCache::builder("gone").metrics(&metrics).build().unwrap();
+    drop(cache.get(&1));
+    drop(cache);
+    assert_eq!(value(&registry, "datasource_cache_misses_total", &[("cache", "gone")]), 1.0);
+}

@@ -1,0 +1,4 @@
+//! The limiter room.
+
+mod promises;
+mod regressions;

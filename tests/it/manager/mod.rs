@@ -1,0 +1,4 @@
+//! The manager room.
+
+mod promises;
+mod regressions;

@@ -1,0 +1,4 @@
+//! The router room.
+
+mod promises;
+mod regressions;
