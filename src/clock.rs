@@ -156,6 +156,17 @@ impl fmt::Debug for Clock {
 }
 
 /// The hand that moves a manual [`Clock`].
+///
+/// # Examples
+/// ```
+/// use feedguard::Clock;
+/// use std::time::Duration;
+/// let (clock, time) = Clock::manual();
+/// let before = clock.wall();
+/// time.jump_wall_millis(-3_600_000); // an operator sets the clock back
+/// assert_eq!((before - clock.wall()).num_hours(), 1);
+/// time.advance(Duration::from_secs(1));
+/// ```
 #[derive(Clone)]
 pub struct ManualClock(Arc<Hands>);
 
@@ -183,6 +194,15 @@ impl fmt::Debug for ManualClock {
 }
 
 /// A point in monotonic time, in nanoseconds from an origin in the past (500 years fit).
+///
+/// # Examples
+/// ```
+/// use feedguard::clock::Tick;
+/// use std::time::Duration;
+/// let tick = Tick::default().after(Duration::from_secs(5));
+/// assert_eq!(tick.since(Tick::default()), Duration::from_secs(5));
+/// assert_eq!(Tick::MAX.after(Duration::from_secs(1)), Tick::MAX, "saturates");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Tick(pub(crate) u64);
 

@@ -51,6 +51,14 @@ impl<R, E> CallError<R, E> {
 }
 
 /// One fault of a configuration: where, what stands there, and what may stand there.
+///
+/// # Examples
+/// ```
+/// let error = feedguard::CacheConfig::default().refresh_ahead(2.0).validate().unwrap_err();
+/// let fault = &error.faults()[0];
+/// assert_eq!((fault.path.as_str(), fault.value.as_str()), ("refresh_ahead", "2"));
+/// println!("{fault}"); // with the allowed range
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigFault {

@@ -40,6 +40,15 @@ struct Table<T> {
 }
 
 /// No guard could be had.
+///
+/// # Examples
+/// ```
+/// use feedguard::registry::{GuardRegistry, RegistryError};
+/// let guards: GuardRegistry<u32> = GuardRegistry::new(1);
+/// let make = |_: &str| Ok::<_, ()>(7);
+/// assert!(guards.get_or_create("a", make).is_ok());
+/// assert!(matches!(guards.get_or_create("b", make), Err(RegistryError::Full { max: 1, .. })));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError<E> {

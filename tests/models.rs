@@ -346,7 +346,7 @@ fn limiter(burst: u32) -> (Arc<AdaptiveRateLimiter>, ManualClock) {
 
 /// Grants of the lane beside somebody who closes and reopens it.
 #[test]
-fn threads_on_the_lane_never_take_more_than_the_burst() {
+fn threads_on_the_atomic_bucket_never_take_more_than_the_burst() {
     explore(|| {
         let (limiter, _time) = limiter(2);
         let takers: Vec<_> = (0..3)

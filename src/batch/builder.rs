@@ -13,6 +13,14 @@ use crate::name::Name;
 use crate::pool::WorkerPool;
 
 /// Collects what a [`BatchProcessor`] works with.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BatchConfig, BatchProcessor, Clock};
+/// let builder = BatchProcessor::builder("nightly").config(BatchConfig::default().workers(4)).clock(Clock::os());
+/// assert_eq!(*builder.build()?.name(), "nightly");
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use]
 #[derive(Debug)]
 pub struct BatchBuilder {

@@ -10,6 +10,13 @@ use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 
 /// How items run.
+///
+/// # Examples
+/// ```
+/// use feedguard::BatchConfig;
+/// use feedguard::batch::BatchMode;
+/// assert_eq!(BatchConfig::serial().mode, BatchMode::Serial);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -54,6 +61,14 @@ pub struct BatchConfig {
 }
 
 /// What a job does with items for which the queue has no room.
+///
+/// # Examples
+/// ```
+/// use feedguard::BatchConfig;
+/// use feedguard::batch::WhenFull;
+/// let config = BatchConfig::default().max_queued(10).when_full(WhenFull::Reject);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

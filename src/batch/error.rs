@@ -3,6 +3,18 @@
 use std::time::Duration;
 
 /// Why an item gave no value.
+///
+/// # Examples
+/// ```
+/// use feedguard::batch::ItemError;
+/// use feedguard::{BatchProcessor, Clock, Deadline};
+/// let (clock, _time) = Clock::manual();
+/// let batch = BatchProcessor::builder("nightly").clock(clock.clone()).build()?;
+/// let passed = Deadline::at(clock.now());
+/// let report = batch.run(vec![1], passed, |n, _deadline| Ok::<_, ()>(*n));
+/// assert_eq!(report.results, [Err(ItemError::NotStarted)]);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ItemError<E> {

@@ -174,6 +174,17 @@ impl<K, F> fmt::Debug for BatchJob<'_, K, F> {
 
 /// The results of a job as they come: position of the item, and its result. Item time-outs are watched
 /// while it is read; dropped, it gives up on calls under way.
+///
+/// # Examples
+/// ```
+/// use feedguard::batch::CallScope;
+/// use feedguard::{BatchConfig, BatchProcessor};
+/// let batch = BatchProcessor::new("nightly", BatchConfig::default())?;
+/// let stream = batch.job(|n: &u32, _: &CallScope| if *n == 3 { Err("no such") } else { Ok(*n) }).stream(0..10);
+/// let failed: Vec<usize> = stream.filter(|(_, result)| result.is_err()).map(|(index, _)| index).collect();
+/// assert_eq!(failed, [3]);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use = "a stream that is dropped starts nothing more"]
 pub struct BatchStream<'b, K, T, E, F, I>
 where

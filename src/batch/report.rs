@@ -5,6 +5,15 @@ use std::time::Duration;
 use super::ItemError;
 
 /// What a run gave: one result an item, in the order of the items.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BatchConfig, BatchProcessor, Deadline};
+/// let batch = BatchProcessor::new("nightly", BatchConfig::default())?;
+/// let report = batch.run(vec!["7", "x"], Deadline::never(), |text, _deadline| text.parse::<u32>());
+/// assert_eq!((report.succeeded(), report.failed()), (1, 1));
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchReport<T, E> {

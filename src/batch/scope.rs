@@ -4,6 +4,19 @@ use super::cancel::CancelToken;
 use crate::clock::Deadline;
 
 /// What a call of a batch is given beside its item.
+///
+/// # Examples
+/// ```
+/// use feedguard::batch::{CallScope, CancelToken};
+/// use feedguard::{BatchConfig, BatchProcessor, Clock};
+/// let batch = BatchProcessor::new("nightly", BatchConfig::default())?;
+/// let job = batch.job(|_: &u32, scope: &CallScope| {
+///     let left = scope.deadline().remaining(Clock::system().now());
+///     if scope.is_cancelled() { Err("cancelled") } else { Ok(left) }
+/// });
+/// assert_eq!(job.cancel(&CancelToken::new()).run([1]).succeeded(), 1);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct CallScope {
     pub(super) deadline: Deadline,

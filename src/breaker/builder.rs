@@ -17,6 +17,16 @@ use crate::sync::Mutex;
 use crate::tally::Tally;
 
 /// Collects what a [`CircuitBreaker`] works with.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// let breaker = CircuitBreaker::builder("sina")
+///     .config(BreakerConfig::free())
+///     .on_event(|event| println!("{}: {} -> {}", event.name, event.from, event.to))
+///     .build()?;
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use]
 pub struct BreakerBuilder {
     pub(super) name: Name,

@@ -9,6 +9,13 @@ use crate::error::ConfigError;
 
 /// What kind of source a breaker guards; sets the default of
 /// [`failure_threshold`](BreakerConfig::failure_threshold).
+///
+/// # Examples
+/// ```
+/// use feedguard::BreakerConfig;
+/// use feedguard::breaker::BreakerTier;
+/// assert_eq!(BreakerConfig::default().tier(BreakerTier::Paid).threshold(), 10);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -23,6 +30,14 @@ pub enum BreakerTier {
 }
 
 /// How much a [`RateWindow`] looks at; in a file `{"calls": 100}` or `{"time": "30s"}`.
+///
+/// # Examples
+/// ```
+/// use feedguard::breaker::{RateWindow, WindowSize};
+/// use std::time::Duration;
+/// let last_minute = RateWindow::default().size(WindowSize::Time(Duration::from_secs(60)));
+/// # drop(last_minute);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -6,6 +6,18 @@ use super::{BreakerState, OpenReason};
 use crate::name::Name;
 
 /// A call refused by the breaker; the source was not reached.
+///
+/// # Examples
+/// ```
+/// use feedguard::breaker::OpenReason;
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// let breaker = CircuitBreaker::new("sina", BreakerConfig::free())?;
+/// (0..3).for_each(|_| drop(breaker.call(|| Err::<(), _>("down"))));
+/// let open = breaker.try_acquire().unwrap_err();
+/// assert_eq!(open.reason, OpenReason::ConsecutiveFailures(3));
+/// println!("{open}"); // says when to call again
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("circuit {name:?} is {state} ({reason}, opened {times_opened} time(s)), retry in {retry_after:?}")]
 #[non_exhaustive]

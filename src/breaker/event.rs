@@ -6,6 +6,13 @@ use super::OpenReason;
 use crate::name::Name;
 
 /// State of a breaker; the number is the value of the gauge.
+///
+/// # Examples
+/// ```
+/// use feedguard::breaker::BreakerState;
+/// assert_eq!(BreakerState::HalfOpen.to_string(), "half_open");
+/// assert_eq!(BreakerState::HalfOpen as u8, 2, "the value of the gauge");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -37,6 +44,16 @@ impl fmt::Display for BreakerState {
 
 /// How a breaker treats calls; changed at run time by
 /// [`set_mode`](super::CircuitBreaker::set_mode).
+///
+/// # Examples
+/// ```
+/// use feedguard::breaker::BreakerMode;
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// let breaker = CircuitBreaker::new("sina", BreakerConfig::default())?;
+/// breaker.set_mode(BreakerMode::Observe); // counts what it would refuse
+/// assert_eq!(breaker.snapshot().mode, BreakerMode::Observe);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -50,6 +67,20 @@ pub enum BreakerMode {
 }
 
 /// A transition of a breaker, told to listeners after it has happened and outside every lock.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// use std::sync::mpsc;
+/// let (sender, events) = mpsc::channel();
+/// let breaker = CircuitBreaker::builder("sina")
+///     .config(BreakerConfig::free())
+///     .on_event(move |event| sender.send(event.clone()).unwrap())
+///     .build()?;
+/// breaker.force_open();
+/// assert_eq!(events.recv()?.sequence, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerEvent {
@@ -66,6 +97,17 @@ pub struct BreakerEvent {
 }
 
 /// Whether a result still counted.
+///
+/// # Examples
+/// ```
+/// use feedguard::breaker::Settled;
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// let breaker = CircuitBreaker::new("sina", BreakerConfig::default())?;
+/// let early = breaker.try_acquire()?;
+/// breaker.force_open();
+/// assert_eq!(early.fail(), Settled::Stale);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Settled {

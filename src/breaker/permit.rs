@@ -8,6 +8,16 @@ use crate::outcome::Outcome;
 ///
 /// Dropped without a verdict it is given back and counts as nothing; dropped while its thread
 /// panics it counts as a failure.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BreakerConfig, CircuitBreaker, Outcome};
+/// let breaker = CircuitBreaker::new("sina", BreakerConfig::default())?;
+/// let permit = breaker.try_acquire()?;
+/// let answer: Result<f64, std::io::Error> = Ok(9.81); // the call
+/// permit.finish(if answer.is_ok() { Outcome::Success } else { Outcome::Failure });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a permit that is dropped at once admits nothing"]
 #[derive(Debug)]
 pub struct CallPermit<'a> {

@@ -1,6 +1,12 @@
 //! Why a breaker is open.
 
 /// Why a breaker is open.
+///
+/// # Examples
+/// ```
+/// use feedguard::breaker::OpenReason;
+/// assert_eq!(OpenReason::ConsecutiveFailures(5).to_string(), "5 consecutive failures");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OpenReason {

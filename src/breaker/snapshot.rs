@@ -6,6 +6,16 @@ use super::{BreakerMode, BreakerState, OpenReason, WindowCounts};
 use crate::name::Name;
 
 /// State and counts of a breaker at one moment.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// let breaker = CircuitBreaker::new("sina", BreakerConfig::free())?;
+/// (0..3).for_each(|_| drop(breaker.call(|| Err::<(), _>("down"))));
+/// let snapshot = breaker.snapshot();
+/// assert_eq!((snapshot.times_opened, snapshot.rejected), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerSnapshot {

@@ -14,6 +14,18 @@ const FAILED: u8 = 0b010;
 const SLOW: u8 = 0b100;
 
 /// Calls, and how many of them failed or were slow.
+///
+/// # Examples
+/// ```
+/// use feedguard::breaker::RateWindow;
+/// use feedguard::{BreakerConfig, CircuitBreaker};
+/// let config = BreakerConfig::default().window(Some(RateWindow::default()));
+/// let breaker = CircuitBreaker::new("sina", config)?;
+/// breaker.try_acquire()?.fail();
+/// let counts = breaker.snapshot().window.unwrap();
+/// assert_eq!((counts.calls, counts.failed, counts.slow), (1, 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WindowCounts {

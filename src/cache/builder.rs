@@ -22,6 +22,17 @@ const MAX_SHARDS: u64 = 64;
 const MIN_PER_SHARD: u64 = 256;
 
 /// Collects what a [`SmartCache`] works with.
+///
+/// # Examples
+/// ```
+/// use feedguard::{CacheConfig, SmartCache};
+/// let cache: SmartCache<String, Vec<u8>> = SmartCache::builder("pages")
+///     .config(CacheConfig::default().max_capacity(1 << 20))
+///     .weigher(|_key, page: &Vec<u8>| u32::try_from(page.len()).unwrap_or(u32::MAX))
+///     .key_size(String::len)
+///     .build()?;
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use]
 pub struct CacheBuilder<K, V, E> {
     name: Name,

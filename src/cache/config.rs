@@ -8,6 +8,16 @@ use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 
 /// Which cache answers.
+///
+/// # Examples
+/// ```
+/// use feedguard::cache::CacheMode;
+/// use feedguard::{CacheConfig, SmartCache};
+/// let off: SmartCache<u32, u32> = SmartCache::new("off", CacheConfig::default().mode(CacheMode::Off))?;
+/// off.insert(&1, 1)?;
+/// assert!(off.get(&1).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -22,6 +32,14 @@ pub enum CacheMode {
 }
 
 /// Which entry leaves when the cache is full.
+///
+/// # Examples
+/// ```
+/// use feedguard::CacheConfig;
+/// use feedguard::cache::Eviction;
+/// let config = CacheConfig::default().eviction(Eviction::Lru);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -34,6 +52,14 @@ pub enum Eviction {
 }
 
 /// What happens to an entry past its time to live.
+///
+/// # Examples
+/// ```
+/// use feedguard::CacheConfig;
+/// use feedguard::cache::ExpiryMode;
+/// let never_stale = CacheConfig::default().expiry(ExpiryMode::Hard);
+/// assert!(never_stale.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -24,6 +24,12 @@ pub(super) struct Entry<V> {
 }
 
 /// How a lookup was answered.
+///
+/// # Examples
+/// ```
+/// use feedguard::cache::CacheStatus;
+/// assert!(CacheStatus::StaleOnError.is_stale() && !CacheStatus::Refreshing.is_stale());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CacheStatus {
@@ -47,6 +53,16 @@ impl CacheStatus {
 }
 
 /// A value from the cache, shared with it; dereferences to the value.
+///
+/// # Examples
+/// ```
+/// use feedguard::{CacheConfig, SmartCache};
+/// let cache: SmartCache<&str, Vec<f64>> = SmartCache::new("bars", CacheConfig::daily())?;
+/// let bars = cache.get_or_load(&"600519", |_| Ok(vec![9.81]))?;
+/// assert_eq!(bars.len(), 1, "dereferences to the value");
+/// println!("{:?}, {:?} old", bars.status(), bars.age());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Cached<V> {
     entry: Arc<Entry<V>>,
     status: CacheStatus,

@@ -7,6 +7,18 @@ use std::time::Duration;
 /// Why a lookup gave no value.
 ///
 /// `E` is the loader's own error, shared by all callers that waited for the load.
+///
+/// # Examples
+/// ```
+/// use feedguard::cache::LoadError;
+/// use feedguard::{CacheConfig, SmartCache};
+/// let cache: SmartCache<&str, f64, &str> = SmartCache::new("quotes", CacheConfig::default())?;
+/// let down = |_: &&str| Err::<f64, _>("connection refused");
+/// assert!(matches!(cache.get_or_load(&"600519", down), Err(LoadError::Failed { .. })));
+/// let held = cache.get_or_load(&"600519", down).unwrap_err();
+/// assert!(!held.reached_source() && held.retry_after().is_some());
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError<E> {
@@ -60,6 +72,16 @@ pub enum LoadError<E> {
 }
 
 /// A key longer than `max_key_bytes`; nothing was stored or loaded.
+///
+/// # Examples
+/// ```
+/// use feedguard::{CacheConfig, SmartCache};
+/// let config = CacheConfig::default().max_key_bytes(8);
+/// let cache: SmartCache<String, u32> = SmartCache::builder("short").config(config).key_size(String::len).build()?;
+/// let error = cache.insert(&"x".repeat(9), 1).unwrap_err();
+/// assert_eq!((error.bytes, error.max), (9, 8));
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("key of {bytes} bytes, at most {max} are allowed")]
 #[non_exhaustive]

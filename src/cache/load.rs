@@ -3,6 +3,16 @@
 use std::time::Duration;
 
 /// The error type of a cache whose loaders fail in more than one way.
+///
+/// # Examples
+/// ```
+/// use feedguard::cache::BoxError;
+/// use feedguard::{CacheConfig, SmartCache};
+/// let cache: SmartCache<&str, f64> = SmartCache::new("quotes", CacheConfig::default())?;
+/// let load = |text: &&str| -> Result<f64, BoxError> { Ok(text.parse()?) };
+/// assert!(cache.get_or_load(&"9.81", load).is_ok() && cache.get_or_load(&"x", load).is_err());
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A loader's answer. A plain value converts into [`Loaded::Value`].

@@ -26,6 +26,16 @@ pub(super) struct ShardStats {
 ///
 /// `fresh + refreshing + stale + stale_on_error + negative + held_error + miss` is the number of
 /// lookups.
+///
+/// # Examples
+/// ```
+/// use feedguard::{CacheConfig, SmartCache};
+/// let cache: SmartCache<u32, u32> = SmartCache::new("numbers", CacheConfig::default())?;
+/// (0..3).for_each(|_| drop(cache.get_or_load(&7, |n| Ok(*n))));
+/// let counts = cache.snapshot();
+/// assert_eq!((counts.gets(), counts.hits(), counts.miss, counts.loads), (3, 2, 1, 1));
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheSnapshot {

@@ -8,6 +8,16 @@ use std::sync::mpsc;
 use super::{Key, Loaded, SmartCache};
 
 /// What a warm-up did.
+///
+/// # Examples
+/// ```
+/// use feedguard::{CacheConfig, SmartCache};
+/// let cache: SmartCache<u32, u32, String> = SmartCache::new("numbers", CacheConfig::default())?;
+/// let load = |n: &u32| if *n == 3 { Err("three".to_owned()) } else { Ok(*n) };
+/// let report = cache.warm_up((0..10).collect(), load, |so_far| println!("{} done", so_far.done()));
+/// assert_eq!((report.ok, report.failed), (9, 1));
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WarmUpReport {

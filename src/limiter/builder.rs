@@ -24,6 +24,17 @@ use crate::sync::{Condvar, Mutex};
 use crate::tally::Tally;
 
 /// Collects what an [`AdaptiveRateLimiter`] works with.
+///
+/// # Examples
+/// ```
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
+/// let limiter = AdaptiveRateLimiter::builder("tushare")
+///     .config(LimiterConfig::default().max_rate_per_sec(8.0).initial_rate_per_sec(4.0))
+///     .on_event(|event| println!("{}: {:?}", event.name, event.to))
+///     .build()?;
+/// assert_eq!(limiter.rate(), 4.0);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use]
 pub struct LimiterBuilder {
     pub(super) name: Name,

@@ -9,6 +9,13 @@ use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 
 /// What moves the rate of a limiter.
+///
+/// # Examples
+/// ```
+/// use feedguard::LimiterConfig;
+/// use feedguard::limiter::RateControl;
+/// assert_eq!(LimiterConfig::fixed(5.0).control, RateControl::Fixed);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

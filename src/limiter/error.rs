@@ -7,6 +7,19 @@ use super::quota_config::QuotaPeriod;
 use crate::name::Name;
 
 /// Why a permit was refused.
+///
+/// # Examples
+/// ```
+/// use feedguard::limiter::LimitReason;
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
+/// let limiter = AdaptiveRateLimiter::new("tushare", LimiterConfig::fixed(1.0))?;
+/// limiter.try_acquire(1)?.succeed();
+/// let refused = limiter.try_acquire(1).unwrap_err();
+/// assert_eq!(refused.reason, LimitReason::Rate);
+/// let never = limiter.try_acquire(1000).unwrap_err();
+/// assert!(matches!(never.reason, LimitReason::ExceedsBurst { .. }) && never.retry_after.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitReason {
@@ -51,6 +64,17 @@ impl fmt::Display for LimitReason {
 }
 
 /// A permit refused; nothing was consumed and the source was not reached.
+///
+/// # Examples
+/// ```
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
+/// let limiter = AdaptiveRateLimiter::new("tushare", LimiterConfig::fixed(1.0))?;
+/// limiter.try_acquire(1)?.succeed();
+/// let refused = limiter.try_acquire(1).unwrap_err();
+/// assert!(refused.retry_after.unwrap().as_secs_f64() <= 1.0);
+/// println!("{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("limiter {name:?} refused: {reason}{}", .retry_after.map(|t| format!(", retry in {t:?}")).unwrap_or_default())]
 #[non_exhaustive]

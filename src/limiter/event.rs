@@ -3,6 +3,15 @@
 use crate::name::Name;
 
 /// Where the rate is.
+///
+/// # Examples
+/// ```
+/// use feedguard::limiter::RateBound;
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
+/// let limiter = AdaptiveRateLimiter::new("tushare", LimiterConfig::default())?;
+/// assert_eq!(limiter.snapshot().bound, RateBound::Between);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RateBound {
@@ -41,6 +50,20 @@ impl RateBound {
 }
 
 /// The rate has reached or left a bound; told after it has happened and outside every lock.
+///
+/// # Examples
+/// ```
+/// use feedguard::limiter::RateBound;
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
+/// let limiter = AdaptiveRateLimiter::builder("tushare")
+///     .on_event(|event| {
+///         if event.to == RateBound::Floor {
+///             eprintln!("{} accepts less than {} calls a second", event.name, event.rate_per_sec);
+///         }
+///     })
+///     .build()?;
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LimiterEvent {

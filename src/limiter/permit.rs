@@ -32,6 +32,16 @@ pub(super) struct Grant {
 /// changed or the limiter looked at meanwhile: then they are lost, since handing them on could let two
 /// calls start at one moment. Dropped while its
 /// thread panics the call counts as made and failed.
+///
+/// # Examples
+/// ```
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig, Outcome};
+/// let limiter = AdaptiveRateLimiter::new("tushare", LimiterConfig::default())?;
+/// let permit = limiter.try_acquire(1)?;
+/// permit.finish(Outcome::Limited { retry_after: None }); // the source said 429
+/// assert!(limiter.rate() < 10.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a permit that is dropped at once gives its tokens back"]
 #[derive(Debug)]
 pub struct RatePermit<'a> {

@@ -14,6 +14,12 @@ use crate::error::ConfigError;
 const MAX_SLIDING: u64 = 100_000;
 
 /// Length of a quota window. In a file `"minute"`, `"day"`, or `{"every": "15m"}`.
+///
+/// # Examples
+/// ```
+/// use feedguard::limiter::QuotaPeriod;
+/// assert_eq!(QuotaPeriod::Day.as_str(), "day");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -72,6 +78,13 @@ impl fmt::Display for QuotaPeriod {
 }
 
 /// How a quota window moves.
+///
+/// # Examples
+/// ```
+/// use feedguard::limiter::{QuotaKind, QuotaPeriod, QuotaWindow};
+/// assert_eq!(QuotaWindow::new(500, QuotaPeriod::Day).kind, QuotaKind::Fixed);
+/// assert_eq!(QuotaWindow::sliding(5, QuotaPeriod::Minute).kind, QuotaKind::Sliding);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -151,6 +164,16 @@ pub(crate) fn validate_windows(windows: &[QuotaWindow]) -> Result<(), ConfigErro
 }
 
 /// The count of a quota, to be saved by the host and restored after a restart.
+///
+/// # Examples
+/// ```
+/// use feedguard::Clock;
+/// use feedguard::limiter::{CalendarQuota, QuotaPeriod, QuotaWindow};
+/// let quota = CalendarQuota::new("account", vec![QuotaWindow::new(500, QuotaPeriod::Day)], Clock::system())?;
+/// let saved = serde_json::to_string(&quota.save())?; // before a restart
+/// quota.restore(&serde_json::from_str(&saved)?); // after it
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct QuotaState {
@@ -159,6 +182,15 @@ pub struct QuotaState {
 }
 
 /// The count of one window.
+///
+/// # Examples
+/// ```
+/// use feedguard::Clock;
+/// use feedguard::limiter::{CalendarQuota, QuotaPeriod, QuotaWindow};
+/// let quota = CalendarQuota::new("account", vec![QuotaWindow::new(500, QuotaPeriod::Day)], Clock::system())?;
+/// assert_eq!(quota.save().windows[0].used, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct QuotaWindowState {

@@ -13,6 +13,16 @@ use crate::clock::Deadline;
 ///
 /// Dropped unused, the place goes back if it is the last of the line; otherwise it is lost, since one
 /// in the middle cannot be handed on without two callers sharing a moment.
+///
+/// # Examples
+/// ```
+/// use feedguard::{AdaptiveRateLimiter, Deadline, LimiterConfig};
+/// let limiter = AdaptiveRateLimiter::new("tushare", LimiterConfig::fixed(100.0))?;
+/// let place = limiter.reserve(1, Deadline::never())?;
+/// println!("my turn comes in {:?}", place.remaining());
+/// place.wait(Deadline::never())?.succeed();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a reservation that is dropped gives its place up"]
 #[derive(Debug)]
 pub struct Reservation<'a> {

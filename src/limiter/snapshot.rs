@@ -6,6 +6,16 @@ use super::RateBound;
 use crate::name::Name;
 
 /// Rate and counts of a limiter at one moment.
+///
+/// # Examples
+/// ```
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
+/// let limiter = AdaptiveRateLimiter::new("tushare", LimiterConfig::default())?;
+/// limiter.try_acquire(1)?.succeed();
+/// let now = limiter.snapshot();
+/// assert_eq!((now.granted, now.waiting, now.rate_per_sec), (1, 0, 10.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LimiterSnapshot {

@@ -15,6 +15,17 @@ use prometheus::proto::MetricFamily;
 use super::families::Families;
 
 /// Why metrics could not be registered.
+///
+/// # Examples
+/// ```
+/// use feedguard::Metrics;
+/// use feedguard::metrics::MetricsError;
+/// let registry = prometheus::Registry::new();
+/// let foreign = prometheus::IntCounter::new("datasource_cache_hits_total", "somebody else's")?;
+/// registry.register(Box::new(foreign))?;
+/// assert!(matches!(Metrics::register(&registry), Err(MetricsError::NameTaken(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {

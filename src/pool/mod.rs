@@ -45,6 +45,16 @@ pub(crate) struct WorkerJob {
 }
 
 /// What a shutdown left behind.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BatchConfig, BatchProcessor};
+/// use std::time::Duration;
+/// let batch = BatchProcessor::new("nightly", BatchConfig::default())?;
+/// let report = batch.shutdown(Duration::from_secs(5));
+/// assert_eq!((report.cancelled, report.abandoned), (0, 0));
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -67,6 +77,14 @@ impl ShutdownReport {
 }
 
 /// Counts of a pool at one moment.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BatchConfig, BatchProcessor};
+/// let batch = BatchProcessor::new("nightly", BatchConfig::default())?;
+/// assert_eq!(batch.snapshot().busy, 0);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PoolSnapshot {

@@ -14,6 +14,13 @@ use crate::metrics::Metrics;
 use crate::name::Name;
 
 /// Collects what a [`DataQualityValidator`] works with.
+///
+/// # Examples
+/// ```
+/// use feedguard::{Clock, DataQualityValidator, QualityConfig};
+/// let validator = DataQualityValidator::builder("daily").config(QualityConfig::literal()).clock(Clock::os()).build()?;
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use]
 #[derive(Debug)]
 pub struct ValidatorBuilder {

@@ -3,6 +3,17 @@
 use serde::Serialize;
 
 /// A column of a [`Series`](super::Series).
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Column, Series};
+/// let price = [10.0, 10.1, 10.2];
+/// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[1e5, 1e5, 1e5] };
+/// let series = Series::new(&[1, 2, 3], bars)?;
+/// assert_eq!(series.column(Column::Close), Some(&price[..]));
+/// assert_eq!(series.column(Column::Amount), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

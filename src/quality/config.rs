@@ -10,6 +10,14 @@ use crate::config::{Faults, MAX_DURATION, human, human_opt, setters};
 use crate::error::ConfigError;
 
 /// Which set of rules judges prices and volumes.
+///
+/// # Examples
+/// ```
+/// use feedguard::QualityConfig;
+/// use feedguard::quality::Policy;
+/// assert_eq!(QualityConfig::default().policy, Policy::Robust);
+/// assert_eq!(QualityConfig::literal().policy, Policy::Literal);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -54,6 +54,18 @@ impl fmt::Debug for CustomRule {
 }
 
 /// Takes the findings of a rule of the host.
+///
+/// # Examples
+/// ```
+/// use feedguard::DataQualityValidator;
+/// use feedguard::quality::Severity;
+/// let builder = DataQualityValidator::builder("daily").rule("odd_lot", Severity::Warning, |series, found| {
+///     for (row, volume) in series.bars().volume.iter().enumerate().filter(|(_, volume)| *volume % 100.0 != 0.0) {
+///         found.report(row, *volume, (volume / 100.0).round() * 100.0);
+///     }
+/// });
+/// assert!(builder.build().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct CustomFindings {
     rows: usize,

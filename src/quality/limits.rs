@@ -7,6 +7,16 @@ use crate::config::Faults;
 use crate::error::ConfigError;
 
 /// A board with price limits of its own.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Board, Series};
+/// let price = [10.0, 10.1, 10.2];
+/// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[1e5, 1e5, 1e5] };
+/// let series = Series::new(&[1, 2, 3], bars)?.board(Board::Main);
+/// # drop(series);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -24,6 +34,15 @@ pub enum Board {
 }
 
 /// One line of the table: the limit of a board from a day on.
+///
+/// # Examples
+/// ```
+/// use chrono::NaiveDate;
+/// use feedguard::quality::{Board, BoardLimit, PriceLimits};
+/// let from = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap();
+/// let limits = PriceLimits::new([BoardLimit::new(Board::Main, from, 0.10, 5, 0.01)]);
+/// assert_eq!(limits.of(Board::Main, from).unwrap().limit, 0.10);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -7,6 +7,18 @@ use serde::Serialize;
 use super::{Dimension, RowSet, Rule, Severity};
 
 /// One row that broke one rule.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Rule, Series};
+/// use feedguard::{DataQualityValidator, QualityConfig};
+/// let validator = DataQualityValidator::new("daily", QualityConfig::default())?;
+/// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
+/// let report = validator.validate(&Series::new(&[1, 2], bars)?);
+/// let finding = &report.findings[0];
+/// assert_eq!((finding.rule, finding.row, finding.value), (Rule::HighBelowLow, 1, 9.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
@@ -31,6 +43,18 @@ pub struct Finding {
 }
 
 /// How often a rule was broken.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Rule, Series};
+/// use feedguard::{DataQualityValidator, QualityConfig};
+/// let validator = DataQualityValidator::new("daily", QualityConfig::default())?;
+/// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
+/// let report = validator.validate(&Series::new(&[1, 2], bars)?);
+/// let total = report.totals.iter().find(|total| total.rule == Rule::HighBelowLow).unwrap();
+/// assert_eq!(total.rows, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RuleTotal {
@@ -43,6 +67,19 @@ pub struct RuleTotal {
 }
 
 /// A rule that could not be checked, or not to the end.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Series};
+/// use feedguard::{DataQualityValidator, QualityConfig};
+/// let validator = DataQualityValidator::new("daily", QualityConfig::default())?;
+/// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
+/// let report = validator.validate(&Series::new(&[1, 2], bars)?);
+/// for skipped in &report.skipped {
+///     println!("{} was not checked: it needs {}", skipped.rule, skipped.needs);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Skipped {
@@ -55,6 +92,17 @@ pub struct Skipped {
 /// Shares of findings by dimension, 0 to 100; 100 where nothing was found.
 ///
 /// Counted by finding of warning or error, not by row: two findings of one row count twice.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Dimension, Series};
+/// use feedguard::{DataQualityValidator, QualityConfig};
+/// let validator = DataQualityValidator::new("daily", QualityConfig::default())?;
+/// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
+/// let report = validator.validate(&Series::new(&[1, 2], bars)?);
+/// assert!(report.scores.of(Dimension::Validity) < 100.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DimensionScores {
@@ -102,6 +150,18 @@ impl DimensionScores {
 }
 
 /// What a check found.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Rule, Series};
+/// use feedguard::{DataQualityValidator, QualityConfig};
+/// let validator = DataQualityValidator::new("daily", QualityConfig::default())?;
+/// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
+/// let report = validator.validate(&Series::new(&[1, 2], bars)?);
+/// assert!(!report.valid && report.rows_of(Rule::HighBelowLow) == 1);
+/// println!("{report}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct QualityReport {

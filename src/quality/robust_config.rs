@@ -9,6 +9,14 @@ use crate::error::ConfigError;
 ///
 /// The defaults are set on real daily and hourly files with labelled errors and on clean ones, see
 /// `docs/DESIGN.md`.
+///
+/// # Examples
+/// ```
+/// use feedguard::QualityConfig;
+/// use feedguard::quality::RobustConfig;
+/// let config = QualityConfig::default().robust(RobustConfig::default().frozen_rows(10));
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

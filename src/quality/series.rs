@@ -7,6 +7,15 @@ use super::time::{Stamps, Zone};
 use super::{Board, Column, SeriesError, TimeUnit, TradingCalendar};
 
 /// Price and volume columns of a series, all of one length.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Series};
+/// let price = [10.0, 10.1, 10.2];
+/// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[1e5, 1e5, 1e5] };
+/// assert_eq!(Series::new(&[1, 2, 3], bars)?.len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bars<'a> {
     /// First price of the interval.

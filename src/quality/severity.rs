@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::Severity;
+/// assert_eq!(Severity::Error.as_str(), "error");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -27,6 +33,14 @@ impl Severity {
 }
 
 /// What a configuration makes of a rule.
+///
+/// # Examples
+/// ```
+/// use feedguard::QualityConfig;
+/// use feedguard::quality::{Rule, RuleLevel};
+/// let config = QualityConfig::default().level(Rule::LargeChange, RuleLevel::Off);
+/// assert_eq!(config.severity_of(Rule::LargeChange), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -53,6 +67,12 @@ impl RuleLevel {
 }
 
 /// A side of data quality, each with a score of its own.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::Dimension;
+/// assert_eq!(Dimension::ALL[0].as_str(), "completeness");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

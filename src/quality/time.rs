@@ -5,6 +5,16 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 /// The unit of a series' timestamps.
+///
+/// # Examples
+/// ```
+/// use feedguard::quality::{Bars, Series, TimeUnit};
+/// let price = [10.0, 10.1, 10.2];
+/// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[1e5, 1e5, 1e5] };
+/// let series = Series::new(&[20240102, 20240103, 20240104], bars)?.time_unit(TimeUnit::YyyyMmDd, 8 * 3600);
+/// assert_eq!(series.date(0).unwrap().to_string(), "2024-01-02");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

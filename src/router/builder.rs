@@ -8,6 +8,17 @@ use crate::metrics::Metrics;
 use crate::name::Name;
 
 /// Collects what a [`SmartRouter`] works with.
+///
+/// # Examples
+/// ```
+/// use feedguard::{EndpointSpec, RouterConfig, SmartRouter};
+/// let router = SmartRouter::builder("quotes")
+///     .endpoints(vec![EndpointSpec::named("sina")])
+///     .config(RouterConfig::default())
+///     .build()?;
+/// assert_eq!(router.endpoints().len(), 1);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use]
 #[derive(Debug)]
 pub struct RouterBuilder {

@@ -9,6 +9,14 @@ use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 
 /// How endpoints are ranked.
+///
+/// # Examples
+/// ```
+/// use feedguard::RouterConfig;
+/// use feedguard::router::RouterPolicy;
+/// let config = RouterConfig::default().shadow(Some(RouterPolicy::SeedScore)); // compared, not obeyed
+/// assert_eq!(config.policy, RouterPolicy::Adaptive);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -7,6 +7,18 @@ use std::time::Duration;
 use super::{EndpointIndex, EndpointSpec, NoEndpoint};
 
 /// Why an endpoint is not a candidate now.
+///
+/// # Examples
+/// ```
+/// use feedguard::router::{Availability, Exclusion};
+/// use feedguard::{EndpointSpec, RouterConfig, SmartRouter};
+/// use std::time::Duration;
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("sina")], RouterConfig::default())?;
+/// let open = Availability::new(Some(Duration::from_secs(30)), Duration::ZERO);
+/// let decision = router.route(&[open]);
+/// assert!(matches!(decision.explain()[0].exclusion, Some(Exclusion::BreakerOpen { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exclusion {
@@ -52,6 +64,19 @@ impl Exclusion {
 
 /// The terms of a score. Under `Adaptive` they are seconds and add up to `total`, lower is better;
 /// under `SeedScore` they are the factors of `total`, higher is better.
+///
+/// # Examples
+/// ```
+/// use feedguard::router::Availability;
+/// use feedguard::{EndpointSpec, RouterConfig, SmartRouter};
+/// use std::time::Duration;
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("sina")], RouterConfig::default())?;
+/// let open = Availability::new(Some(Duration::from_secs(30)), Duration::ZERO);
+/// let decision = router.route(&[open]);
+/// let terms = decision.explain()[0].terms;
+/// assert!(terms.total >= terms.latency && terms.price == 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct ScoreTerms {
@@ -70,6 +95,19 @@ pub struct ScoreTerms {
 }
 
 /// One endpoint in a decision.
+///
+/// # Examples
+/// ```
+/// use feedguard::router::Availability;
+/// use feedguard::{EndpointSpec, RouterConfig, SmartRouter};
+/// use std::time::Duration;
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("sina")], RouterConfig::default())?;
+/// let open = Availability::new(Some(Duration::from_secs(30)), Duration::ZERO);
+/// let decision = router.route(&[open]);
+/// let candidate = &decision.explain()[0];
+/// assert_eq!(decision.name(candidate.endpoint), "sina");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Candidate {

@@ -9,6 +9,16 @@ use crate::config::{Faults, setters};
 use crate::error::ConfigError;
 
 /// Position of an endpoint in the list given to the router.
+///
+/// # Examples
+/// ```
+/// use feedguard::router::EndpointIndex;
+/// use feedguard::{EndpointSpec, Outcome, RouterConfig, SmartRouter};
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("sina")], RouterConfig::default())?;
+/// router.begin(EndpointIndex(0)).finish(Outcome::Success);
+/// assert_eq!(router.snapshot().endpoints[0].successes, 1);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointIndex(pub usize);
 
@@ -96,6 +106,18 @@ impl EndpointSpec {
 }
 
 /// What other guards say of an endpoint at this moment, as plain data.
+///
+/// # Examples
+/// ```
+/// use feedguard::router::Availability;
+/// use feedguard::{EndpointSpec, RouterConfig, SmartRouter};
+/// use std::time::Duration;
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("sina")], RouterConfig::default())?;
+/// let open = Availability::new(Some(Duration::from_secs(30)), Duration::ZERO);
+/// let decision = router.route(&[open]);
+/// assert_eq!(decision.candidates().count(), 0, "its breaker is open");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Availability {

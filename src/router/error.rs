@@ -3,6 +3,19 @@
 use std::time::Duration;
 
 /// No endpoint can be called now.
+///
+/// # Examples
+/// ```
+/// use feedguard::router::Availability;
+/// use feedguard::{EndpointSpec, RouterConfig, SmartRouter};
+/// use std::time::Duration;
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("sina")], RouterConfig::default())?;
+/// let open = Availability::new(Some(Duration::from_secs(30)), Duration::ZERO);
+/// let decision = router.route(&[open]);
+/// let nobody = decision.best().unwrap_err();
+/// assert_eq!(nobody.retry_after, Some(Duration::from_secs(30)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no healthy endpoint among {endpoints}{}", .retry_after.map(|t| format!(", retry in {t:?}")).unwrap_or_default())]
 #[non_exhaustive]

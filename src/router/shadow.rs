@@ -4,6 +4,18 @@ use super::stats::EndpointStats;
 use super::{Availability, Candidate, EndpointSpec, RouterConfig, RouterPolicy, score};
 
 /// What a shadow policy would have done.
+///
+/// # Examples
+/// ```
+/// use feedguard::router::RouterPolicy;
+/// use feedguard::{EndpointSpec, RouterConfig, SmartRouter};
+/// let config = RouterConfig::default().shadow(Some(RouterPolicy::Fastest));
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("sina")], config)?;
+/// router.route(&[]);
+/// let counts = router.snapshot().shadow.unwrap();
+/// assert_eq!((counts.decisions, counts.agreed), (1, 1));
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct ShadowCounts {

@@ -6,6 +6,15 @@ use std::time::Duration;
 use super::shadow::ShadowCounts;
 
 /// What a router knows, at one moment.
+///
+/// # Examples
+/// ```
+/// use feedguard::{EndpointSpec, Outcome, RouterConfig, SmartRouter};
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("paid").price(0.02)], RouterConfig::default())?;
+/// router.pick()?.finish(Outcome::Success);
+/// assert_eq!(router.snapshot().endpoints.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RouterSnapshot {
@@ -16,6 +25,16 @@ pub struct RouterSnapshot {
 }
 
 /// What a router knows of one endpoint.
+///
+/// # Examples
+/// ```
+/// use feedguard::{EndpointSpec, Outcome, RouterConfig, SmartRouter};
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("paid").price(0.02)], RouterConfig::default())?;
+/// router.pick()?.finish(Outcome::Success);
+/// let seen = &router.snapshot().endpoints[0];
+/// assert_eq!((seen.calls, seen.in_flight, seen.cost), (1, 0, 0.02));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct EndpointSnapshot {

@@ -8,6 +8,15 @@ use crate::clock::Tick;
 use crate::outcome::Outcome;
 
 /// What a finished call took and cost.
+///
+/// # Examples
+/// ```
+/// use feedguard::{EndpointSpec, Outcome, RouterConfig, SmartRouter};
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("paid").price(0.02)], RouterConfig::default())?;
+/// let settled = router.pick()?.finish(Outcome::Success);
+/// assert_eq!(settled.charged, 0.02);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Settlement {
@@ -20,6 +29,16 @@ pub struct Settlement {
 /// A call on its way to an endpoint; counted as load until it is finished or dropped.
 ///
 /// Dropped without an outcome it counts as nothing; dropped while its thread panics, as a failure.
+///
+/// # Examples
+/// ```
+/// use feedguard::{EndpointSpec, Outcome, RouterConfig, SmartRouter};
+/// let router = SmartRouter::new("quotes", vec![EndpointSpec::named("paid").price(0.02)], RouterConfig::default())?;
+/// let ticket = router.pick()?;
+/// // ... call `router.endpoints()[ticket.endpoint().0]` ...
+/// ticket.finish(Outcome::Success);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a ticket that is dropped at once is no load"]
 #[derive(Debug)]
 pub struct InFlight<'a> {
