@@ -10,6 +10,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use feedguard::manager::Call;
 use feedguard::{
     BreakerConfig, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig, Source,
 };
@@ -23,8 +24,8 @@ impl Source for Quotes {
     type Response = f64;
     type Error = io::Error;
 
-    fn call(&self, endpoint: &EndpointSpec, symbol: &u32, _deadline: Deadline) -> Result<f64, io::Error> {
-        if &*endpoint.name == "free" && self.free_is_down.load(Ordering::Relaxed) {
+    fn call(&self, call: &Call<'_>, symbol: &u32) -> Result<f64, io::Error> {
+        if &*call.endpoint().name == "free" && self.free_is_down.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         Ok(f64::from(*symbol) / 100.0)

@@ -37,6 +37,13 @@ impl Faults {
         }
     }
 
+    /// A name: 1 to 200 bytes without control characters, which would break log lines.
+    pub(crate) fn name(&mut self, path: &str, name: &str) {
+        let is_good = (1..=200).contains(&name.len()) && !name.chars().any(char::is_control);
+        let shown: String = name.escape_debug().take(40).collect();
+        self.require(is_good, path, shown, "1 to 200 bytes without control characters");
+    }
+
     pub(crate) fn nested(&mut self, prefix: &str, result: Result<(), ConfigError>) {
         if let Err(error) = result {
             self.0.extend_from_slice(error.within(prefix).faults());

@@ -15,6 +15,12 @@ type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
 pub(crate) struct Listeners<E>(Vec<Listener<E>>);
 
+impl<E> Clone for Listeners<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 impl<E> Default for Listeners<E> {
     fn default() -> Self {
         Self(Vec::new())
@@ -31,6 +37,10 @@ impl<E> Listeners<E> {
         let mut faults = Faults::new();
         faults.range("listeners", self.0.len(), 0..=MAX_LISTENERS);
         faults.finish()
+    }
+
+    pub(crate) fn has_any(&self) -> bool {
+        !self.0.is_empty()
     }
 
     /// Calls all of them with an event of the guard `name`.

@@ -98,3 +98,9 @@ impl From<&Name> for Arc<str> {
         Self::from(name.as_str())
     }
 }
+
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

@@ -4,12 +4,12 @@
 #[cfg(not(feedguard_shuttle))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(feedguard_shuttle))]
-pub(crate) use std::{sync::atomic, thread};
+pub(crate) use std::{sync::atomic, thread, thread_local};
 
 #[cfg(feedguard_shuttle)]
 pub(crate) use model::{Condvar, Mutex, MutexGuard};
 #[cfg(feedguard_shuttle)]
-pub(crate) use shuttle::{sync::atomic, thread};
+pub(crate) use shuttle::{sync::atomic, thread, thread_local};
 
 /// shuttle's locks with the faces of `parking_lot`'s. Time-outs never come: a model waits until it
 /// is notified, and a lost wake-up is a deadlock that shuttle reports.
@@ -38,6 +38,12 @@ mod model {
         }
     }
 
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
     impl<T> MutexGuard<'_, T> {
         pub(crate) fn unlocked<R>(guard: &mut Self, run: impl FnOnce() -> R) -> R {
             guard.inner = None;
@@ -62,7 +68,22 @@ mod model {
         }
     }
 
+    /// What a wait that never times out says.
+    pub(crate) struct InTime;
+
+    impl InTime {
+        pub(crate) fn timed_out(&self) -> bool {
+            false
+        }
+    }
+
     pub(crate) struct Condvar(shuttle::sync::Condvar);
+
+    impl Default for Condvar {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
 
     impl Condvar {
         pub(crate) fn new() -> Self {
@@ -75,8 +96,9 @@ mod model {
             }
         }
 
-        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _never: Duration) {
+        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _never: Duration) -> InTime {
             self.wait(guard);
+            InTime
         }
 
         pub(crate) fn notify_one(&self) {

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder or file of the ground floor and what it may use.
-const GROUND: [(&str, &[&str]); 11] = [
+const GROUND: [(&str, &[&str]); 13] = [
+    ("hint", &["error"]),
+    ("chain", &["sync"]),
     ("error", &[]),
     ("name", &[]),
     ("outcome", &[]),
@@ -19,7 +21,7 @@ const GROUND: [(&str, &[&str]); 11] = [
     ("metrics", &["error", "config", "sync"]),
     ("pool", &["error", "clock", "config", "metrics", "sync"]),
 ];
-const ROOMS: [&str; 6] = ["cache", "breaker", "limiter", "router", "batch", "quality"];
+const ROOMS: [&str; 7] = ["cache", "breaker", "limiter", "router", "batch", "quality", "retry"];
 const MANAGER: &str = "manager";
 
 /// Lines of code a file may have; comments and blank lines are free.

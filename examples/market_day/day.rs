@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use feedguard::batch::ItemError;
-use feedguard::manager::{Category, ManagerSnapshot};
+use feedguard::manager::ManagerSnapshot;
 use feedguard::router::Decision;
 use feedguard::{Clock, Deadline};
 use indicatif::ProgressBar;
@@ -83,7 +83,7 @@ pub(crate) fn timetable(length: Duration, seed: u64) -> Timetable {
         while due < 1.0 {
             let series = watched[dice.usize(..watched.len())];
             let (symbol, end) = (series % SYMBOLS.len(), 3270 - series / SYMBOLS.len());
-            requests.push((length.mul_f64(due), BarsRequest { symbol, end, category: Category::Minute }));
+            requests.push((length.mul_f64(due), BarsRequest { symbol, end, category: "minute" }));
             // Twice as busy at the open and the close.
             let pause = if (0.1..0.9).contains(&due) { 0.10 } else { 0.05 };
             due += pause * (0.5 + dice.f64()) / length.as_secs_f64();
@@ -113,7 +113,7 @@ fn popular(dice: &mut fastrand::Rng) -> BarsRequest {
 }
 
 fn window(symbol: usize, nth: usize) -> BarsRequest {
-    BarsRequest { symbol, end: 3270 - 40 * nth, category: Category::Daily }
+    BarsRequest { symbol, end: 3270 - 40 * nth, category: "daily" }
 }
 
 pub(crate) fn replay(way: Way, manager: &Arc<Manager>, events: &Timetable, market: &Market, bar: &ProgressBar) -> Run {
@@ -128,7 +128,7 @@ pub(crate) fn replay(way: Way, manager: &Arc<Manager>, events: &Timetable, marke
             })
             .collect();
         sleep_until(market.opened + events.length.mul_f64(0.4));
-        explained = Some(manager.explain());
+        explained = Some(manager.explain(&events.nightly[0]));
         users.into_iter().flat_map(|user| user.join().unwrap_or_default()).collect()
     });
     let begun = Instant::now();

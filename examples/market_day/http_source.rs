@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use feedguard::manager::Category;
+use feedguard::manager::Call;
 use feedguard::quality::Series;
-use feedguard::{Clock, Deadline, EndpointSpec, Source, Verdict};
+use feedguard::{Source, Verdict};
 
 use crate::bars::{Columns, SYMBOLS, WINDOW};
 
@@ -16,7 +16,7 @@ use crate::bars::{Columns, SYMBOLS, WINDOW};
 pub(crate) struct BarsRequest {
     pub(crate) symbol: usize,
     pub(crate) end: usize,
-    pub(crate) category: Category,
+    pub(crate) category: &'static str,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +34,13 @@ pub(crate) enum HttpError {
 pub(crate) struct HttpSource {
     agent: ureq::Agent,
     addresses: HashMap<&'static str, SocketAddr>,
-    clock: Clock,
     pub(crate) calls: AtomicU64,
 }
 
 impl HttpSource {
     pub(crate) fn new(addresses: HashMap<&'static str, SocketAddr>) -> Self {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        Self { agent, addresses, clock: Clock::system(), calls: AtomicU64::new(0) }
+        Self { agent, addresses, calls: AtomicU64::new(0) }
     }
 
     fn get(&self, url: &str, timeout: Duration) -> Result<String, HttpError> {
@@ -63,12 +62,11 @@ impl Source for HttpSource {
     type Response = Columns;
     type Error = HttpError;
 
-    fn call(&self, endpoint: &EndpointSpec, request: &BarsRequest, deadline: Deadline) -> Result<Columns, HttpError> {
+    fn call(&self, call: &Call<'_>, request: &BarsRequest) -> Result<Columns, HttpError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let address = self.addresses[&*endpoint.name];
+        let address = self.addresses[&*call.endpoint().name];
         let url = format!("http://{address}/bars/{}/{}", SYMBOLS[request.symbol], request.end);
-        let timeout = deadline.remaining(self.clock.now()).unwrap_or(Duration::from_secs(30));
-        let columns = Columns::parse(&self.get(&url, timeout)?).map_err(|_| HttpError::Malformed)?;
+        let columns = Columns::parse(&self.get(&url, call.timeout())?).map_err(|_| HttpError::Malformed)?;
         match columns.days.len() {
             WINDOW => Ok(columns),
             rows => Err(HttpError::HalfAnswer { rows }),
@@ -85,11 +83,11 @@ impl Source for HttpSource {
         }
     }
 
-    fn category(&self, request: &BarsRequest) -> Category {
+    fn category<'a>(&'a self, request: &'a BarsRequest) -> &'a str {
         request.category
     }
 
-    fn series<'a>(&self, response: &'a Columns) -> Option<Series<'a>> {
+    fn series<'a>(&'a self, _request: &'a BarsRequest, response: &'a Columns) -> Option<Series<'a>> {
         response.series().ok()
     }
 

@@ -87,6 +87,12 @@ impl BreakerBuilder {
         self
     }
 
+    /// Takes listeners over.
+    pub(crate) fn listeners(mut self, listeners: Listeners<BreakerEvent>) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
     /// Adds a listener for transitions; more than 16 are a fault of the configuration.
     pub fn on_event(mut self, listener: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
         self.listeners.add(listener);

@@ -1,11 +1,14 @@
 //! The locked shell around [`Core`]: fast paths on the [`Word`], listeners after the lock.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::metrics::BreakerMetrics;
 use super::state::{Core, Grant, Transition};
 use super::word::{Glance, Word};
-use super::{BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, CallPermit, Open, Settled};
+use super::{
+    BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, CallPermit, Open, OwnedCallPermit, Settled,
+};
 use crate::clock::Clock;
 use crate::error::CallError;
 use crate::listeners::Listeners;
@@ -67,6 +70,15 @@ impl CircuitBreaker {
         }
     }
 
+    /// As [`try_acquire`](Self::try_acquire), with a permit that moves into threads.
+    ///
+    /// # Errors
+    /// As [`try_acquire`](Self::try_acquire).
+    pub fn try_acquire_owned(self: &Arc<Self>) -> Result<OwnedCallPermit, Open> {
+        let grant = self.try_acquire()?.into_grant();
+        Ok(OwnedCallPermit::new(Arc::clone(self), grant))
+    }
+
     /// Runs `call` if the breaker admits it; `Ok` is a success, `Err` a failure.
     ///
     /// # Errors
@@ -123,14 +135,23 @@ impl CircuitBreaker {
         self.core.lock().state
     }
 
-    /// The refusal a call would get from an open breaker now, without asking for a permit or
-    /// counting a rejection.
+    /// The refusal a call would get now, without asking for a permit or counting a rejection: from an
+    /// open breaker, or a half-open one whose probes are all taken.
     pub fn peek(&self) -> Option<Open> {
         match self.word.look(|| self.clock.now()) {
             Glance::Refuse { retry_after, reason, times_opened } => {
                 Some(Open { name: self.name.clone(), state: BreakerState::Open, retry_after, reason, times_opened })
             }
-            Glance::Pass(_) | Glance::PassUnrecorded | Glance::Ask => None,
+            Glance::Pass(_) | Glance::PassUnrecorded => None,
+            Glance::Ask => {
+                let now = self.clock.now();
+                let mut core = self.core.lock();
+                let refused = core.would_refuse(&self.config, now)?;
+                let (reason, times_opened) = (core.reason, core.times_opened);
+                drop(core);
+                let (state, retry_after) = (refused.state, refused.retry_after);
+                Some(Open { name: self.name.clone(), state, retry_after, reason, times_opened })
+            }
         }
     }
 
@@ -148,6 +169,16 @@ impl CircuitBreaker {
     /// are stale.
     pub fn set_mode(&self, mode: BreakerMode) {
         self.change(|core| ((), core.set_mode(mode)));
+    }
+
+    /// Takes over where another breaker stood: one that was open stays open as long as that one would.
+    pub(crate) fn take_over(&self, from: &Self) {
+        let old = from.core.lock();
+        let (state, reason, until) = (old.state, old.reason, old.open_until);
+        drop(old);
+        if state != BreakerState::Closed {
+            self.change(|core| ((), Some(core.open_until(reason, until))));
+        }
     }
 
     /// State and counts at this moment.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{BreakerState, OpenReason};
+use crate::hint::RetryHint;
 use crate::name::Name;
 
 /// A call refused by the breaker; the source was not reached.
@@ -32,4 +33,21 @@ pub struct Open {
     pub reason: OpenReason,
     /// How often it has opened since it was made.
     pub times_opened: u64,
+}
+
+impl Open {
+    /// When a call may be admitted again, from now.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        Some(self.retry_after)
+    }
+}
+
+impl RetryHint for Open {
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
+    }
+
+    fn reached_source(&self) -> bool {
+        false
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::OpenReason;
 use crate::name::Name;
 
@@ -13,9 +15,10 @@ use crate::name::Name;
 /// assert_eq!(BreakerState::HalfOpen.to_string(), "half_open");
 /// assert_eq!(BreakerState::HalfOpen as u8, 2, "the value of the gauge");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[repr(u8)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Calls pass.
     Closed = 0,
@@ -54,9 +57,10 @@ impl fmt::Display for BreakerState {
 /// assert_eq!(breaker.snapshot().mode, BreakerMode::Observe);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[repr(u8)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum BreakerMode {
     /// It refuses what it must.
     On = 0,

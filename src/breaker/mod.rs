@@ -31,7 +31,7 @@ pub use circuit_breaker::CircuitBreaker;
 pub use config::{BreakerConfig, BreakerTier, RateWindow, WindowSize};
 pub use error::Open;
 pub use event::{BreakerEvent, BreakerMode, BreakerState, Settled};
-pub use permit::CallPermit;
+pub use permit::{CallPermit, OwnedCallPermit};
 pub use reason::OpenReason;
 pub use snapshot::BreakerSnapshot;
 pub use window::WindowCounts;

@@ -1,5 +1,7 @@
 //! The right to make one call, and the duty to say how it ended.
 
+use std::sync::Arc;
+
 use super::state::Grant;
 use super::{CircuitBreaker, Settled};
 use crate::outcome::Outcome;
@@ -29,6 +31,14 @@ impl<'a> CallPermit<'a> {
     #[inline]
     pub(super) fn new(breaker: &'a CircuitBreaker, grant: Grant) -> Self {
         Self { breaker, grant }
+    }
+
+    /// What it is, without the duty.
+    #[expect(clippy::mem_forget, reason = "the grant moves on; nothing here owns anything")]
+    pub(super) fn into_grant(self) -> Grant {
+        let grant = self.grant;
+        std::mem::forget(self);
+        grant
     }
 
     /// The call succeeded.
@@ -64,5 +74,45 @@ impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         let verdict = if std::thread::panicking() { Outcome::Failure } else { Outcome::Ignored };
         self.breaker.settle(self.grant, verdict);
+    }
+}
+
+/// As [`CallPermit`], for calls whose end another thread tells: it moves into threads and keeps the
+/// breaker alive.
+///
+/// # Examples
+/// ```
+/// use feedguard::{BreakerConfig, CircuitBreaker, Outcome};
+/// use std::sync::Arc;
+/// let breaker = Arc::new(CircuitBreaker::new("sina", BreakerConfig::default())?);
+/// let permit = breaker.try_acquire_owned()?;
+/// std::thread::spawn(move || permit.finish(Outcome::Success)).join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a permit that is dropped at once admits nothing"]
+#[derive(Debug)]
+pub struct OwnedCallPermit {
+    breaker: Arc<CircuitBreaker>,
+    /// Empty once finished.
+    grant: Option<Grant>,
+}
+
+impl OwnedCallPermit {
+    pub(super) fn new(breaker: Arc<CircuitBreaker>, grant: Grant) -> Self {
+        Self { breaker, grant: Some(grant) }
+    }
+
+    /// Says how the call ended.
+    pub fn finish(mut self, outcome: Outcome) -> Settled {
+        self.grant.take().map_or(Settled::Stale, |grant| self.breaker.settle(grant, outcome))
+    }
+}
+
+impl Drop for OwnedCallPermit {
+    fn drop(&mut self) {
+        if let Some(grant) = self.grant.take() {
+            let outcome = if std::thread::panicking() { Outcome::Failure } else { Outcome::Ignored };
+            self.breaker.settle(grant, outcome);
+        }
     }
 }

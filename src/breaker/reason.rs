@@ -1,5 +1,7 @@
 //! Why a breaker is open.
 
+use serde::Serialize;
+
 /// Why a breaker is open.
 ///
 /// # Examples
@@ -7,7 +9,8 @@
 /// use feedguard::breaker::OpenReason;
 /// assert_eq!(OpenReason::ConsecutiveFailures(5).to_string(), "5 consecutive failures");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OpenReason {
     /// This many calls failed in a row.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{BreakerMode, BreakerState, OpenReason, WindowCounts};
 use crate::name::Name;
 
@@ -16,7 +18,7 @@ use crate::name::Name;
 /// assert_eq!((snapshot.times_opened, snapshot.rejected), (1, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BreakerSnapshot {
     /// Name of the breaker.
@@ -32,6 +34,7 @@ pub struct BreakerSnapshot {
     /// Probes under way, and calls that are followed because they may be slow.
     pub in_flight: usize,
     /// Time until a probe is admitted, while open.
+    #[serde(serialize_with = "crate::config::human_opt::serialize")]
     pub retry_after: Option<Duration>,
     /// Why it opened last.
     pub reason: Option<OpenReason>,

@@ -288,7 +288,7 @@ impl Core {
         self.open_until(reason, now.after(self.open_for))
     }
 
-    fn open_until(&mut self, reason: OpenReason, until: Tick) -> Transition {
+    pub(super) fn open_until(&mut self, reason: OpenReason, until: Tick) -> Transition {
         self.times_opened += 1;
         self.reason = reason;
         self.open_until = until;
@@ -310,6 +310,17 @@ impl Core {
 
     fn grant(&self, kind: GrantKind) -> Grant {
         Grant::new(self.generation, kind)
+    }
+
+    /// The refusal that [`admit`](Self::admit) would give, as far as it changes nothing.
+    pub(super) fn would_refuse(&mut self, config: &BreakerConfig, now: Tick) -> Option<Refused> {
+        if self.mode != BreakerMode::On || self.state != BreakerState::HalfOpen {
+            return None;
+        }
+        self.probes.retain(|probe| now < probe.expires);
+        let taken = u32::try_from(self.probes.len()).unwrap_or(u32::MAX).saturating_add(self.succeeded);
+        let next = self.probes.iter().map(|probe| probe.expires).min().unwrap_or(now);
+        (taken >= config.half_open_permits).then(|| self.refuse(next.since(now)))
     }
 
     fn probe(&mut self, config: &BreakerConfig, now: Tick) -> Result<Grant, Refused> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::config::{RateWindow, WindowSize};
 use crate::clock::{Tick, nanos};
 
@@ -26,7 +28,7 @@ const SLOW: u8 = 0b100;
 /// assert_eq!((counts.calls, counts.failed, counts.slow), (1, 1, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct WindowCounts {
     /// Calls.

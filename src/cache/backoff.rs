@@ -12,6 +12,10 @@ pub(super) struct Backoff<E> {
     pub(super) since: Tick,
     pub(super) until: Tick,
     failures: u32,
+    /// The recovery of the source that was the last when it was put up; a later one ends it.
+    epoch: u64,
+    /// The flight that put it up, for a late answer of that flight.
+    pub(super) by: usize,
 }
 
 pub(super) enum BackoffKind<E> {
@@ -23,18 +27,37 @@ pub(super) enum BackoffKind<E> {
 
 impl<E> Backoff<E> {
     /// The hold after a failed load; `last` is the hold it follows, if any.
-    pub(super) fn failed(kind: BackoffKind<E>, last: Option<&Self>, config: &CacheConfig, now: Tick) -> Self {
+    pub(super) fn failed(
+        kind: BackoffKind<E>,
+        last: Option<&Self>,
+        (by, epoch): (usize, u64),
+        config: &CacheConfig,
+        now: Tick,
+    ) -> Self {
         let last = last.filter(|hold| !hold.is_forgotten(config, now));
         let failures = last.map_or(0, |hold| hold.failures).saturating_add(1);
-        Self { kind, since: now, until: now.after(backoff(config, failures)), failures }
+        Self { kind, since: now, until: now.after(backoff(config, failures)), failures, epoch, by }
     }
 
     pub(super) fn missing(config: &CacheConfig, now: Tick) -> Self {
-        Self { kind: BackoffKind::Missing, since: now, until: now.after(config.negative_ttl), failures: 0 }
+        Self {
+            kind: BackoffKind::Missing,
+            since: now,
+            until: now.after(config.negative_ttl),
+            failures: 0,
+            epoch: 0,
+            by: 0,
+        }
     }
 
-    pub(super) fn is_active(&self, now: Tick) -> bool {
-        now < self.until
+    /// Whether it keeps the loader from being called. What is missing stays so, whoever recovers.
+    pub(super) fn is_active(&self, now: Tick, epoch: u64) -> bool {
+        now < self.until && (self.epoch == epoch || matches!(self.kind, BackoffKind::Missing))
+    }
+
+    /// Whether a refresh found nothing before, long enough ago to believe it the second time.
+    pub(super) fn confirms_missing(&self, config: &CacheConfig, now: Tick) -> bool {
+        matches!(self.kind, BackoffKind::Missing) && now >= self.until && !self.is_forgotten(config, now)
     }
 
     /// Whether it no longer matters, not even for the length of the next hold.

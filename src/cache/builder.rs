@@ -139,6 +139,7 @@ where
             key_size,
             hold_if,
             waiters: AtomicUsize::new(0),
+            recoveries: AtomicU64::new(0),
             next_id: AtomicU64::new(0),
         });
         let scrape: Weak<dyn Scrape> = Arc::downgrade(&(Arc::clone(&core) as Arc<dyn Scrape>));

@@ -7,6 +7,7 @@ use super::flight::{Flight, FlightResult, JoinResult};
 use super::load_guard::LoadGuard;
 use super::shard::{Lookup, LookupMode, answer};
 use super::{Cached, Key, LoadError, Loaded, SmartCache};
+use crate::chain;
 use crate::clock::Deadline;
 
 impl<K, V, E> SmartCache<K, V, E>
@@ -47,7 +48,7 @@ where
                     match self.core().lookup(
                         hash,
                         key,
-                        LookupMode { max_age: None, can_load: true, can_refresh: false },
+                        LookupMode { can_refresh: false, ..LookupMode::load(None, self.core().epoch()) },
                     ) {
                         Lookup::Hit(cached) | Lookup::Refresh(cached, _) => Some(Ok(cached)),
                         Lookup::Refused(error) => Some(Err(error)),
@@ -117,7 +118,9 @@ where
         return Vec::new();
     }
     let wanted: Vec<K> = own.iter().map(|(_, guard)| guard.key().clone()).collect();
+    let in_chain = chain::enter(own.iter().filter_map(|(_, guard)| guard.id()));
     let mut loaded = loader(&wanted).map_err(Arc::new);
+    drop(in_chain);
     own.into_iter()
         .map(|(index, guard)| {
             let result = match &mut loaded {

@@ -166,10 +166,11 @@ impl Default for CacheConfig {
 /// Reads settings from a file over a preset: what the file leaves out is the preset's.
 ///
 /// serde asks a plain function for the defaults of missing fields, so the preset waits for it in a
-/// thread-local while the settings are read.
+/// thread-local while the settings are read. A key `preset` is read before the defaults are asked for.
 pub(crate) mod preset {
     use std::cell::RefCell;
 
+    use serde::de::DeserializeSeed;
     use serde::{Deserialize, Deserializer};
 
     use super::CacheConfig;
@@ -182,23 +183,57 @@ pub(crate) mod preset {
         PRESET.take().unwrap_or_default()
     }
 
-    fn over<'de, D: Deserializer<'de>>(preset: CacheConfig, deserializer: D) -> Result<CacheConfig, D::Error> {
-        PRESET.set(Some(preset));
-        let read = CacheConfig::deserialize(deserializer);
-        PRESET.take();
-        read
+    /// Whether a category of this name has settings of its own.
+    pub(crate) fn is_named(name: &str) -> bool {
+        ["daily", "minute", "realtime"].contains(&name)
     }
 
-    pub(crate) fn daily<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CacheConfig, D::Error> {
-        over(CacheConfig::daily(), deserializer)
+    /// The settings of a category of this name.
+    pub(crate) fn named(name: &str) -> CacheConfig {
+        match name {
+            "daily" => CacheConfig::daily(),
+            "minute" => CacheConfig::minute(),
+            "realtime" => CacheConfig::realtime(),
+            _ => CacheConfig::default(),
+        }
     }
 
-    pub(crate) fn minute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CacheConfig, D::Error> {
-        over(CacheConfig::minute(), deserializer)
+    /// The name of a preset; reading it puts the preset in place.
+    struct Preset;
+
+    impl<'de> Deserialize<'de> for Preset {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let name = String::deserialize(deserializer)?;
+            if !is_named(&name) && name != "default" {
+                let text = format!("unknown preset {name:?}, expected daily, minute, realtime or default");
+                return Err(serde::de::Error::custom(text));
+            }
+            PRESET.set(Some(named(&name)));
+            Ok(Self)
+        }
     }
 
-    pub(crate) fn realtime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CacheConfig, D::Error> {
-        over(CacheConfig::realtime(), deserializer)
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        #[serde(rename = "preset", default)]
+        _preset: Option<Preset>,
+        #[serde(flatten)]
+        cache: CacheConfig,
+    }
+
+    /// Reads the settings of a category of this name.
+    pub(crate) struct Over<'a>(pub(crate) &'a str);
+
+    impl<'de> DeserializeSeed<'de> for Over<'_> {
+        type Value = CacheConfig;
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<CacheConfig, D::Error> {
+            PRESET.set(Some(named(self.0)));
+            let read = Settings::deserialize(deserializer);
+            PRESET.take();
+            read.map(|settings| settings.cache)
+        }
     }
 }
 

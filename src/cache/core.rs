@@ -67,6 +67,8 @@ pub(super) struct Core<K, V, E> {
     pub(super) key_size: Option<KeySize<K>>,
     pub(super) hold_if: Option<HoldIf<E>>,
     pub(super) waiters: AtomicUsize,
+    /// How often the source has recovered; holds put up before the last time are over.
+    pub(super) recoveries: AtomicU64,
     pub(super) next_id: AtomicU64,
 }
 
@@ -204,10 +206,13 @@ where
         key: &K,
         flight: Option<&Arc<Flight<V, E>>>,
         started: Tick,
+        is_background: bool,
         answer: LoadOutcome<V, E>,
     ) -> FlightResult<V, E> {
         let mut publish = None;
         let is_held = !matches!(answer, LoadOutcome::Panicked { is_held: false });
+        let epoch = self.epoch();
+        let by = flight.map_or(0, |flight| flight.id());
         let outcome = match answer {
             LoadOutcome::Loaded(Loaded::Missing) => FlightResult::Missing,
             LoadOutcome::Loaded(Loaded::Value(value)) => {
@@ -236,7 +241,13 @@ where
                 // What stands there is older than the value just served.
                 FlightResult::Value(_) => left = shard.remove(hash, key),
                 FlightResult::Missing => {
-                    left = shard.remove(hash, key);
+                    // A refresh that finds nothing may be a vendor's hiccup: the value goes the second time.
+                    let is_doubtful = is_background
+                        && shard.entries.peek(hash, key).is_some_and(|entry| now < entry.times.dead_at)
+                        && !shard.hold(hash, key).is_some_and(|hold| hold.confirms_missing(&self.config, now));
+                    if !is_doubtful {
+                        left = shard.remove(hash, key);
+                    }
                     if self.config.is_smart() {
                         hold = shard.put_hold(hash, key, Backoff::missing(&self.config, now));
                     }
@@ -246,7 +257,7 @@ where
                         FlightResult::Failed(error) => BackoffKind::Failed(Arc::clone(error)),
                         _ => BackoffKind::Panicked,
                     };
-                    let new = Backoff::failed(kind, shard.hold(hash, key), &self.config, now);
+                    let new = Backoff::failed(kind, shard.hold(hash, key), (by, epoch), &self.config, now);
                     hold = shard.put_hold(hash, key, new);
                 }
                 _ => {}
@@ -258,6 +269,39 @@ where
         drop((hold, swept.1));
         self.after_change(hash, left);
         outcome
+    }
+
+    /// A value that comes after its load has been given up: published if nobody has written,
+    /// invalidated or loaded the key since.
+    pub(super) fn settle_late(
+        &self,
+        hash: u64,
+        key: &K,
+        flight: &Arc<Flight<V, E>>,
+        started: Tick,
+        loaded: Loaded<V>,
+    ) -> bool {
+        let (value, ttl) = match loaded {
+            Loaded::Value(value) => (value, self.config.time_to_live),
+            Loaded::ValueFor(value, ttl) => (value, ttl),
+            Loaded::Missing => return false,
+        };
+        if ttl.is_zero() || !self.config.is_smart() {
+            return false;
+        }
+        let entry = self.entry(key, value, ttl, started);
+        let mut shard = self.shard(hash).lock();
+        let owns = shard.accepts_late(hash, key, flight);
+        let left = if owns { self.put(&mut shard, hash, key, &entry) } else { Removed::default() };
+        shard.stats.unpublished += u64::from(!owns);
+        drop(shard);
+        self.after_change(hash, left);
+        owns
+    }
+
+    /// The number of the last recovery.
+    pub(super) fn epoch(&self) -> u64 {
+        self.recoveries.load(Ordering::Acquire)
     }
 
     /// Rest of the hold of a key, zero without one.
@@ -394,7 +438,7 @@ where
     E: Send + Sync + 'static,
 {
     fn scrape(&self) {
-        self.metrics.pass_on(self.snapshot());
+        self.metrics.pass_on(|| self.snapshot());
     }
 }
 

@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::freshness::Times;
 use crate::clock::Tick;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,8 +32,9 @@ pub(super) struct Entry<V> {
 /// use feedguard::cache::CacheStatus;
 /// assert!(CacheStatus::StaleOnError.is_stale() && !CacheStatus::Refreshing.is_stale());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum CacheStatus {
     /// From the cache, within its time.
     Fresh,

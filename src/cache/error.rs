@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hint::RetryHint;
+
 /// Why a lookup gave no value.
 ///
 /// `E` is the loader's own error, shared by all callers that waited for the load.
@@ -51,6 +53,9 @@ pub enum LoadError<E> {
     /// The load of another caller did not end before this caller's deadline; it is still running.
     #[error("the load did not end before the deadline")]
     WaitTimeout,
+    /// Nothing is stored, and the lookup was not to load.
+    #[error("not in the cache")]
+    NotCached,
     /// Too many callers wait for loads already.
     #[error("too many callers wait for loads (limit {limit})")]
     TooManyWaiters {
@@ -101,7 +106,7 @@ impl<E> LoadError<E> {
             | Self::Missing { retry_after, .. }
             | Self::LoaderPanicked { retry_after } => Some(*retry_after),
             Self::WaitTimeout | Self::TooManyWaiters { .. } => Some(Duration::ZERO),
-            Self::Reentrant | Self::KeyTooLong(_) => None,
+            Self::Reentrant | Self::NotCached | Self::KeyTooLong(_) => None,
         }
     }
 
@@ -132,6 +137,7 @@ impl<E> Clone for LoadError<E> {
                 Self::Missing { age: *age, retry_after: *retry_after, is_new: *is_new }
             }
             Self::WaitTimeout => Self::WaitTimeout,
+            Self::NotCached => Self::NotCached,
             Self::TooManyWaiters { limit } => Self::TooManyWaiters { limit: *limit },
             Self::LoaderPanicked { retry_after } => Self::LoaderPanicked { retry_after: *retry_after },
             Self::Reentrant => Self::Reentrant,
@@ -147,11 +153,26 @@ impl<E> fmt::Debug for LoadError<E> {
             Self::Held { .. } => "Held",
             Self::Missing { .. } => "Missing",
             Self::WaitTimeout => "WaitTimeout",
+            Self::NotCached => "NotCached",
             Self::TooManyWaiters { .. } => "TooManyWaiters",
             Self::LoaderPanicked { .. } => "LoaderPanicked",
             Self::Reentrant => "Reentrant",
             Self::KeyTooLong(_) => "KeyTooLong",
         };
         f.debug_struct(name).field("retry_after", &self.retry_after()).finish_non_exhaustive()
+    }
+}
+
+impl<E> RetryHint for LoadError<E> {
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
+    }
+
+    fn reached_source(&self) -> bool {
+        self.reached_source()
+    }
+
+    fn can_help(&self) -> bool {
+        self.retry_after().is_some()
     }
 }

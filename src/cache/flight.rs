@@ -9,18 +9,20 @@
 use std::sync::Arc;
 
 use super::entry::Entry;
+use crate::chain;
 use crate::clock::{Clock, Deadline};
-use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
 
 pub(super) struct Flight<V, E> {
+    /// Changes of its shard when it was put up.
+    pub(super) changes: u64,
     state: Mutex<State<V, E>>,
     done: Condvar,
 }
 
 enum State<V, E> {
     Queued,
-    Running(ThreadId),
+    Running,
     Done(FlightResult<V, E>),
 }
 
@@ -52,20 +54,25 @@ pub(super) enum JoinResult<V, E> {
     TakenOver,
     /// It ended.
     Done(FlightResult<V, E>),
-    /// The caller's own thread is running it.
+    /// The caller is part of it: its own loader asks.
     Reentrant,
     TimedOut,
 }
 
 impl<V, E> Flight<V, E> {
     /// A flight that the calling thread runs.
-    pub(super) fn running() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::Running(thread::current().id())), done: Condvar::new() })
+    pub(super) fn running(changes: u64) -> Arc<Self> {
+        Arc::new(Self { changes, state: Mutex::new(State::Running), done: Condvar::new() })
     }
 
     /// A flight that waits for a refresh worker.
-    pub(super) fn queued() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::Queued), done: Condvar::new() })
+    pub(super) fn queued(changes: u64) -> Arc<Self> {
+        Arc::new(Self { changes, state: Mutex::new(State::Queued), done: Condvar::new() })
+    }
+
+    /// What names it while it lives.
+    pub(super) fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Starts a queued flight on the calling thread; `false` if somebody else has.
@@ -73,23 +80,22 @@ impl<V, E> Flight<V, E> {
         let mut state = self.state.lock();
         let is_queued = matches!(*state, State::Queued);
         if is_queued {
-            *state = State::Running(thread::current().id());
+            *state = State::Running;
         }
         is_queued
     }
 
     /// Takes a queued flight over, or waits for its end.
     pub(super) fn join(&self, clock: &Clock, deadline: Deadline) -> JoinResult<V, E> {
-        let me = thread::current().id();
         let mut state = self.state.lock();
         loop {
             match &*state {
                 State::Queued => {
-                    *state = State::Running(me);
+                    *state = State::Running;
                     return JoinResult::TakenOver;
                 }
-                State::Running(leader) if *leader == me => return JoinResult::Reentrant,
-                State::Running(_) => {}
+                State::Running if chain::contains(self.id()) => return JoinResult::Reentrant,
+                State::Running => {}
                 State::Done(outcome) => return JoinResult::Done(outcome.clone()),
             }
             let in_time = clock.wait(&self.done, &mut state, deadline);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::core::{Core, LoadOutcome};
 use super::flight::{Flight, FlightResult};
 use super::{Key, Loaded};
+use crate::chain;
 use crate::clock::Tick;
 
 pub(super) struct LoadGuard<K, V, E>
@@ -42,19 +43,30 @@ where
         Self { core: Arc::clone(core), key: key.clone(), hash, flight, started, background, settled: false }
     }
 
+    /// Runs the loader as part of this load.
+    pub(super) fn load(&self, loader: &impl Loader<K, V, E>) -> Result<Loaded<V>, E> {
+        let _in_chain = chain::enter(self.id());
+        loader(&self.key, &LoadContext(self))
+    }
+
+    /// What names its flight in the chain of loads.
+    pub(super) fn id(&self) -> Option<usize> {
+        self.flight.as_ref().map(|flight| flight.id())
+    }
+
     pub(super) fn key(&self) -> &K {
         &self.key
     }
 
     /// Books the loader's answer.
-    pub(super) fn finish<L: Into<Loaded<V>>>(self, result: Result<L, E>) -> FlightResult<V, E> {
+    pub(super) fn finish(self, result: Result<Loaded<V>, E>) -> FlightResult<V, E> {
         self.finish_shared(result.map_err(Arc::new))
     }
 
     /// As [`finish`](Self::finish), with an error that other loads had too.
-    pub(super) fn finish_shared<L: Into<Loaded<V>>>(self, result: Result<L, Arc<E>>) -> FlightResult<V, E> {
+    pub(super) fn finish_shared(self, result: Result<Loaded<V>, Arc<E>>) -> FlightResult<V, E> {
         match result {
-            Ok(loaded) => self.settle(LoadOutcome::Loaded(loaded.into())),
+            Ok(loaded) => self.settle(LoadOutcome::Loaded(loaded)),
             Err(error) if self.core.is_about_source(&error) => self.settle(LoadOutcome::Failed(error)),
             Err(error) => {
                 // It is this caller's own; who waits asks again.
@@ -72,7 +84,8 @@ where
     fn settle(mut self, answer: LoadOutcome<V, E>) -> FlightResult<V, E> {
         let has_failed = !matches!(answer, LoadOutcome::Loaded(_));
         // Not before it returns: a weigher that panics inside must still end the flight.
-        let outcome = self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, answer);
+        let outcome =
+            self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, self.background, answer);
         self.settled = true;
         self.end(has_failed, outcome.clone());
         outcome
@@ -105,8 +118,61 @@ where
         if !self.settled {
             let answer =
                 if std::thread::panicking() { LoadOutcome::Panicked { is_held: false } } else { LoadOutcome::Dropped };
-            let outcome = self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, answer);
+            let outcome =
+                self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, self.background, answer);
             self.end(true, outcome);
         }
     }
+}
+
+/// What a load is told beside its key.
+pub(crate) struct LoadContext<'a, K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static>(&'a LoadGuard<K, V, E>);
+
+impl<K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static> LoadContext<'_, K, V, E> {
+    /// Whether nobody waits for it.
+    pub(crate) const fn is_background(&self) -> bool {
+        self.0.background
+    }
+
+    /// The right to publish an answer that comes after the load has been given up; none in the old modes.
+    pub(crate) fn late_ticket(&self) -> Option<LateTicket<K, V, E>> {
+        let LoadGuard { core, key, hash, flight, started, .. } = self.0;
+        let flight = Arc::clone(flight.as_ref()?);
+        Some(LateTicket { core: Arc::clone(core), hash: *hash, key: key.clone(), flight, started: *started })
+    }
+}
+
+/// The right to publish an answer that comes after its load has been given up: it holds as long as
+/// nobody has written, invalidated or loaded the key since.
+pub(crate) struct LateTicket<K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static> {
+    core: Arc<Core<K, V, E>>,
+    hash: u64,
+    key: K,
+    flight: Arc<Flight<V, E>>,
+    started: Tick,
+}
+
+impl<K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static> Clone for LateTicket<K, V, E> {
+    fn clone(&self) -> Self {
+        let (core, key, flight) = (Arc::clone(&self.core), self.key.clone(), Arc::clone(&self.flight));
+        Self { core, hash: self.hash, key, flight, started: self.started }
+    }
+}
+
+impl<K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static> LateTicket<K, V, E> {
+    /// Publishes, if the ticket still holds.
+    pub(crate) fn offer(&self, loaded: Loaded<V>) -> bool {
+        self.core.settle_late(self.hash, &self.key, &self.flight, self.started, loaded)
+    }
+}
+
+/// What every load runs, foreground, refresh or warm-up: one way, told which it is.
+pub(crate) trait Loader<K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static>:
+    Fn(&K, &LoadContext<'_, K, V, E>) -> Result<Loaded<V>, E> + Send + Sync + 'static
+{
+}
+
+impl<K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static, F> Loader<K, V, E> for F where
+    F: Fn(&K, &LoadContext<'_, K, V, E>) -> Result<Loaded<V>, E> + Send + Sync + 'static
+{
 }

@@ -34,9 +34,11 @@ impl CacheMetrics {
         }
     }
 
-    pub(super) fn pass_on(&self, now: CacheSnapshot) {
+    /// Passes on what has been counted since the last time. The counts are read under the lock: of two
+    /// scrapes at a time, one would pass on again what the other already has.
+    pub(super) fn pass_on(&self, counts: impl FnOnce() -> CacheSnapshot) {
         let mut passed_on = self.passed_on.lock();
-        let last = *passed_on;
+        let (last, now) = (*passed_on, counts());
         *passed_on = now;
         // A miss that ends with a stale value is one no more: what was passed on cannot be taken back.
         passed_on.miss = now.miss.max(last.miss);

@@ -43,6 +43,8 @@ pub use entry::{CacheStatus, Cached};
 pub use error::{KeyTooLong, LoadError};
 pub use key::Key;
 pub use load::{BoxError, Loaded};
+pub(crate) use load_guard::{LateTicket, LoadContext};
+pub(crate) use smart_cache::LookupOptions;
 pub use smart_cache::SmartCache;
 pub use stats::CacheSnapshot;
 pub use warm_up::WarmUpReport;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::core::{Core, LoadOutcome};
 use super::entry::Cached;
 use super::flight::Flight;
-use super::load_guard::LoadGuard;
-use super::{CacheStatus, Key, Loaded};
+use super::load_guard::{LoadGuard, Loader};
+use super::{CacheStatus, Key};
 
 /// Names a key in logs without showing it.
 #[derive(Clone, Copy)]
@@ -44,7 +44,14 @@ where
         // `start` decides against a foreground caller that takes the flight over at this moment.
         if self.flight.start() {
             let now = self.core.clock.now();
-            self.flight.finish(self.core.settle(self.hash, &self.key, Some(&self.flight), now, LoadOutcome::Dropped));
+            self.flight.finish(self.core.settle(
+                self.hash,
+                &self.key,
+                Some(&self.flight),
+                now,
+                true,
+                LoadOutcome::Dropped,
+            ));
         }
     }
 }
@@ -57,13 +64,13 @@ where
 {
     /// Hands a queued flight to the pool, and logs a stale value once.
     #[cold]
-    pub(super) fn refresh_later<L: Into<Loaded<V>>>(
+    pub(super) fn refresh_later(
         self: &Arc<Self>,
         hash: u64,
         key: &K,
         cached: &Cached<V>,
         flight: Arc<Flight<V, E>>,
-        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+        loader: impl Loader<K, V, E>,
     ) {
         if cached.status() == CacheStatus::Stale && cached.first_warning() {
             let (age, key_hash) = (cached.age(), KeyHash(hash));
@@ -89,9 +96,9 @@ where
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    fn run<L: Into<Loaded<V>>>(&self, loader: &impl Fn(&K) -> Result<L, E>) {
+    fn run(&self, loader: &impl Loader<K, V, E>) {
         let guard = LoadGuard::new(&self.core, self.hash, &self.key, Some(Arc::clone(&self.flight)), true);
-        let loaded = catch_unwind(AssertUnwindSafe(|| loader(guard.key())));
+        let loaded = catch_unwind(AssertUnwindSafe(|| guard.load(loader)));
         let key_hash = KeyHash(self.hash);
         match loaded {
             Ok(result) => {

@@ -26,6 +26,8 @@ pub(super) struct Shard<K, V, E> {
     pub(super) events: Vec<PolicyEvent<K>>,
     pub(super) stats: ShardStats,
     pub(super) next_sweep: Tick,
+    /// Entries stored, and keys removed; an answer that comes late is fenced by it.
+    changes: u64,
     tells_policy: bool,
     max_holds: usize,
 }
@@ -38,6 +40,29 @@ pub(super) struct LookupMode {
     pub(super) can_load: bool,
     /// A refresh may be started; without one, soft expiry is hard.
     pub(super) can_refresh: bool,
+    /// Nothing is loaded or refreshed, and what is stale is served.
+    pub(super) takes_stale: bool,
+    /// A failed load a moment ago does not matter: this one looks whether the source is back.
+    pub(super) ignores_failures: bool,
+    /// The recovery of the source that is the last.
+    pub(super) epoch: u64,
+}
+
+impl LookupMode {
+    /// Looks, and loads nothing.
+    pub(super) const LOOK: Self = Self {
+        max_age: None,
+        can_load: false,
+        can_refresh: false,
+        takes_stale: false,
+        ignores_failures: false,
+        epoch: 0,
+    };
+
+    /// Loads what is not there.
+    pub(super) const fn load(max_age: Option<Duration>, epoch: u64) -> Self {
+        Self { max_age, can_load: true, can_refresh: true, epoch, ..Self::LOOK }
+    }
 }
 
 /// What a lookup gets.
@@ -75,6 +100,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             events: Vec::new(),
             stats: ShardStats::default(),
             next_sweep: Tick::default(),
+            changes: 0,
             tells_policy,
             max_holds,
         }
@@ -89,8 +115,9 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     }
 
     /// Whether a lookup would find something, counted nowhere: an entry, or an answer that is held.
-    pub(super) fn knows(&mut self, hash: u64, key: &K) -> bool {
-        self.entries.get(hash, key).is_some() || self.hold(hash, key).is_some()
+    pub(super) fn knows(&self, hash: u64, key: &K, now: Tick, epoch: u64) -> bool {
+        let is_alive = self.entries.peek(hash, key).is_some_and(|entry| now < entry.times.stale_until);
+        is_alive || self.hold(hash, key).is_some_and(|hold| hold.is_active(now, epoch))
     }
 
     /// Decides a lookup: store, holds and flights are read, and a new flight is put up, in one
@@ -106,25 +133,33 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         let Some(entry) = self.entries.get(hash, key) else {
             return self.lookup_without_value(config, hash, key, now, mode, None);
         };
-        let class = entry.times.classify(now, mode.max_age, mode.can_refresh);
+        let class = entry.times.classify(now, mode.max_age, mode.can_refresh || mode.takes_stale);
         let entry = Arc::clone(entry);
         match class {
             Class::Fresh => {
                 self.stats.fresh += 1;
                 Lookup::Hit(Cached::new(entry, CacheStatus::Fresh, now))
             }
-            Class::RefreshDue | Class::Stale => self.lookup_due(hash, key, now, entry, class),
+            Class::RefreshDue | Class::Stale => self.lookup_due(hash, key, now, mode, entry, class),
             Class::OnError | Class::Dead => self.lookup_without_value(config, hash, key, now, mode, Some(entry)),
         }
     }
 
     #[cold]
-    fn lookup_due(&mut self, hash: u64, key: &K, now: Tick, entry: Arc<Entry<V>>, class: Class) -> Lookup<V, E> {
+    fn lookup_due(
+        &mut self,
+        hash: u64,
+        key: &K,
+        now: Tick,
+        mode: LookupMode,
+        entry: Arc<Entry<V>>,
+        class: Class,
+    ) -> Lookup<V, E> {
         let under_way = self.flight(hash, key).is_some();
-        let held = !under_way && self.hold(hash, key).is_some_and(|hold| hold.is_active(now));
+        let held = !under_way && self.hold(hash, key).is_some_and(|hold| hold.is_active(now, mode.epoch));
         let status = match class {
             Class::Stale => CacheStatus::Stale,
-            _ if held => CacheStatus::Fresh,
+            _ if held || mode.takes_stale => CacheStatus::Fresh,
             _ => CacheStatus::Refreshing,
         };
         match status {
@@ -133,10 +168,10 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             _ => self.stats.fresh += 1,
         }
         let cached = Cached::new(entry, status, now);
-        if under_way || held {
+        if under_way || held || mode.takes_stale {
             return Lookup::Hit(cached);
         }
-        let flight = Flight::queued();
+        let flight = Flight::queued(self.changes);
         self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
         Lookup::Refresh(cached, flight)
     }
@@ -151,14 +186,16 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         mode: LookupMode,
         entry: Option<Arc<Entry<V>>>,
     ) -> Lookup<V, E> {
-        if let Some(hold) = self.hold(hash, key).filter(|hold| hold.is_active(now)) {
+        let ignores = |hold: &Backoff<E>| mode.ignores_failures && !matches!(hold.kind, BackoffKind::Missing);
+        let hold = self.hold(hash, key).filter(|hold| !ignores(hold));
+        if let Some(hold) = hold.filter(|hold| hold.is_active(now, mode.epoch)) {
             let retry_after = hold.remaining(now);
             let refusal = match &hold.kind {
                 BackoffKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after, is_new: false },
                 BackoffKind::Panicked => LoadError::LoaderPanicked { retry_after },
                 BackoffKind::Failed(error) => LoadError::Held { error: Arc::clone(error), retry_after },
             };
-            let entry = entry.filter(|_| mode.can_load);
+            let entry = entry.filter(|_| mode.can_load || mode.takes_stale);
             if let Some(entry) = entry.filter(|entry| entry.times.serves_on_error(config, now, mode.max_age)) {
                 self.stats.stale_on_error += 1;
                 return Lookup::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
@@ -168,6 +205,12 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
                 _ => self.stats.held += 1,
             }
             return Lookup::Refused(refusal);
+        }
+        if let Some(entry) = entry.filter(|_| mode.takes_stale) {
+            if entry.times.serves_on_error(config, now, mode.max_age) {
+                self.stats.stale_on_error += 1;
+                return Lookup::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
+            }
         }
         self.stats.miss += 1;
         if !mode.can_load {
@@ -179,7 +222,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         if let Some(flight) = self.flight(hash, key) {
             return Lookup::Join(Arc::clone(flight));
         }
-        let flight = Flight::running();
+        let flight = Flight::running(self.changes);
         self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
         Lookup::Lead(Some(flight))
     }
@@ -192,8 +235,17 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             .is_ok()
     }
 
+    /// Whether a load that has been given up may still publish: its flight still stands, its hold does, or
+    /// nothing in the shard has changed since it began.
+    pub(super) fn accepts_late(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) -> bool {
+        self.land(hash, key, flight)
+            || self.hold(hash, key).is_some_and(|hold| hold.by == flight.id())
+            || (self.changes == flight.changes && self.entries.peek(hash, key).is_none())
+    }
+
     /// Stores an entry and forgets flight and hold of its key.
     pub(super) fn store(&mut self, hash: u64, key: &K, entry: Arc<Entry<V>>) -> Removed<V, E> {
+        self.changes += 1;
         let mut left = self.detach(hash, key);
         if self.tells_policy {
             let ticket = Ticket { id: entry.id, weight: entry.weight };
@@ -205,6 +257,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
 
     /// Removes entry, flight and hold of a key.
     pub(super) fn remove(&mut self, hash: u64, key: &K) -> Removed<V, E> {
+        self.changes += 1;
         let mut left = self.detach(hash, key);
         if let Some(entry) = self.entries.remove(hash, key) {
             left.entries.push(entry);
@@ -215,6 +268,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
 
     /// Removes everything; the tables are the caller's to drop.
     pub(super) fn clear(&mut self) -> (Removed<V, E>, impl Sized + use<K, V, E>) {
+        self.changes += 1;
         let mut left = Removed::default();
         for (key, entry) in self.entries.extract(|_| true) {
             self.tell_removed(&key);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::flight::{Flight, FlightResult, JoinResult};
 use super::load::BoxError;
-use super::load_guard::LoadGuard;
+use super::load_guard::{LoadContext, LoadGuard, Loader};
 use super::shard::{Lookup, LookupMode, Removed, answer};
 use super::{CacheMode, CacheSnapshot, Cached, Key, KeyTooLong, LoadError, Loaded};
 use crate::clock::{Clock, Deadline};
@@ -66,7 +66,7 @@ where
         // Real time, also under a manual clock: nobody is left to move its hands.
         self.0.pool.shutdown_by(&Clock::system(), self.0.config.drain);
         // No scrape finds this cache any more.
-        self.0.metrics.pass_on(self.0.snapshot());
+        self.0.metrics.pass_on(|| self.0.snapshot());
     }
 }
 
@@ -83,9 +83,20 @@ where
 
 /// What a lookup may add to the key.
 #[derive(Debug, Clone, Copy)]
-struct LookupOptions {
-    deadline: Deadline,
-    max_age: Option<Duration>,
+pub(crate) struct LookupOptions {
+    /// Until when another's load is waited for.
+    pub(crate) deadline: Deadline,
+    pub(crate) max_age: Option<Duration>,
+    /// Only what is there.
+    pub(crate) no_load: bool,
+    /// Loads although a load has just failed.
+    pub(crate) ignores_failures: bool,
+}
+
+impl Default for LookupOptions {
+    fn default() -> Self {
+        Self { deadline: Deadline::never(), max_age: None, no_load: false, ignores_failures: false }
+    }
 }
 
 impl<K, V, E> SmartCache<K, V, E>
@@ -108,17 +119,19 @@ where
     pub fn get(&self, key: &K) -> Option<Cached<V>> {
         let hash = self.core.hash(key);
         self.core.fresh(hash, key).or_else(|| {
-            match self.core.lookup(hash, key, LookupMode { max_age: None, can_load: false, can_refresh: false }) {
+            match self.core.lookup(hash, key, LookupMode { epoch: self.core.epoch(), ..LookupMode::LOOK }) {
                 Lookup::Hit(cached) => Some(cached),
                 _ => None,
             }
         })
     }
 
-    /// Whether the cache holds something for a key, of whatever age; counts as no lookup.
+    /// Whether a lookup would find something: a value that is not past its grace, or an answer that is
+    /// held. It counts as no lookup and changes no order.
     pub fn contains(&self, key: &K) -> bool {
         let hash = self.core.hash(key);
-        self.core.shard(hash).lock().knows(hash, key)
+        let now = self.core.clock.now();
+        self.core.shard(hash).lock().knows(hash, key, now, self.core.epoch())
     }
 
     /// The value of a key; loads it on this thread if it is not there, or waits for the thread that
@@ -136,7 +149,8 @@ where
         key: &K,
         loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
     ) -> Result<Cached<V>, LoadError<E>> {
-        self.lookup(key, LookupOptions { deadline: Deadline::never(), max_age: None }, loader)
+        let options = LookupOptions::default();
+        self.lookup(key, options, move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key).map(Into::into))
     }
 
     /// As [`get_or_load`](Self::get_or_load), but waits for the load of another caller no longer
@@ -155,15 +169,28 @@ where
         max_age: Option<Duration>,
         loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
     ) -> Result<Cached<V>, LoadError<E>> {
-        self.lookup(key, LookupOptions { deadline, max_age }, loader)
+        let options = LookupOptions { deadline, max_age, ..LookupOptions::default() };
+        self.lookup(key, options, move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key).map(Into::into))
     }
 
+    /// The value of a key if it is fresh: one lock, no allocation.
     #[inline]
-    fn lookup<L: Into<Loaded<V>>>(
+    pub(crate) fn fresh(&self, key: &K) -> Option<Cached<V>> {
+        self.core.fresh(self.core.hash(key), key)
+    }
+
+    /// Ends the holds of failed loads: the source has recovered. A number is raised, nothing is walked.
+    pub(crate) fn end_failure_holds(&self) {
+        self.core.recoveries.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Every lookup that may load comes through here.
+    #[inline]
+    pub(crate) fn lookup(
         &self,
         key: &K,
         options: LookupOptions,
-        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+        loader: impl Loader<K, V, E>,
     ) -> Result<Cached<V>, LoadError<E>> {
         self.core.check_key(key)?;
         let hash = self.core.hash(key);
@@ -172,7 +199,12 @@ where
                 return Ok(cached);
             }
         }
-        let mode = LookupMode { max_age: options.max_age, can_load: true, can_refresh: true };
+        let mode = LookupMode::load(options.max_age, self.core.epoch());
+        let mode = if options.no_load {
+            LookupMode { can_load: false, can_refresh: false, takes_stale: true, ..mode }
+        } else {
+            LookupMode { ignores_failures: options.ignores_failures, ..mode }
+        };
         match self.core.lookup(hash, key, mode) {
             Lookup::Hit(cached) => Ok(cached),
             Lookup::Refresh(cached, flight) => {
@@ -184,14 +216,14 @@ where
     }
 
     #[cold]
-    fn load<L: Into<Loaded<V>>>(
+    fn load(
         &self,
         hash: u64,
         key: &K,
         mode: LookupMode,
         options: LookupOptions,
         mut lookup: Lookup<V, E>,
-        loader: &impl Fn(&K) -> Result<L, E>,
+        loader: &impl Loader<K, V, E>,
     ) -> Result<Cached<V>, LoadError<E>> {
         loop {
             let joined = matches!(lookup, Lookup::Join(_));
@@ -201,7 +233,7 @@ where
                 // A second look may find what another thread has just published.
                 Lookup::Hit(cached) | Lookup::Refresh(cached, _) => return Ok(cached),
                 Lookup::Refused(error) => return Err(error),
-                Lookup::Absent => Err(LoadError::WaitTimeout),
+                Lookup::Absent => Err(LoadError::NotCached),
             };
             let answered = match outcome {
                 Ok(outcome) => {
@@ -215,7 +247,9 @@ where
                 // A load that had begun before this caller asked; its own load is as young as can be.
                 Some(Ok(cached)) if joined && is_too_old(&cached) => lookup = self.look_again(hash, key, mode),
                 Some(Ok(cached)) => return Ok(cached),
-                Some(Err(error @ (LoadError::Missing { .. } | LoadError::Reentrant))) => return Err(error),
+                Some(Err(error @ (LoadError::Missing { .. } | LoadError::Reentrant | LoadError::NotCached))) => {
+                    return Err(error);
+                }
                 Some(Err(error)) => return self.core.stale_on_error(hash, key, mode.max_age).ok_or(error),
                 None => lookup = self.look_again(hash, key, mode),
             }
@@ -229,25 +263,25 @@ where
         self.core.lookup(hash, key, LookupMode { can_refresh: false, ..mode })
     }
 
-    fn lead<L: Into<Loaded<V>>>(
+    fn lead(
         &self,
         hash: u64,
         key: &K,
         flight: Option<Arc<Flight<V, E>>>,
-        loader: &impl Fn(&K) -> Result<L, E>,
+        loader: &impl Loader<K, V, E>,
     ) -> FlightResult<V, E> {
         let guard = LoadGuard::new(&self.core, hash, key, flight, false);
-        let result = loader(key);
+        let result = guard.load(loader);
         guard.finish(result)
     }
 
-    fn join_flight<L: Into<Loaded<V>>>(
+    fn join_flight(
         &self,
         hash: u64,
         key: &K,
         flight: &Arc<Flight<V, E>>,
         deadline: Deadline,
-        loader: &impl Fn(&K) -> Result<L, E>,
+        loader: &impl Loader<K, V, E>,
     ) -> Result<FlightResult<V, E>, LoadError<E>> {
         match self.wait(flight, deadline)? {
             JoinResult::Done(outcome) => Ok(outcome),

@@ -1,5 +1,7 @@
 //! Counts that add up.
 
+use serde::Serialize;
+
 /// Counts of one shard, kept under its lock: a hit costs no shared word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ShardStats {
@@ -36,7 +38,7 @@ pub(super) struct ShardStats {
 /// assert_eq!((counts.gets(), counts.hits(), counts.miss, counts.loads), (3, 2, 1, 1));
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CacheSnapshot {
     /// Entries stored.

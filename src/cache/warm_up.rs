@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use super::load_guard::{LoadContext, Loader};
+use super::smart_cache::LookupOptions;
 use super::{Key, Loaded, SmartCache};
 
 /// What a warm-up did.
@@ -73,6 +75,17 @@ where
         &self,
         keys: Vec<K>,
         loader: impl Fn(&K) -> Result<L, E> + Clone + Send + Sync + 'static,
+        progress: impl FnMut(&WarmUpReport),
+    ) -> WarmUpReport {
+        let loader = move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key).map(Into::into);
+        self.warm_up_by(keys, loader, progress)
+    }
+
+    /// As [`warm_up`](Self::warm_up), with a loader that is told what it loads for.
+    pub(crate) fn warm_up_by(
+        &self,
+        keys: Vec<K>,
+        loader: impl Loader<K, V, E> + Clone,
         mut progress: impl FnMut(&WarmUpReport),
     ) -> WarmUpReport {
         let (keys, next) = (Arc::new(keys), Arc::new(AtomicUsize::new(0)));
@@ -110,12 +123,8 @@ where
         report
     }
 
-    fn warm_one<L: Into<Loaded<V>>>(
-        &self,
-        key: &K,
-        loader: &(impl Fn(&K) -> Result<L, E> + Clone + Send + Sync + 'static),
-    ) -> Loading {
-        match catch_unwind(AssertUnwindSafe(|| self.get_or_load(key, loader.clone()))) {
+    fn warm_one(&self, key: &K, loader: &(impl Loader<K, V, E> + Clone)) -> Loading {
+        match catch_unwind(AssertUnwindSafe(|| self.lookup(key, LookupOptions::default(), loader.clone()))) {
             Ok(Ok(_cached)) => Loading::Ok,
             Ok(Err(_error)) => Loading::Failed,
             Err(_panic) => Loading::Panicked,

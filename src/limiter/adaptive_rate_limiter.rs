@@ -12,7 +12,9 @@ use super::metrics::LimiterMetrics;
 use super::permit::{Grant, Start};
 use super::quota::CalendarQuota;
 use super::wait_queue::Core;
-use super::{LimitReason, Limited, LimiterConfig, LimiterEvent, LimiterSnapshot, RatePermit, Reservation};
+use super::{
+    LimitReason, Limited, LimiterConfig, LimiterEvent, LimiterSnapshot, OwnedRatePermit, RatePermit, Reservation,
+};
 use crate::clock::{Clock, Deadline};
 use crate::listeners::Listeners;
 use crate::name::Name;
@@ -119,6 +121,15 @@ impl AdaptiveRateLimiter {
             }
         }
         self.reserve(n, deadline)?.wait(deadline)
+    }
+
+    /// As [`acquire`](Self::acquire), with a permit that moves into threads.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_owned(self: &Arc<Self>, n: u32, deadline: Deadline) -> Result<OwnedRatePermit, Limited> {
+        let (grant, quotas) = self.acquire(n, deadline)?.into_parts();
+        Ok(OwnedRatePermit::new(Arc::clone(self), grant, quotas))
     }
 
     /// Takes a place in the line, if its turn comes before `deadline` as things are now.

@@ -8,6 +8,7 @@ use super::quota::Taken;
 use super::wait_queue::Locked;
 use super::{LimitReason, Limited, RateControl, RatePermit};
 use crate::clock::Tick;
+use crate::outcome::Outcome;
 use crate::sync::atomic::Ordering;
 
 /// When to ask again after [`LimitReason::InFlight`]: nobody knows when a call ends.
@@ -172,6 +173,19 @@ impl AdaptiveRateLimiter {
         self.counts.add(REJECTED, 1);
         self.metrics.rejected.inc();
         Limited { name: self.name.clone(), reason, retry_after }
+    }
+
+    /// A permit was dropped without an outcome: while its thread panics the call counts as made and
+    /// failed, otherwise it was not made.
+    pub(super) fn drop_permit(&self, grant: Grant, quotas: &[Taken]) {
+        if matches!(grant.start, Start::Unrecorded) {
+            return;
+        }
+        if std::thread::panicking() {
+            self.finish(grant, Outcome::Failure);
+        } else {
+            self.refund(grant, quotas);
+        }
     }
 
     /// A permit was dropped unused.

@@ -115,6 +115,12 @@ impl LimiterBuilder {
         self
     }
 
+    /// Takes listeners over.
+    pub(crate) fn listeners(mut self, listeners: Listeners<LimiterEvent>) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
     /// Adds a listener for the rate reaching and leaving its bounds; more than 16 are a fault of the configuration.
     pub fn on_event(mut self, listener: impl Fn(&LimiterEvent) + Send + Sync + 'static) -> Self {
         self.listeners.add(listener);

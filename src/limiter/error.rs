@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::quota_config::QuotaPeriod;
+use crate::hint::RetryHint;
 use crate::name::Name;
 
 /// Why a permit was refused.
@@ -85,4 +86,25 @@ pub struct Limited {
     pub reason: LimitReason,
     /// When a permit will be free, from now; `None` if asking again cannot help.
     pub retry_after: Option<Duration>,
+}
+
+impl Limited {
+    /// When a permit will be free, from now; `None` if asking again cannot help.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl RetryHint for Limited {
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    fn reached_source(&self) -> bool {
+        false
+    }
+
+    fn can_help(&self) -> bool {
+        self.retry_after.is_some()
+    }
 }

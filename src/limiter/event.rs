@@ -1,5 +1,7 @@
 //! What a limiter tells its listeners.
 
+use serde::Serialize;
+
 use crate::name::Name;
 
 /// Where the rate is.
@@ -12,8 +14,9 @@ use crate::name::Name;
 /// assert_eq!(limiter.snapshot().bound, RateBound::Between);
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum RateBound {
     /// At its minimum: the source accepts less than the configuration allows for.
     Floor,

@@ -36,7 +36,7 @@ pub use builder::LimiterBuilder;
 pub use config::{LimiterConfig, RateControl};
 pub use error::{LimitReason, Limited};
 pub use event::{LimiterEvent, RateBound};
-pub use permit::RatePermit;
+pub use permit::{OwnedRatePermit, RatePermit};
 pub use quota::CalendarQuota;
 pub(crate) use quota_config::validate_windows;
 pub use quota_config::{QuotaKind, QuotaPeriod, QuotaState, QuotaWindow, QuotaWindowState};

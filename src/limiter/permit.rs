@@ -1,5 +1,7 @@
 //! The right to make `n` calls, and the duty to say how they ended.
 
+use std::sync::Arc;
+
 use super::AdaptiveRateLimiter;
 use super::atomic_bucket::AtomicStart;
 use super::bucket::Place;
@@ -75,6 +77,14 @@ impl<'a> RatePermit<'a> {
         limiter.end(grant);
     }
 
+    /// What it is, without the duty.
+    #[expect(clippy::mem_forget, reason = "what is owned moves on")]
+    pub(super) fn into_parts(mut self) -> (Grant, Option<Box<[Taken]>>) {
+        let parts = (self.grant, self.quotas.take());
+        std::mem::forget(self);
+        parts
+    }
+
     /// The source accepted the call.
     #[inline]
     pub fn succeed(self) {
@@ -90,13 +100,47 @@ impl<'a> RatePermit<'a> {
 impl Drop for RatePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        if matches!(self.grant.start, Start::Unrecorded) {
-            return;
+        self.limiter.drop_permit(self.grant, self.quotas.as_deref().unwrap_or_default());
+    }
+}
+
+/// As [`RatePermit`], for calls whose end another thread tells: it moves into threads and keeps the
+/// limiter alive.
+///
+/// # Examples
+/// ```
+/// use feedguard::{AdaptiveRateLimiter, Deadline, LimiterConfig, Outcome};
+/// use std::sync::Arc;
+/// let limiter = Arc::new(AdaptiveRateLimiter::new("tushare", LimiterConfig::default())?);
+/// let permit = limiter.acquire_owned(1, Deadline::never())?;
+/// std::thread::spawn(move || permit.finish(Outcome::Success)).join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a permit that is dropped at once gives its tokens back"]
+#[derive(Debug)]
+pub struct OwnedRatePermit {
+    limiter: Arc<AdaptiveRateLimiter>,
+    /// Empty once finished.
+    held: Option<(Grant, Option<Box<[Taken]>>)>,
+}
+
+impl OwnedRatePermit {
+    pub(super) fn new(limiter: Arc<AdaptiveRateLimiter>, grant: Grant, quotas: Option<Box<[Taken]>>) -> Self {
+        Self { limiter, held: Some((grant, quotas)) }
+    }
+
+    /// Says how the call ended.
+    pub fn finish(mut self, outcome: Outcome) {
+        if let Some((grant, _quotas)) = self.held.take() {
+            self.limiter.finish(grant, outcome);
         }
-        if std::thread::panicking() {
-            self.limiter.finish(self.grant, Outcome::Failure);
-        } else {
-            self.limiter.refund(self.grant, self.quotas.as_deref().unwrap_or_default());
+    }
+}
+
+impl Drop for OwnedRatePermit {
+    fn drop(&mut self) {
+        if let Some((grant, quotas)) = self.held.take() {
+            self.limiter.drop_permit(grant, quotas.as_deref().unwrap_or_default());
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::RateBound;
 use crate::name::Name;
 
@@ -16,7 +18,7 @@ use crate::name::Name;
 /// assert_eq!((now.granted, now.waiting, now.rate_per_sec), (1, 0, 10.0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LimiterSnapshot {
     /// Name of the limiter.
@@ -26,6 +28,7 @@ pub struct LimiterSnapshot {
     /// Where that is between the configured bounds.
     pub bound: RateBound,
     /// Rest of a pause the source asked for.
+    #[serde(serialize_with = "crate::config::human::serialize")]
     pub paused_for: Duration,
     /// Callers waiting with a reservation.
     pub waiting: usize,

@@ -1,28 +1,48 @@
-//! Collects what a manager works with.
+//! Makes a manager.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
-use super::config::EndpointConfig;
-use super::error::FetchError;
-use super::fetch::{Caller, Guarded, SourceCache};
-use super::hedge::Hedging;
+use super::caller::{Caller, FetchErrorOf, Plan, SourceCache, StoredOf};
+use super::calls::CallPool;
+use super::categories::Categories;
+use super::changes::Changes;
+use super::endpoint_config::EndpointConfig;
+use super::guarded::{Guarded, Memory};
+use super::hedging::Hedging;
 use super::metrics::CallMetrics;
-use super::source::{Category, Source};
+use super::record::FetchRecord;
+use super::source::Source;
 use super::{DataSourceManager, ManagerConfig};
 use crate::batch::BatchProcessor;
-use crate::breaker::CircuitBreaker;
-use crate::cache::{CacheConfig, SmartCache};
+use crate::breaker::{BreakerEvent, CircuitBreaker};
+use crate::cache::SmartCache;
 use crate::clock::Clock;
-use crate::config::builder_setters;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
-use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
+use crate::limiter::{AdaptiveRateLimiter, CalendarQuota, LimiterEvent};
+use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::quality::{CustomFindings, DataQualityValidator, Series, Severity, ValidatorBuilder};
-use crate::router::SmartRouter;
+use crate::retry::CallBudget;
+use crate::router::{EndpointState, SmartRouter};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Collects what a [`DataSourceManager`] works with.
+///
+/// # Examples
+/// ```
+/// use feedguard::manager::{Call, source_fn};
+/// use feedguard::{DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig};
+/// let source = source_fn(|_call: &Call<'_>, symbol: &u32| Ok::<_, std::io::Error>(*symbol));
+/// let manager = DataSourceManager::builder(source)
+///     .name("quotes")
+///     .config(ManagerConfig::default().endpoints(vec![EndpointConfig::new(EndpointSpec::named("sina"))]))
+///     .on_breaker(|event| eprintln!("{}: {} -> {}", event.name, event.from, event.to))
+///     .build()?;
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
 #[must_use]
 pub struct ManagerBuilder<S: Source> {
     source: S,
@@ -31,19 +51,47 @@ pub struct ManagerBuilder<S: Source> {
     clock: Clock,
     metrics: Metrics,
     validator: ValidatorBuilder,
+    on_fetch: Listeners<FetchRecord>,
+    on_breaker: Listeners<BreakerEvent>,
+    on_limiter: Listeners<LimiterEvent>,
 }
 
-impl<S: Source> ManagerBuilder<S> {
-    pub(super) fn new(source: S) -> Self {
-        Self {
+/// What guards are made with, at the build and at a reload.
+pub(super) struct GuardParts {
+    clock: Clock,
+    metrics: Metrics,
+    categories: Arc<[Arc<str>]>,
+    on_breaker: Listeners<BreakerEvent>,
+    on_limiter: Listeners<LimiterEvent>,
+}
+
+impl<S: Source> DataSourceManager<S> {
+    /// A manager with the given settings, without metrics and listeners; `name` stands in logs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults of all rooms.
+    pub fn new(name: impl Into<Arc<str>>, config: ManagerConfig, source: S) -> Result<Self, ConfigError> {
+        Self::builder(source).name(name).config(config).build()
+    }
+
+    /// Starts a manager around a source.
+    pub fn builder(source: S) -> ManagerBuilder<S> {
+        ManagerBuilder {
             source,
             name: "feed".into(),
             config: ManagerConfig::default(),
             clock: Clock::system(),
             metrics: Metrics::unregistered(),
             validator: DataQualityValidator::builder("feed"),
+            on_fetch: Listeners::default(),
+            on_breaker: Listeners::default(),
+            on_limiter: Listeners::default(),
         }
     }
+}
+
+impl<S: Source> ManagerBuilder<S> {
+    builder_setters!(ManagerConfig);
 
     /// Sets the name that stands in logs, labels and thread names; `feed` otherwise.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
@@ -51,11 +99,28 @@ impl<S: Source> ManagerBuilder<S> {
         self
     }
 
-    builder_setters!(ManagerConfig);
+    /// Adds a listener for fetches that went to their sources, answered or not; hits are not told. It runs
+    /// on the thread that fetched, under no lock; more than 16 are a fault.
+    pub fn on_fetch(mut self, listener: impl Fn(&FetchRecord) + Send + Sync + 'static) -> Self {
+        self.on_fetch.add(listener);
+        self
+    }
+
+    /// Adds a listener for transitions of all breakers.
+    pub fn on_breaker(mut self, listener: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
+        self.on_breaker.add(listener);
+        self
+    }
+
+    /// Adds a listener for rates that reach or leave their bounds.
+    pub fn on_limiter(mut self, listener: impl Fn(&LimiterEvent) + Send + Sync + 'static) -> Self {
+        self.on_limiter.add(listener);
+        self
+    }
 
     /// Adds a rule of the host to those that judge answers with a
     /// [`series`](Source::series); see [`ValidatorBuilder::rule`]. A finding of
-    /// [`Severity::Error`] makes the answer bad data.
+    /// [`Severity::Error`] makes the answer flawed.
     pub fn quality_rule(
         mut self,
         name: &'static str,
@@ -71,86 +136,146 @@ impl<S: Source> ManagerBuilder<S> {
     /// # Errors
     /// [`ConfigError`] with all faults of all rooms.
     pub fn build(self) -> Result<DataSourceManager<S>, ConfigError> {
-        self.config.validate()?;
-        let specs = self.config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
-        let router = SmartRouter::builder(Arc::clone(&self.name)).config(self.config.router.clone()).endpoints(specs);
-        let groups = self.config.quota_groups.iter().map(|group| {
-            CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone()).map(Arc::new)
-        });
-        let groups: Vec<Arc<CalendarQuota>> = groups.collect::<Result<_, _>>()?;
-        let guards = self.config.endpoints.iter().map(|endpoint| self.guard(endpoint, &groups));
-        let endpoints = guards.collect::<Result<_, _>>()?;
-        let validator = self
-            .validator
-            .name(Arc::clone(&self.name).into())
-            .config(self.config.quality.clone())
-            .clock(self.clock.clone())
-            .metrics(&self.metrics)
-            .build()
-            .map_err(|error| error.within("quality"))?;
+        let mut faults = Faults::new();
+        faults.add_all(self.config.validate());
+        faults.name("name", &self.name);
+        faults.nested("on_fetch", self.on_fetch.validate());
+        faults.nested("on_breaker", self.on_breaker.validate());
+        faults.nested("on_limiter", self.on_limiter.validate());
+        faults.finish()?;
+        let Self { source, name, config, clock, metrics, validator, on_fetch, on_breaker, on_limiter } = self;
+        let source = Arc::new(source);
+        let (categories, cached) = Categories::new(&config);
+        let names: Arc<[Arc<str>]> =
+            (0..categories.len()).map(|number| Arc::clone(&categories.get(number).name)).collect();
+        let guards =
+            GuardParts { clock: clock.clone(), metrics: metrics.clone(), categories: names, on_breaker, on_limiter };
+        let plan = guards.plan(&config, None)?;
+        let caches = cached.iter().map(|category| cache(&name, category, &config, &clock, &metrics, &source));
+        let caches: Arc<[SourceCache<S>]> = caches.collect::<Result<_, ConfigError>>()?;
+        let specs = config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
+        let router = SmartRouter::builder(Arc::clone(&name)).config(config.router.clone()).endpoints(specs);
+        let validator = validator.name(Arc::clone(&name).into()).config(config.quality.rules.clone());
         let caller = Arc::new(Caller {
-            router: router.clock(self.clock.clone()).metrics(&self.metrics).build()?,
-            endpoints,
-            validator,
-            quota_groups: groups,
-            hedging: Hedging::new(self.config.hedge.clone(), &self.name, self.clock.clone()),
+            source,
+            router: Arc::new(router.clock(clock.clone()).metrics(&metrics).build()?),
+            validator: validator
+                .clock(clock.clone())
+                .metrics(&metrics)
+                .build()
+                .map_err(|error| error.within("quality"))?,
+            quality: config.quality.clone(),
+            categories,
+            calls: CallPool::new(&name, config.calls.clone(), clock.clone()),
+            hedging: Hedging::new(config.hedge.clone()),
+            retry: config.retry.clone(),
+            retry_budget: CallBudget::new(config.retry.budget, true),
+            retries: metrics.retries(&name),
+            dice: Mutex::new(fastrand::Rng::new()),
+            changes: Changes::default(),
+            listeners: on_fetch,
             is_closed: AtomicBool::new(false),
-            source: self.source,
-            config: self.config.clone(),
-            clock: self.clock.clone(),
+            plan: Mutex::new(Arc::new(plan)),
+            caches: OnceLock::new(),
+            clock: clock.clone(),
+            name: Arc::clone(&name),
         });
-        let caches = Category::ALL.iter().copied().map(|category| {
-            let settings = cache_settings(&self.config, category);
-            let measure = Arc::clone(&caller);
-            let cache: SourceCache<S> = SmartCache::builder(format!("{}_{}", self.name, category.as_str()))
-                .config(settings.clone())
-                .clock(self.clock.clone())
-                .metrics(&self.metrics)
-                .hold_if(|error: &FetchError<S::Error>| error.reached_source())
-                .key_size(move |request| measure.source.request_bytes(request))
-                .build()?;
-            Ok(cache)
-        });
-        let caches = caches.collect::<Result<_, ConfigError>>()?;
-        let batch = BatchProcessor::builder(Arc::clone(&self.name))
-            .config(self.config.batch.clone())
-            .clock(self.clock)
-            .metrics(&self.metrics)
-            .build()?;
-        Ok(DataSourceManager { caches, caller, batch })
-    }
-
-    fn guard(&self, endpoint: &EndpointConfig, groups: &[Arc<CalendarQuota>]) -> Result<Guarded, ConfigError> {
-        let name = Arc::clone(&endpoint.spec.name);
-        let group = groups.iter().find(|group| endpoint.quota_group.as_deref() == Some(group.name().as_str()));
-        let limiter = AdaptiveRateLimiter::builder(Arc::clone(&name));
-        let limiter = match group {
-            Some(group) => limiter.quota(Arc::clone(group)),
-            None => limiter,
-        };
-        Ok(Guarded {
-            breaker: CircuitBreaker::builder(Arc::clone(&name))
-                .config(endpoint.breaker.clone())
-                .clock(self.clock.clone())
-                .metrics(&self.metrics)
-                .build()?,
-            limiter: limiter
-                .config(endpoint.limiter.clone())
-                .clock(self.clock.clone())
-                .metrics(&self.metrics)
-                .build()?,
-            metrics: CallMetrics::new(&self.metrics, &name, &endpoint.spec.currency),
-            spec: endpoint.spec.clone(),
-        })
+        let _is_first = caller.caches.set(Arc::downgrade(&caches)).is_ok();
+        let batch = BatchProcessor::builder(name).config(config.batch).clock(clock).metrics(&metrics).build()?;
+        Ok(DataSourceManager { caches, caller, batch, guards })
     }
 }
 
-fn cache_settings(config: &ManagerConfig, category: Category) -> &CacheConfig {
-    match category {
-        Category::Daily => &config.caches.daily,
-        Category::Minute => &config.caches.minute,
-        Category::Realtime => &config.caches.realtime,
-        Category::Other => &config.caches.other,
+fn cache<S: Source>(
+    name: &str,
+    category: &str,
+    config: &ManagerConfig,
+    clock: &Clock,
+    metrics: &Metrics,
+    source: &Arc<S>,
+) -> Result<SourceCache<S>, ConfigError> {
+    let (measure, weigh) = (Arc::clone(source), Arc::clone(source));
+    SmartCache::builder(format!("{name}_{category}"))
+        .config(config.caches.get(category))
+        .clock(clock.clone())
+        .metrics(metrics)
+        .hold_if(|error: &FetchErrorOf<S>| error.is_about_source())
+        .key_size(move |request| measure.request_bytes(request))
+        .weigher(move |request, stored: &StoredOf<S>| weigh.response_weight(request, &stored.response))
+        .build()
+}
+
+impl GuardParts {
+    /// The endpoints of a configuration; those that keep their name keep their guards.
+    pub(super) fn plan(&self, config: &ManagerConfig, old: Option<&Plan>) -> Result<Plan, ConfigError> {
+        let group = |group: &super::QuotaGroupConfig| {
+            let kept = old.filter(|old| old.config.quota_groups.contains(group));
+            let kept = kept.and_then(|old| old.quota_groups.iter().find(|known| **known.name() == *group.name));
+            match kept {
+                Some(kept) => Ok(Arc::clone(kept)),
+                None => {
+                    CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone()).map(Arc::new)
+                }
+            }
+        };
+        let quota_groups: Vec<Arc<CalendarQuota>> = config.quota_groups.iter().map(group).collect::<Result<_, _>>()?;
+        let endpoints = config.endpoints.iter().map(|endpoint| {
+            let old = old.and_then(|old| old.endpoint(&endpoint.spec.name));
+            self.guarded(endpoint, &quota_groups, old).map(Arc::new)
+        });
+        Ok(Plan { endpoints: endpoints.collect::<Result<_, _>>()?, config: config.clone(), quota_groups })
+    }
+
+    fn guarded(
+        &self,
+        config: &EndpointConfig,
+        groups: &[Arc<CalendarQuota>],
+        old: Option<&Arc<Guarded>>,
+    ) -> Result<Guarded, ConfigError> {
+        let name = &config.spec.name;
+        let group = groups.iter().find(|group| config.quota_group.as_deref() == Some(group.name().as_str()));
+        let breaker = match old.filter(|old| old.config.breaker == config.breaker) {
+            Some(old) => Arc::clone(&old.breaker),
+            None => {
+                let breaker = CircuitBreaker::builder(Arc::clone(name)).config(config.breaker.clone());
+                let listeners = self.on_breaker.clone();
+                let breaker = breaker.clock(self.clock.clone()).metrics(&self.metrics).listeners(listeners).build()?;
+                // Other settings, the same source: what is open stays open.
+                if let Some(old) = old {
+                    breaker.take_over(&old.breaker);
+                }
+                Arc::new(breaker)
+            }
+        };
+        let is_same_limiter = |old: &&Arc<Guarded>| {
+            let shares = old.limiter.quotas().iter().any(|quota| group.is_some_and(|group| Arc::ptr_eq(quota, group)));
+            old.config.limiter == config.limiter
+                && old.config.quota_group == config.quota_group
+                && shares == group.is_some()
+        };
+        let limiter = match old.filter(is_same_limiter) {
+            Some(old) => Arc::clone(&old.limiter),
+            None => {
+                let limiter = AdaptiveRateLimiter::builder(Arc::clone(name)).config(config.limiter.clone());
+                let limiter = match group {
+                    Some(group) => limiter.quota(Arc::clone(group)),
+                    None => limiter,
+                };
+                let listeners = self.on_limiter.clone();
+                let limiter = limiter.clock(self.clock.clone()).metrics(&self.metrics).listeners(listeners);
+                Arc::new(limiter.build()?)
+            }
+        };
+        let memory = old.map_or_else(|| Arc::new(Memory::default()), |old| Arc::clone(&old.memory));
+        if old.is_none_or(|old| old.config.spec.state != config.spec.state) {
+            memory.is_drained.store(config.spec.state == EndpointState::Drained, Ordering::Release);
+        }
+        let is_same_metrics = |old: &&Arc<Guarded>| old.config.spec.currency == config.spec.currency;
+        let metrics = old.filter(is_same_metrics).map_or_else(
+            || Arc::new(CallMetrics::new(&self.metrics, name, &config.spec.currency, &self.categories)),
+            |old| Arc::clone(&old.metrics),
+        );
+        Ok(Guarded { config: config.clone(), breaker, limiter, metrics, memory })
     }
 }
 

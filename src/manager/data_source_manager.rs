@@ -2,48 +2,54 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::builder::ManagerBuilder;
-use super::error::FetchError;
-use super::fetch::{Caller, SourceCache, cache_of, fetch};
+use super::ManagerConfig;
+use super::builder::GuardParts;
+use super::caller::{Caller, FetchErrorOf, SourceCache};
+use super::error::{FetchError, FetchErrorKind};
+use super::fetch::fetch;
 use super::fetched::Fetched;
+use super::options::FetchOptions;
 use super::snapshot::{EndpointHealth, ManagerSnapshot};
-use super::source::{Category, Source};
-use crate::batch::{BatchProcessor, BatchReport, CallScope};
+use super::source::Source;
+use crate::batch::BatchProcessor;
 use crate::breaker::CircuitBreaker;
-use crate::cache::WarmUpReport;
+use crate::cache::{LoadContext, WarmUpReport};
 use crate::clock::Deadline;
+use crate::error::ConfigError;
 use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
 use crate::pool::ShutdownReport;
 use crate::router::Decision;
+use crate::sync::atomic::Ordering;
 
-/// Result of [`DataSourceManager::fetch_batch`].
-pub type FetchReport<S> = BatchReport<Fetched<<S as Source>::Response>, FetchError<<S as Source>::Error>>;
-
-/// All guards composed around a host's endpoint calls: cache, router, breakers, limiters,
-/// validator and batch pool, in that order.
+/// All guards composed around a host's endpoint calls.
+///
+/// A fetch gives a usable answer, if any endpoint in reach has one before the deadline: from the cache, or
+/// from the endpoints that serve the request's category, in the router's order, each call guarded by
+/// breaker and limiter and given up in time, in rounds while time and budget allow. A wrong answer is never
+/// unmarked, and how an answer came about is told.
 ///
 /// # Concurrency
-/// Thread-safe; share it by `Arc`. A fetch runs on the caller's thread unless another thread is
-/// fetching the same thing; refreshes and batches run on threads of the manager, which start with
-/// their first use.
+/// Thread-safe; share it by `Arc`. Calls run on threads of the manager (see
+/// [`CallsConfig`](super::CallsConfig)), the rest of a fetch on the caller's, unless another thread is
+/// fetching the same thing. Threads start with their first use.
 ///
 /// # Examples
 /// ```
-/// use feedguard::{DataSourceManager, Deadline, EndpointConfig, EndpointSpec, ManagerConfig, Source};
+/// use feedguard::manager::Call;
+/// use feedguard::{DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Source};
 /// struct Quotes;
 /// impl Source for Quotes {
 ///     type Request = &'static str;
 ///     type Response = f64;
 ///     type Error = std::io::Error;
-///     fn call(&self, _endpoint: &EndpointSpec, _symbol: &&'static str, _deadline: Deadline) -> Result<f64, std::io::Error> {
+///     fn call(&self, _call: &Call<'_>, _symbol: &&'static str) -> Result<f64, std::io::Error> {
 ///         Ok(9.81)
 ///     }
 /// }
 /// let endpoints = vec![EndpointConfig::new(EndpointSpec::named("exchange"))];
-/// let manager = DataSourceManager::builder(Quotes).config(ManagerConfig::default().endpoints(endpoints)).build()?;
+/// let manager = DataSourceManager::new("quotes", ManagerConfig::default().endpoints(endpoints), Quotes)?;
 /// let quote = manager.fetch(&"600519")?;
 /// assert_eq!((*quote, &**quote.endpoint()), (9.81, "exchange"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,79 +58,87 @@ pub struct DataSourceManager<S: Source> {
     pub(super) caches: Arc<[SourceCache<S>]>,
     pub(super) caller: Arc<Caller<S>>,
     pub(super) batch: BatchProcessor,
+    pub(super) guards: GuardParts,
 }
 
 impl<S: Source> DataSourceManager<S> {
-    /// Starts a manager around a source.
-    pub fn builder(source: S) -> ManagerBuilder<S> {
-        ManagerBuilder::new(source)
-    }
-
     /// Fetches an answer within `fetch_timeout`.
     ///
     /// # Errors
-    /// [`FetchError`] with the reason and when to come back.
+    /// [`FetchError`] with the reason, every endpoint's turn, and when to come back.
     ///
     /// # Panics
-    /// A panic of the source on this thread propagates.
-    pub fn fetch(&self, request: &S::Request) -> Result<Fetched<S::Response>, FetchError<S::Error>> {
-        self.fetch_by(request, self.caller.default_deadline())
+    /// With [`Isolation::Caller`](super::Isolation::Caller) a panic of the source propagates; otherwise it
+    /// is that endpoint's failure.
+    #[inline]
+    pub fn fetch(&self, request: &S::Request) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
+        let category = self.caller.categories.number(self.caller.source.category(request));
+        if !self.caller.is_closed.load(Ordering::Relaxed) {
+            if let Some(fresh) = self.cache(category).fresh(request) {
+                return Ok(Fetched(fresh));
+            }
+        }
+        self.fetch_in(category, request, &FetchOptions::default())
     }
 
-    /// Fetches an answer before `deadline`. The source gets the deadline and must keep it: a call
-    /// on this thread cannot be cut short.
+    /// Fetches an answer before `deadline`: at that moment the caller is back, with an answer or an error.
     ///
     /// # Errors
-    /// [`FetchError`] with the reason and when to come back.
+    /// As [`fetch`](Self::fetch).
     ///
     /// # Panics
-    /// A panic of the source on this thread propagates.
-    pub fn fetch_by(
+    /// As [`fetch`](Self::fetch).
+    pub fn fetch_by(&self, request: &S::Request, deadline: Deadline) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
+        self.fetch_with(request, &FetchOptions::new().deadline(deadline))
+    }
+
+    /// Fetches an answer on the caller's own terms. Callers of one request at a time share one load, on the
+    /// terms of the first.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    ///
+    /// # Panics
+    /// As [`fetch`](Self::fetch).
+    pub fn fetch_with(
         &self,
         request: &S::Request,
-        deadline: Deadline,
-    ) -> Result<Fetched<S::Response>, FetchError<S::Error>> {
-        let cache = cache_of::<S>(&self.caches, self.caller.source.category(request));
-        fetch(cache, &self.caller, request, deadline)
+        options: &FetchOptions,
+    ) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
+        let category = self.caller.categories.number(self.caller.source.category(request));
+        self.fetch_in(category, request, options)
     }
 
-    /// Fetches many answers at once on the batch threads; one result a request, in their order.
-    pub fn fetch_batch(&self, requests: Vec<S::Request>, deadline: Deadline) -> FetchReport<S> {
-        self.fetch_batch_with_progress(requests, deadline, |_done, _total| {})
-    }
-
-    /// As [`fetch_batch`](Self::fetch_batch); `progress` is called on this thread with the number of
-    /// requests done and their total.
-    pub fn fetch_batch_with_progress(
+    fn fetch_in(
         &self,
-        requests: Vec<S::Request>,
-        deadline: Deadline,
-        progress: impl FnMut(usize, usize),
-    ) -> FetchReport<S> {
-        let (caches, caller) = (Arc::clone(&self.caches), Arc::clone(&self.caller));
-        let job = self.batch.job(move |request: &S::Request, scope: &CallScope| {
-            fetch(cache_of::<S>(&caches, caller.source.category(request)), &caller, request, scope.deadline())
-        });
-        // A worker is not to wait for a permit: what is not cached waits here for the first one.
-        let pace = |request: &S::Request| {
-            let cached = cache_of::<S>(&self.caches, self.caller.source.category(request)).contains(request);
-            let wait = if cached { Duration::ZERO } else { self.caller.permit_in() };
-            // A quota that is spent for long is no matter of pacing: the fetch says so at once.
-            if wait > self.caller.config.permit_timeout { Duration::ZERO } else { wait }
-        };
-        job.deadline(deadline).pace(pace).run_with_progress(requests, progress)
+        category: usize,
+        request: &S::Request,
+        options: &FetchOptions,
+    ) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
+        fetch(self.cache(category), &self.caller, category, request, options)
     }
 
-    /// Loads what will be asked for first, a cache's worth at once; `progress` is called on this
-    /// thread after each request.
+    #[inline]
+    pub(super) fn cache(&self, category: usize) -> &SourceCache<S> {
+        &self.caches[self.caller.categories.get(category).cache]
+    }
+
+    /// Loads what will be asked for first; `progress` is called on this thread after each request. It
+    /// returns when each has ended or was given up: no endpoint can hang it.
     pub fn warm_up(&self, requests: &[S::Request], mut progress: impl FnMut(&WarmUpReport)) -> WarmUpReport {
         let mut total = WarmUpReport::default();
-        for category in Category::ALL.iter().copied() {
-            let of_category = |request: &&S::Request| self.caller.source.category(request) == category;
-            let keys: Vec<S::Request> = requests.iter().filter(of_category).cloned().collect();
-            let (before, caller) = (total, Arc::clone(&self.caller));
-            let load = move |request: &S::Request| caller.call_source(request, caller.default_deadline());
-            let report = cache_of::<S>(&self.caches, category).warm_up(keys, load, |now| progress(&before.plus(*now)));
+        for category in 0..self.caller.categories.len() {
+            let of =
+                |request: &&S::Request| self.caller.categories.number(self.caller.source.category(request)) == category;
+            let keys: Vec<S::Request> = requests.iter().filter(of).cloned().collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let (before, caller, options) = (total, Arc::clone(&self.caller), FetchOptions::default());
+            let load = move |request: &S::Request, context: &LoadContext<'_, _, _, _>| {
+                caller.load(request, category, &options, caller.default_deadline(), context)
+            };
+            let report = self.cache(category).warm_up_by(keys, load, |now| progress(&before.plus(*now)));
             total = total.plus(report);
         }
         total
@@ -132,30 +146,73 @@ impl<S: Source> DataSourceManager<S> {
 
     /// Removes an answer from its cache; a call under way for it will not be cached.
     pub fn invalidate(&self, request: &S::Request) -> bool {
-        cache_of::<S>(&self.caches, self.caller.source.category(request)).invalidate(request)
+        let category = self.caller.categories.number(self.caller.source.category(request));
+        self.cache(category).invalidate(request)
     }
 
-    /// How the next call would be routed, with every term.
-    pub fn explain(&self) -> Decision {
-        self.caller.route()
+    /// How a request would be routed now, with every term; it leaves no trace.
+    pub fn explain(&self, request: &S::Request) -> Decision {
+        let category = self.caller.categories.number(self.caller.source.category(request));
+        let plan = self.caller.plan();
+        let availability = self.caller.availability(&plan, category, &FetchOptions::default());
+        self.caller.router.explain(category, &availability)
+    }
+
+    /// Puts another configuration in force: endpoints, quota groups and time-outs. Endpoints that keep their
+    /// name keep breaker, limiter, quotas and statistics, and a breaker that was open stays open; calls under
+    /// way end in peace.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults; nothing has changed then. Caches, router, batch, calls, hedge, retry
+    /// and quality are fixed at build.
+    pub fn reload(&self, config: ManagerConfig) -> Result<(), ConfigError> {
+        let old = self.caller.plan();
+        old.config.validate_reload(&config)?;
+        let plan = self.guards.plan(&config, Some(&old))?;
+        let specs = config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
+        let mut current = self.caller.plan.lock();
+        // Under one lock, so that plan and list change together for whoever reloads beside this call; a fetch
+        // between the two is told by the router that its list was replaced.
+        self.caller.router.set_endpoints(specs)?;
+        *current = Arc::new(plan);
+        drop(current);
+        self.caller.changes.tell();
+        Ok(())
+    }
+
+    /// Gives an endpoint no new calls until [`restore`](Self::restore); `false` if there is none of that name.
+    pub fn drain(&self, endpoint: &str) -> bool {
+        self.set_drained(endpoint, true)
+    }
+
+    /// Gives a drained endpoint calls again; `false` if there is none of that name.
+    pub fn restore(&self, endpoint: &str) -> bool {
+        self.set_drained(endpoint, false)
+    }
+
+    fn set_drained(&self, endpoint: &str, is_drained: bool) -> bool {
+        let plan = self.caller.plan();
+        let Some(endpoint) = plan.endpoint(endpoint) else { return false };
+        endpoint.memory.is_drained.store(is_drained, Ordering::Release);
+        tracing::info!(manager = %self.caller.name, endpoint = %endpoint.name(), is_drained, "endpoint drained or restored");
+        self.caller.changes.tell();
+        true
     }
 
     /// The shared quota of that name: to save and restore its counts, or to take over what the
     /// vendor's headers say.
-    pub fn quota_group(&self, name: &str) -> Option<&Arc<CalendarQuota>> {
-        self.caller.quota_groups.iter().find(|group| *group.name() == *name)
+    pub fn quota_group(&self, name: &str) -> Option<Arc<CalendarQuota>> {
+        self.caller.plan().quota_groups.iter().find(|group| *group.name() == *name).map(Arc::clone)
     }
 
     /// The limiter of that endpoint: its own quotas, and outcomes of calls made beside this manager.
-    pub fn limiter(&self, endpoint: &str) -> Option<&AdaptiveRateLimiter> {
-        let guarded = self.caller.endpoints.iter().find(|guarded| &*guarded.spec.name == endpoint);
-        guarded.map(|guarded| &guarded.limiter)
+    pub fn limiter(&self, endpoint: &str) -> Option<Arc<AdaptiveRateLimiter>> {
+        self.caller.plan().endpoint(endpoint).map(|endpoint| Arc::clone(&endpoint.limiter))
     }
 
     /// The breaker of that endpoint, to force it open or reset it.
-    pub fn breaker(&self, endpoint: &str) -> Option<&CircuitBreaker> {
-        let guarded = self.caller.endpoints.iter().find(|guarded| &*guarded.spec.name == endpoint);
-        guarded.map(|guarded| &guarded.breaker)
+    pub fn breaker(&self, endpoint: &str) -> Option<Arc<CircuitBreaker>> {
+        self.caller.plan().endpoint(endpoint).map(|endpoint| Arc::clone(&endpoint.breaker))
     }
 
     /// The source given at the start.
@@ -165,37 +222,52 @@ impl<S: Source> DataSourceManager<S> {
 
     /// State and counts of every room.
     pub fn health(&self) -> ManagerSnapshot {
-        let router = self.caller.router.snapshot();
-        let endpoints = router.endpoints.into_iter().zip(&self.caller.endpoints);
+        let (plan, router) = (self.caller.plan(), self.caller.router.snapshot());
+        let endpoints = plan.endpoints.iter().filter_map(|endpoint| {
+            let router = router.endpoints.iter().find(|seen| seen.name == *endpoint.name())?.clone();
+            Some(EndpointHealth {
+                router,
+                breaker: endpoint.breaker.snapshot(),
+                limiter: endpoint.limiter.snapshot(),
+                places_taken: endpoint.places_taken(),
+                is_drained: endpoint.memory.is_drained.load(Ordering::Acquire),
+            })
+        });
+        let endpoints = endpoints.collect();
+        let own_cache = |number: &usize| self.caller.categories.get(*number).cache == *number;
+        let caches = (0..self.caller.categories.len()).filter(own_cache);
         ManagerSnapshot {
-            endpoints: endpoints
-                .map(|(router, guarded)| EndpointHealth {
-                    router,
-                    breaker: guarded.breaker.snapshot(),
-                    limiter: guarded.limiter.snapshot(),
-                })
+            endpoints,
+            caches: caches
+                .map(|number| (Arc::clone(&self.caller.categories.get(number).name), self.cache(number).snapshot()))
                 .collect(),
-            caches: Category::ALL.iter().copied().map(|of| (of, cache_of::<S>(&self.caches, of).snapshot())).collect(),
             batch: self.batch.snapshot(),
+            calls: self.caller.calls.snapshot(),
             hedges: self.caller.hedging.snapshot(),
+            unknown_categories: self.caller.categories.unknown_count(),
         }
     }
 
-    /// Refuses new fetches, wakes callers that wait for a permit, and ends the threads within
-    /// `within`; hung calls are left behind and counted.
+    /// Refuses new fetches, wakes callers that wait, and ends the threads within `within`; hung calls are
+    /// left behind and counted.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
         self.caller.is_closed.store(true, Ordering::Release);
-        for endpoint in &self.caller.endpoints {
+        for endpoint in &self.caller.plan().endpoints {
             endpoint.limiter.close();
         }
+        self.caller.changes.tell();
         let deadline = Deadline::after(&self.caller.clock, within);
         let left = || deadline.remaining(self.caller.clock.now()).unwrap_or_default();
         let mut report = self.batch.shutdown(left());
-        report = report.plus(self.caller.hedging.pool.shutdown(left()));
+        report = report.plus(self.caller.calls.shutdown(left()));
         for cache in self.caches.iter() {
             report = report.plus(cache.shutdown(left()));
         }
         report
+    }
+
+    pub(super) fn shutting_down() -> FetchErrorOf<S> {
+        FetchError::new(FetchErrorKind::ShuttingDown, false, None)
     }
 }
 
@@ -208,6 +280,6 @@ impl<S: Source> Drop for DataSourceManager<S> {
 
 impl<S: Source> fmt::Debug for DataSourceManager<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataSourceManager").finish_non_exhaustive()
+        f.debug_struct("DataSourceManager").field("name", &self.caller.name).finish_non_exhaustive()
     }
 }

@@ -5,12 +5,33 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::record::{AttemptRecord, rounded};
 use crate::breaker::Open;
 use crate::cache::{KeyTooLong, LoadError};
+use crate::hint::RetryHint;
 use crate::limiter::Limited;
 use crate::quality::QualityReport;
+use crate::router::Exclusion;
 
 /// An endpoint that was not called, and why.
+///
+/// # Examples
+/// ```
+/// # use feedguard::manager::{Call, FetchOptions, source_fn};
+/// # use feedguard::{Clock, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, FetchErrorKind, ManagerConfig};
+/// # let source = source_fn(|_call: &Call<'_>, symbol: &u32| Ok::<_, std::io::Error>(*symbol));
+/// # let config = ManagerConfig::default().endpoints(vec![EndpointConfig::new(EndpointSpec::named("sina"))]);
+/// # let manager = DataSourceManager::new("quotes", config, source)?;
+/// manager.breaker("sina").unwrap().force_open();
+/// let soon = Deadline::after(&Clock::system(), std::time::Duration::from_secs(1));
+/// let error = manager.fetch_by(&600519, soon).unwrap_err();
+/// if let FetchErrorKind::NoEndpoint { refusals } = error.kind() {
+///     for refusal in refusals.iter() {
+///         println!("{}: {}", refusal.endpoint, refusal.reason);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -21,6 +42,12 @@ pub struct Refusal {
 }
 
 /// Why an endpoint was not called.
+///
+/// # Examples
+/// ```
+/// use feedguard::manager::RefusalReason;
+/// assert_eq!(RefusalReason::Saturated { in_flight: 32 }.retry_after(), None, "when a call ends");
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefusalReason {
@@ -30,60 +57,100 @@ pub enum RefusalReason {
     /// Its limiter has no permit in time.
     #[error(transparent)]
     Limiter(#[from] Limited),
-    /// The router has set it aside.
-    #[error("set aside after failures, retry in {retry_after:?}")]
-    Ejected {
-        /// When it is tried again, from now.
-        retry_after: Duration,
+    /// The router leaves it out.
+    #[error("{0}")]
+    Router(#[from] Exclusion),
+    /// All its places are taken by calls under way, hung ones included.
+    #[error("{in_flight} call(s) under way, all places are taken")]
+    Saturated {
+        /// Calls under way.
+        in_flight: usize,
     },
+    /// All threads of the manager are taken.
+    #[error("all threads for calls are taken")]
+    NoThread,
+    /// It was called before in this fetch, and the budget of second calls is spent.
+    #[error("the budget of second calls is spent")]
+    NoRetryBudget,
 }
 
+/// A probe of a half-open breaker ends soon; when, nobody knows.
+const PROBE_TIME: Duration = Duration::from_millis(50);
+
 impl RefusalReason {
-    /// When the endpoint may be callable again, from now.
+    /// When the endpoint may be callable again, from now; `None` if that depends on calls that end, or can
+    /// never be.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Breaker(open) if open.state == crate::breaker::BreakerState::HalfOpen => Some(PROBE_TIME),
             Self::Breaker(open) => Some(open.retry_after),
             Self::Limiter(limited) => limited.retry_after,
-            Self::Ejected { retry_after } => Some(*retry_after),
+            Self::Router(exclusion) => exclusion.retry_after(),
+            Self::Saturated { .. } | Self::NoThread | Self::NoRetryBudget => None,
         }
+    }
+
+    /// Whether the end of some call may change it.
+    pub(super) const fn waits_for_calls(&self) -> bool {
+        matches!(
+            self,
+            Self::Saturated { .. }
+                | Self::NoThread
+                | Self::Router(Exclusion::Ramping { .. } | Exclusion::Saturated { .. } | Exclusion::Ejected { .. })
+        )
     }
 }
 
-/// Why a fetch gave no value; `E` is the host's own error.
+/// Why a fetch gave no value; `E` is the host's own error, `R` its response.
+///
+/// # Examples
+/// ```
+/// let kind: feedguard::FetchErrorKind<std::io::Error, f64> = feedguard::FetchErrorKind::Missing;
+/// assert_eq!(kind.as_str(), "missing");
+/// ```
 #[non_exhaustive]
-pub enum FetchErrorKind<E> {
+pub enum FetchErrorKind<E, R> {
     /// No endpoint was called: all refused.
     NoEndpoint {
         /// Who refused, and why.
         refusals: Arc<[Refusal]>,
     },
-    /// The last endpoint tried failed with this error.
+    /// No endpoint serves the category, or the options leave none.
+    Unserved {
+        /// The category.
+        category: Arc<str>,
+    },
+    /// The last endpoint called failed with this error.
     Source {
         /// Name of the endpoint.
         endpoint: Arc<str>,
         /// The host's error.
         error: Arc<E>,
     },
-    /// The last endpoint tried gave data with errors.
+    /// Every answer was unusable: this is the last one.
     BadData {
         /// Name of the endpoint.
         endpoint: Arc<str>,
         /// What is wrong with it.
         report: Arc<QualityReport>,
+        /// The answer itself.
+        response: Arc<R>,
     },
-    /// The last endpoint tried answered, and the host's judgement calls the answer unusable.
+    /// The last endpoint called answered, and the host's judgement calls the answer unusable.
     Unusable {
         /// Name of the endpoint.
         endpoint: Arc<str>,
     },
-    /// The source says that there is no such thing.
+    /// There is no such thing: the source says so, or no endpoint has it.
     Missing,
     /// The deadline passed.
     TimedOut,
     /// The host's code panicked on another thread.
     Panicked,
-    /// A call asked for the very thing it is fetching, on its own thread.
+    /// A call asked for the very thing it is fetching.
     Reentrant,
+    /// The cache has nothing, and no source was to be called.
+    NotCached,
     /// The request is longer than the cache takes.
     KeyTooLong(KeyTooLong),
     /// Too many callers wait already.
@@ -92,11 +159,12 @@ pub enum FetchErrorKind<E> {
     ShuttingDown,
 }
 
-impl<E> FetchErrorKind<E> {
+impl<E, R> FetchErrorKind<E, R> {
     /// The kind in lower case, as in logs.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::NoEndpoint { .. } => "no_endpoint",
+            Self::Unserved { .. } => "unserved",
             Self::Source { .. } => "source",
             Self::BadData { .. } => "bad_data",
             Self::Unusable { .. } => "unusable",
@@ -104,6 +172,7 @@ impl<E> FetchErrorKind<E> {
             Self::TimedOut => "timed_out",
             Self::Panicked => "panicked",
             Self::Reentrant => "reentrant",
+            Self::NotCached => "not_cached",
             Self::KeyTooLong(_) => "key_too_long",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
@@ -111,21 +180,25 @@ impl<E> FetchErrorKind<E> {
     }
 }
 
-impl<E> Clone for FetchErrorKind<E> {
+impl<E, R> Clone for FetchErrorKind<E, R> {
     fn clone(&self) -> Self {
         match self {
             Self::NoEndpoint { refusals } => Self::NoEndpoint { refusals: Arc::clone(refusals) },
+            Self::Unserved { category } => Self::Unserved { category: Arc::clone(category) },
             Self::Source { endpoint, error } => {
                 Self::Source { endpoint: Arc::clone(endpoint), error: Arc::clone(error) }
             }
-            Self::BadData { endpoint, report } => {
-                Self::BadData { endpoint: Arc::clone(endpoint), report: Arc::clone(report) }
-            }
+            Self::BadData { endpoint, report, response } => Self::BadData {
+                endpoint: Arc::clone(endpoint),
+                report: Arc::clone(report),
+                response: Arc::clone(response),
+            },
             Self::Unusable { endpoint } => Self::Unusable { endpoint: Arc::clone(endpoint) },
             Self::Missing => Self::Missing,
             Self::TimedOut => Self::TimedOut,
             Self::Panicked => Self::Panicked,
             Self::Reentrant => Self::Reentrant,
+            Self::NotCached => Self::NotCached,
             Self::KeyTooLong(error) => Self::KeyTooLong(*error),
             Self::Overloaded => Self::Overloaded,
             Self::ShuttingDown => Self::ShuttingDown,
@@ -133,16 +206,59 @@ impl<E> Clone for FetchErrorKind<E> {
     }
 }
 
-/// Why a fetch gave no value, whether a source was called for it, and when to come back.
-pub struct FetchError<E> {
-    kind: FetchErrorKind<E>,
+/// Why a fetch gave no value, whether a source was called for it, when to come back, and how it came about.
+///
+/// # Examples
+/// ```
+/// # use feedguard::manager::{Call, source_fn};
+/// # use feedguard::retry::RetryConfig;
+/// # use feedguard::{DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig};
+/// let source = source_fn(|_call: &Call<'_>, _: &u32| Err::<f64, _>(std::io::Error::other("connection refused")));
+/// # let endpoints = vec![EndpointConfig::new(EndpointSpec::named("sina"))];
+/// # let config = ManagerConfig::default().endpoints(endpoints).retry(RetryConfig::off());
+/// # let manager = DataSourceManager::new("quotes", config, source)?;
+/// let error = manager.fetch(&600519).unwrap_err();
+/// assert!(error.reached_source() && error.attempts().len() == 1);
+/// println!("{error}"); // says who failed, how, after what time, and when to come back
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FetchError<E, R> {
+    kind: FetchErrorKind<E, R>,
     reached_source: bool,
     retry_after: Option<Duration>,
+    attempts: Arc<[AttemptRecord]>,
+    /// It is the caller's own: its deadline came while a call was still in time.
+    is_callers: bool,
 }
 
-impl<E> FetchError<E> {
-    pub(super) fn new(kind: FetchErrorKind<E>, reached_source: bool, retry_after: Option<Duration>) -> Self {
-        Self { kind, reached_source, retry_after }
+impl<E, R> FetchError<E, R> {
+    pub(super) fn new(kind: FetchErrorKind<E, R>, reached_source: bool, retry_after: Option<Duration>) -> Self {
+        Self { kind, reached_source, retry_after, attempts: Arc::new([]), is_callers: false }
+    }
+
+    /// Marks it as the caller's own, which holds no key.
+    pub(super) fn callers_own(mut self) -> Self {
+        self.is_callers = true;
+        self
+    }
+
+    /// Whether it says something about the source, so that the key is held for a while.
+    pub(super) const fn is_about_source(&self) -> bool {
+        self.reached_source && !self.is_callers
+    }
+
+    pub(super) fn with_attempts(mut self, attempts: Arc<[AttemptRecord]>) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Says when to come back where nobody has.
+    pub(super) fn or_retry_after(mut self, retry_after: impl FnOnce() -> Option<Duration>) -> Self {
+        let knows = self.retry_after.is_some_and(|after| !after.is_zero());
+        if !knows && matches!(self.kind, FetchErrorKind::TimedOut | FetchErrorKind::Overloaded) {
+            self.retry_after = retry_after();
+        }
+        self
     }
 
     /// A refusal of the cache, or the error that the cached call had.
@@ -151,25 +267,25 @@ impl<E> FetchError<E> {
         let reached_source = error.reached_source();
         let kind = match error {
             LoadError::Failed { error: inner, .. } => {
-                let retry_after = inner.retry_after.max(retry_after);
-                return Self { kind: inner.kind.clone(), reached_source: inner.reached_source, retry_after };
+                let retry_after = inner.retry_after.max(retry_after.filter(|hold| !hold.is_zero()));
+                return Self { retry_after, ..Self::clone(inner) };
             }
             LoadError::Held { error: inner, .. } => {
-                let retry_after = inner.retry_after.max(retry_after);
-                return Self { kind: inner.kind.clone(), reached_source: false, retry_after };
+                return Self { reached_source: false, retry_after, ..Self::clone(inner) };
             }
             LoadError::Missing { .. } => FetchErrorKind::Missing,
             LoadError::WaitTimeout => FetchErrorKind::TimedOut,
             LoadError::TooManyWaiters { .. } => FetchErrorKind::Overloaded,
             LoadError::LoaderPanicked { .. } => FetchErrorKind::Panicked,
             LoadError::Reentrant => FetchErrorKind::Reentrant,
+            LoadError::NotCached => FetchErrorKind::NotCached,
             LoadError::KeyTooLong(error) => FetchErrorKind::KeyTooLong(*error),
         };
-        Self { kind, reached_source, retry_after }
+        Self { kind, reached_source, retry_after, attempts: Arc::new([]), is_callers: false }
     }
 
     /// Why.
-    pub const fn kind(&self) -> &FetchErrorKind<E> {
+    pub const fn kind(&self) -> &FetchErrorKind<E, R> {
         &self.kind
     }
 
@@ -178,9 +294,15 @@ impl<E> FetchError<E> {
         self.reached_source
     }
 
-    /// When a fetch may succeed, from now, as far as is known.
+    /// The earliest moment at which a fetch could succeed, from now, as far as is known: limiters, breakers,
+    /// pauses and the hold of the key considered.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Every endpoint's turn.
+    pub fn attempts(&self) -> &[AttemptRecord] {
+        &self.attempts
     }
 
     /// The host's own error, if that is the reason.
@@ -192,59 +314,79 @@ impl<E> FetchError<E> {
     }
 }
 
-impl<E> Clone for FetchError<E> {
-    fn clone(&self) -> Self {
-        Self { kind: self.kind.clone(), ..*self }
+impl<E, R> RetryHint for FetchError<E, R> {
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    fn reached_source(&self) -> bool {
+        self.reached_source
+    }
+
+    fn can_help(&self) -> bool {
+        self.retry_after.is_some()
     }
 }
 
-impl<E> fmt::Debug for FetchErrorKind<E> {
+impl<E, R> Clone for FetchError<E, R> {
+    fn clone(&self) -> Self {
+        Self { kind: self.kind.clone(), attempts: Arc::clone(&self.attempts), ..*self }
+    }
+}
+
+impl<E, R> fmt::Debug for FetchErrorKind<E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl<E> fmt::Debug for FetchError<E> {
+impl<E, R> fmt::Debug for FetchError<E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FetchError")
             .field("kind", &self.kind)
             .field("reached_source", &self.reached_source)
             .field("retry_after", &self.retry_after)
+            .field("attempts", &self.attempts.len())
             .finish()
     }
 }
 
-impl<E: fmt::Display> fmt::Display for FetchError<E> {
+impl<E: fmt::Display, R> fmt::Display for FetchError<E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            FetchErrorKind::NoEndpoint { refusals } => {
-                f.write_str("no endpoint could be called:")?;
-                for Refusal { endpoint, reason } in refusals.iter() {
-                    write!(f, " {endpoint}: {reason};")?;
-                }
+            FetchErrorKind::NoEndpoint { .. } => f.write_str("no endpoint could be called")?,
+            FetchErrorKind::Unserved { category } => {
+                write!(f, "no endpoint serves the category \"{}\"", category.escape_debug())?;
             }
-            FetchErrorKind::Source { endpoint, error } => write!(f, "endpoint {endpoint:?} failed: {error}")?,
-            FetchErrorKind::BadData { endpoint, report } => {
-                let rows = report.total - report.passed;
-                write!(f, "endpoint {endpoint:?} gave bad data: {rows} of {} rows", report.total)?;
+            FetchErrorKind::Source { endpoint, error } => {
+                write!(f, "endpoint \"{}\" failed: {error}", endpoint.escape_debug())?;
             }
-            FetchErrorKind::Unusable { endpoint } => write!(f, "endpoint {endpoint:?} gave an unusable answer")?,
-            FetchErrorKind::Missing => f.write_str("the source has no such thing")?,
+            FetchErrorKind::BadData { endpoint, report, .. } => {
+                write!(f, "endpoint \"{}\" gave unusable data: {report}", endpoint.escape_debug())?;
+            }
+            FetchErrorKind::Unusable { endpoint } => {
+                write!(f, "endpoint \"{}\" gave an unusable answer", endpoint.escape_debug())?;
+            }
+            FetchErrorKind::Missing => f.write_str("there is no such thing")?,
             FetchErrorKind::TimedOut => f.write_str("the deadline passed")?,
             FetchErrorKind::Panicked => f.write_str("the source's code panicked")?,
             FetchErrorKind::Reentrant => f.write_str("a call asked for the very thing it is fetching")?,
+            FetchErrorKind::NotCached => f.write_str("not in the cache, and no source was to be called")?,
             FetchErrorKind::KeyTooLong(error) => error.fmt(f)?,
             FetchErrorKind::Overloaded => f.write_str("too many callers wait already")?,
             FetchErrorKind::ShuttingDown => f.write_str("shutting down")?,
         }
+        for (at, attempt) in self.attempts.iter().enumerate() {
+            write!(f, "{} {attempt}", if at == 0 { ";" } else { "," })?;
+        }
         match self.retry_after {
-            Some(after) => write!(f, " (retry in {after:?})"),
+            Some(after) => write!(f, " (retry in {:?})", rounded(after)),
             None => Ok(()),
         }
     }
 }
 
-impl<E: Error + 'static> Error for FetchError<E> {
+impl<E: Error + 'static, R> Error for FetchError<E, R> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source_error().map(|error| error.as_ref() as &dyn Error)
     }

@@ -1,252 +1,375 @@
-//! THE HOT PATH: a fetch, and the call of a source, nothing else.
+//! THE HOT PATH, and the story of a fetch:
+//!
+//! ```text
+//! fetch -> cache: fresh? -> done: one short lock
+//!            | a miss, or a refresh in the background
+//!            v
+//! load  -> round: candidates -> start (guards, call thread) -> hear -> clean answer: done
+//!            ^                     ^ next one, a hedge, a backup     | flawed: kept; failed, not here: next
+//!            |                     +---------------------------------+
+//!            +-- pause: until somebody can be called, within deadline, rounds and budget -> best flawed, error
+//! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use super::ManagerConfig;
-use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
-use super::fetched::{Fetched, Stored};
-use super::hedge::{Hedging, RaceEnd};
-use super::metrics::{CallMetrics, CallStatus, CountPanic};
-use super::source::{Category, Source, Verdict};
-use crate::breaker::CircuitBreaker;
-use crate::cache::{Loaded, SmartCache};
-use crate::clock::{Clock, Deadline};
-use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
-use crate::outcome::Outcome;
-use crate::quality::{DataQualityValidator, QualityReport};
-use crate::router::{Availability, Decision, EndpointIndex, EndpointSpec, SmartRouter};
+use super::caller::{Caller, FetchErrorOf, Plan, SourceCache, StoredOf};
+use super::calls::{AttemptSet, Next};
+use super::error::{FetchError, FetchErrorKind, RefusalReason};
+use super::fetched::Fetched;
+use super::options::FetchOptions;
+use super::source::Source;
+use super::source_call::{Guards, SourceCall};
+use super::story::{LoadResult, Story};
+use crate::cache::{LoadContext, LoadError, Loaded, LookupOptions};
+use crate::chain::Chain;
+use crate::clock::Deadline;
+use crate::router::{Candidate, Decision, Exclusion};
+use crate::sync::Mutex;
 
-pub(super) type SourceCache<S> =
-    SmartCache<<S as Source>::Request, Stored<<S as Source>::Response>, FetchError<<S as Source>::Error>>;
+type Context<'a, S> = LoadContext<'a, <S as Source>::Request, StoredOf<S>, FetchErrorOf<S>>;
 
-/// An endpoint with its guards.
-pub(super) struct Guarded {
-    pub(super) spec: EndpointSpec,
-    pub(super) breaker: CircuitBreaker,
-    pub(super) limiter: AdaptiveRateLimiter,
-    pub(super) metrics: CallMetrics,
+/// A new or recovering endpoint that nobody can stand in for is waited for this long, then called all the same.
+const RAMP_PATIENCE: Duration = Duration::from_secs(1);
+/// A fetch that waits for the end of some call looks at least this often.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A wait shorter than this is none.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// What a call is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// No other is under way.
+    First,
+    /// The one under way takes longer than most.
+    Hedge,
+    /// The one under way has used half of the fetch's time.
+    Backup,
 }
 
-/// All rooms but the caches: what a source call needs. Background refreshes hold it.
-pub(super) struct Caller<S: Source> {
-    pub(super) source: S,
-    pub(super) config: ManagerConfig,
-    pub(super) clock: Clock,
-    pub(super) router: SmartRouter,
-    pub(super) endpoints: Vec<Guarded>,
-    pub(super) validator: DataQualityValidator,
-    pub(super) hedging: Hedging,
-    pub(super) quota_groups: Vec<Arc<CalendarQuota>>,
-    pub(super) is_closed: AtomicBool,
+/// When a second call is due.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    hedge: Deadline,
+    backup: Deadline,
 }
 
-/// What one endpoint's turn gave.
-pub(super) enum Attempt<S: Source> {
-    Answer(Loaded<Stored<S::Response>>),
-    Refused(RefusalReason),
-    /// It failed; the next endpoint may do better.
-    Failed(FetchErrorKind<S::Error>),
-    /// It failed, and so would every other endpoint.
-    Final(FetchErrorKind<S::Error>),
+impl Due {
+    fn next(self) -> Deadline {
+        self.hedge.earlier(self.backup)
+    }
 }
 
-type LoadResult<S> = Result<Loaded<Stored<<S as Source>::Response>>, FetchError<<S as Source>::Error>>;
+impl Default for Due {
+    fn default() -> Self {
+        Self { hedge: Deadline::never(), backup: Deadline::never() }
+    }
+}
 
+/// Second calls taken from their budgets; dropped before the call has started, they go back.
+struct Spent<'a, S: Source> {
+    caller: &'a Caller<S>,
+    is_hedge: bool,
+    is_retry: bool,
+}
+
+impl<S: Source> Spent<'_, S> {
+    /// Takes a second call, if the call is one of a later round.
+    fn retry(mut self, is_retry: bool) -> Result<Self, RefusalReason> {
+        if is_retry && !self.caller.retry_budget.try_spend() {
+            return Err(RefusalReason::NoRetryBudget);
+        }
+        self.is_retry = is_retry;
+        Ok(self)
+    }
+
+    /// The call has started.
+    fn keep(mut self) {
+        if std::mem::take(&mut self.is_retry) {
+            self.caller.retries.inc();
+        }
+        if std::mem::take(&mut self.is_hedge) {
+            self.caller.hedging.started();
+        }
+    }
+}
+
+impl<S: Source> Drop for Spent<'_, S> {
+    fn drop(&mut self) {
+        if self.is_retry {
+            self.caller.retry_budget.refund();
+        }
+        if self.is_hedge {
+            self.caller.hedging.refund();
+        }
+    }
+}
+
+/// Everything but a fresh hit: a load, a joined load, a stale answer.
+#[cold]
 pub(super) fn fetch<S: Source>(
     cache: &SourceCache<S>,
     caller: &Arc<Caller<S>>,
+    category: usize,
     request: &S::Request,
-    deadline: Deadline,
-) -> Result<Fetched<S::Response>, FetchError<S::Error>> {
-    if caller.is_closed.load(Ordering::Acquire) {
+    options: &FetchOptions,
+) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
+    if caller.is_closed() {
         return Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None));
     }
-    let (loader, me) = (Arc::clone(caller), thread::current().id());
-    let load = move |request: &S::Request| {
-        // A refresh runs on another thread, when this caller may be gone: it has its own time.
-        let is_foreground = thread::current().id() == me;
-        let deadline = if is_foreground { deadline } else { loader.default_deadline() };
-        loader.call_source(request, deadline)
+    let deadline = options.deadline.unwrap_or_else(|| caller.default_deadline());
+    let lookup = LookupOptions {
+        deadline,
+        max_age: if options.refresh { Some(Duration::ZERO) } else { options.max_age },
+        no_load: options.no_source,
+        ignores_failures: options.refresh,
     };
-    let cached = cache.get_or_load_by(request, deadline, None, load);
-    cached.map(Fetched).map_err(|error| FetchError::from_load(&error))
+    let look = |lookup: LookupOptions| {
+        let (caller, options) = (Arc::clone(caller), options.clone());
+        cache.lookup(request, lookup, move |request: &S::Request, context: &Context<'_, S>| {
+            // A refresh runs when this caller may be gone: it has its own time.
+            let deadline = if context.is_background() { caller.default_deadline() } else { deadline };
+            caller.load(request, category, &options, deadline, context)
+        })
+    };
+    let mut result = look(lookup);
+    if matches!(result, Err(LoadError::Held { .. })) && caller.may_look(category) {
+        result = look(LookupOptions { ignores_failures: true, ..lookup });
+    }
+    result.map(Fetched).map_err(|error| {
+        let error = FetchError::from_load(&error);
+        let closed = |reached_source| FetchError::new(FetchErrorKind::ShuttingDown, reached_source, None);
+        let error = if caller.is_closed() { closed(error.reached_source()) } else { error };
+        error.or_retry_after(|| caller.earliest(category, options))
+    })
 }
 
 impl<S: Source> Caller<S> {
-    pub(super) fn default_deadline(&self) -> Deadline {
-        Deadline::after(&self.clock, self.config.fetch_timeout)
-    }
-
-    /// Tries the endpoints in the router's order until one answers or the deadline passes.
-    pub(super) fn call_source(self: &Arc<Self>, request: &S::Request, deadline: Deadline) -> LoadResult<S> {
-        let decision = self.route();
-        let mut refusals = refusals_of(&decision, &self.endpoints);
-        let (mut last, mut reached_source) = (None, false);
-        let mut candidates = decision.candidates().peekable();
-        while let Some(index) = candidates.next() {
-            if deadline.has_passed(self.clock.now()) {
-                last.get_or_insert(FetchErrorKind::TimedOut);
-                break;
-            }
-            for (index, turn) in self.turns(index, candidates.peek().copied(), request, deadline) {
-                // The second of a race has had its turn.
-                let _hedge = candidates.next_if_eq(&index);
-                match turn {
-                    Attempt::Answer(loaded) => return Ok(loaded),
-                    Attempt::Refused(reason) => {
-                        refusals.push(Refusal { endpoint: Arc::clone(&self.endpoints[index.0].spec.name), reason });
-                    }
-                    Attempt::Failed(error) => (last, reached_source) = (Some(error), true),
-                    Attempt::Final(error) => return Err(FetchError::new(error, true, None)),
-                }
-            }
-        }
-        let retry_after = refusals.iter().filter_map(|refusal| refusal.reason.retry_after()).min();
-        let kind = last.unwrap_or_else(|| FetchErrorKind::NoEndpoint { refusals: refusals.into() });
-        Err(FetchError::new(kind, reached_source, retry_after))
-    }
-
-    /// One endpoint's turn, or two where the call may be hedged.
-    fn turns(
+    /// One load: rounds over the endpoints until one has a clean answer, or nothing more may be tried.
+    pub(super) fn load(
         self: &Arc<Self>,
-        index: EndpointIndex,
-        next: Option<EndpointIndex>,
         request: &S::Request,
+        category: usize,
+        options: &FetchOptions,
         deadline: Deadline,
-    ) -> Vec<(EndpointIndex, Attempt<S>)> {
-        let may_hedge = self.hedging.config.enabled && self.source.is_idempotent(request);
-        if let Some(next) = next.filter(|_| may_hedge) {
-            match self.race(index, next, request, deadline) {
-                RaceEnd::Ended(turns) => {
-                    let failed = || Attempt::Failed(FetchErrorKind::Panicked);
-                    return turns.into_iter().map(|(at, turn)| (at, turn.unwrap_or_else(failed))).collect();
+        context: &Context<'_, S>,
+    ) -> LoadResult<S> {
+        let key_hash = ahash::RandomState::with_seeds(5, 6, 7, 8).hash_one(request);
+        let mut story = Story::new(request, (key_hash, category), options, deadline, self.clock.now());
+        story.is_background = context.is_background();
+        story.is_idempotent = self.source.is_idempotent(request);
+        story.late = context.late_ticket();
+        // This load is one of the chain, where loads are flights.
+        story.is_nested = Chain::current().depth() > usize::from(story.late.is_some());
+        self.retry_budget.earn();
+        let result = loop {
+            if let Some(result) = self.round(&mut story).or_else(|| story.best_flawed()) {
+                break result;
+            }
+            if story.is_nowhere() {
+                break Ok(Loaded::Missing);
+            }
+            if !self.pause(&mut story) {
+                let is_over = deadline.has_passed(self.clock.now());
+                break Err(story.error(self, is_over));
+            }
+        };
+        let result = result.map_err(|error| error.with_attempts(story.all_attempts().into()));
+        if self.listeners.has_any() {
+            self.listeners.tell(&self.name, &story.record(self, &result, self.clock.now()));
+        }
+        result
+    }
+
+    /// One round over the endpoints, best first; `None` if it decided nothing.
+    fn round(self: &Arc<Self>, story: &mut Story<'_, S>) -> Option<LoadResult<S>> {
+        if self.is_closed() {
+            return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, story.calls > 0, None)));
+        }
+        let (plan, decision) = self.route(story.category, story.options);
+        story.begin_round(Self::refusals_of(&plan, &decision));
+        let callable = decision.explain().iter().filter(|candidate| candidate.exclusion.is_none());
+        let mut candidates = callable.peekable();
+        let mut attempts = AttemptSet::new(&self.calls);
+        let mut due = Due::default();
+        loop {
+            while let Some(second) = self.next_start(&attempts, &mut due, story) {
+                let Some(candidate) = candidates.next() else { break };
+                let is_last = candidates.peek().is_none() && attempts.is_empty() && !story.has_flawed();
+                match self.start(story, (&plan, &decision, candidate), is_last, second, &mut attempts) {
+                    Ok(()) => due = self.due(story, candidate),
+                    Err(reason) => {
+                        let name = plan.endpoints.get(candidate.endpoint.0).map(|endpoint| endpoint.name());
+                        name.into_iter().for_each(|name| story.refused(name, reason.clone()));
+                    }
                 }
-                RaceEnd::TimedOut => return vec![(index, Attempt::Failed(FetchErrorKind::TimedOut))],
-                RaceEnd::NotStarted => {}
+            }
+            if attempts.is_empty() {
+                return None;
+            }
+            let until = if candidates.peek().is_some() { due.next() } else { Deadline::never() };
+            match attempts.next(until.earlier(story.deadline)) {
+                Next::Ended(call, end) => {
+                    if let Some(result) = story.hear(self, &call, end) {
+                        if call.is_hedge && result.is_ok() {
+                            self.hedging.won();
+                        }
+                        return Some(result);
+                    }
+                }
+                Next::Due if story.deadline.has_passed(self.clock.now()) => {
+                    return story.best_flawed().or_else(|| Some(Err(story.error(self, true))));
+                }
+                Next::Due => {}
+                Next::Closed => return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, true, None))),
             }
         }
-        vec![(index, self.turn(index, request, deadline))]
     }
 
-    /// One endpoint's turn: breaker, limiter, call, judgement, booking.
-    pub(super) fn turn(&self, index: EndpointIndex, request: &S::Request, deadline: Deadline) -> Attempt<S> {
-        let endpoint = &self.endpoints[index.0];
-        // An open circuit must not cost a token; the permit itself is taken last, since from then on
-        // the breaker watches the time.
+    /// Whether another call is to be started now, and what for.
+    fn next_start(
+        &self,
+        attempts: &AttemptSet<'_, SourceCall<S>>,
+        due: &mut Due,
+        story: &Story<'_, S>,
+    ) -> Option<Start> {
+        let now = self.clock.now();
+        if story.deadline.has_passed(now) {
+            return None;
+        }
+        if attempts.is_empty() {
+            return Some(Start::First);
+        }
+        if due.backup.has_passed(now) {
+            return Some(Start::Backup);
+        }
+        if due.hedge.has_passed(now) {
+            due.hedge = Deadline::never();
+            return self.hedging.try_spend().then_some(Start::Hedge);
+        }
+        None
+    }
+
+    /// Takes all guards for one call, and starts it: breaker and place looked at, limiter, breaker, place and
+    /// router taken, in the order of what is dear to give back.
+    fn start<'a>(
+        self: &'a Arc<Self>,
+        story: &mut Story<'_, S>,
+        (plan, decision, candidate): (&Plan, &Decision, &Candidate),
+        is_last: bool,
+        start: Start,
+        attempts: &mut AttemptSet<'a, SourceCall<S>>,
+    ) -> Result<(), RefusalReason> {
+        let spent = Spent { caller: self, is_hedge: start == Start::Hedge, is_retry: false };
+        let endpoint = plan.endpoints.get(candidate.endpoint.0).ok_or(Exclusion::Replaced)?;
         if let Some(open) = endpoint.breaker.peek() {
-            return Attempt::Refused(open.into());
+            return Err(open.into());
         }
-        let patience = Deadline::after(&self.clock, self.config.permit_timeout).earlier(deadline);
-        let token = match endpoint.limiter.acquire(1, patience) {
-            Ok(token) => token,
-            Err(limited) => return Attempt::Refused(limited.into()),
-        };
-        let permit = match endpoint.breaker.try_acquire() {
-            Ok(permit) => permit,
-            Err(open) => return Attempt::Refused(open.into()),
-        };
-        let category = self.source.category(request);
-        let count = CountPanic { metrics: &endpoint.metrics, category };
-        let in_flight = self.router.begin(index);
-        let call_deadline = Deadline::after(&self.clock, self.config.call_timeout).earlier(deadline);
-        let result = self.source.call(&endpoint.spec, request, call_deadline);
-        let (verdict, report) = self.judge(request, &result);
-        drop(count);
-        let (status, mut outcome) = meaning(verdict, report.is_some());
-        if matches!(status, CallStatus::Failed) && call_deadline.has_passed(self.clock.now()) {
-            outcome = Outcome::TimedOut;
+        let saturated = || RefusalReason::Saturated { in_flight: endpoint.places_taken() };
+        if !endpoint.has_place() {
+            return Err(saturated());
         }
-        let settled = in_flight.finish(outcome);
-        token.finish(outcome);
-        permit.finish(outcome);
-        endpoint.metrics.record(category, status, settled.latency, settled.charged);
-        answer(endpoint, verdict, result, report)
+        self.check_ramp(story, candidate)?;
+        let patience = if is_last {
+            story.deadline
+        } else if start != Start::First {
+            Deadline::at(self.clock.now())
+        } else {
+            Deadline::after(&self.clock, plan.config.permit_timeout).earlier(story.deadline)
+        };
+        let token = endpoint.limiter.acquire_owned(1, patience)?;
+        let permit = endpoint.breaker.try_acquire_owned()?;
+        let place = endpoint.take_place().ok_or_else(saturated)?;
+        let spent = spent.retry(story.round > 1 && story.calls > 0)?;
+        let in_flight = self.router.try_begin_candidate(decision, candidate)?;
+        let deadline = Deadline::after(&self.clock, plan.config.call_timeout);
+        let call = Arc::new(SourceCall {
+            caller: Arc::clone(self),
+            endpoint: Arc::clone(endpoint),
+            category: story.category,
+            request: story.request.clone(),
+            key_hash: story.key_hash,
+            deadline,
+            number: story.calls + 1,
+            is_background: story.is_background,
+            is_hedge: spent.is_hedge,
+            guards: Mutex::new(Some(Guards { in_flight, token, permit })),
+            place: Mutex::new(Some(place)),
+            chain: Chain::current(),
+            span: tracing::Span::current(),
+            late: story.late.clone(),
+            record: std::sync::OnceLock::new(),
+        });
+        attempts.start(call, deadline, story.is_nested).map_err(|_not_started| RefusalReason::NoThread)?;
+        spent.keep();
+        story.calls += 1;
+        story.called_in_round = true;
+        if start == Start::First && self.hedging.config.enabled && story.is_idempotent {
+            self.hedging.earn();
+        }
+        Ok(())
     }
 
-    /// The host's judgement, then the validator's: data with errors is a failure of the endpoint.
-    fn judge(&self, request: &S::Request, result: &Result<S::Response, S::Error>) -> (Verdict, Option<QualityReport>) {
-        let verdict = self.source.judge(request, result.as_ref());
-        if let (Verdict::Good | Verdict::GoodFor(_), Ok(response)) = (verdict, result) {
-            let series = self.source.series(response);
-            let report = series.map(|series| self.validator.validate(&series)).filter(|report| !report.valid);
-            if report.is_some() {
-                return (Verdict::Bad, report);
+    /// An endpoint that may have few calls at once, and that nobody can stand in for, is waited for a while.
+    fn check_ramp(&self, story: &mut Story<'_, S>, candidate: &Candidate) -> Result<(), RefusalReason> {
+        let Some(ramping @ Exclusion::Ramping { .. }) = candidate.readmitted else { return Ok(()) };
+        if self.retry.rounds == 0 {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let since = *story.ramping_since.get_or_insert(now);
+        if now.since(since) < RAMP_PATIENCE { Err(ramping.into()) } else { Ok(()) }
+    }
+
+    /// When a second call beside the one just started is due; never, where twice is wrong.
+    fn due(&self, story: &Story<'_, S>, candidate: &Candidate) -> Due {
+        if !story.is_idempotent {
+            return Due::default();
+        }
+        let now = self.clock.now();
+        let left = story.deadline.remaining(now);
+        let backup = left.map_or(Deadline::never(), |left| Deadline::at(now.after(left / 2)));
+        let quantile = self.hedging.config.after_quantile;
+        let usual = self.router.quantile_in(story.category, candidate.endpoint, quantile);
+        let hedge = usual.filter(|_| self.hedging.config.enabled).map(|usual| Deadline::at(now.after(usual)));
+        Due { hedge: hedge.unwrap_or(Deadline::never()), backup }
+    }
+
+    /// Waits until another round makes sense; `false` if none does before the deadline.
+    fn pause(&self, story: &mut Story<'_, S>) -> bool {
+        let seen = self.changes.number();
+        story.rounds_with_calls += u32::from(story.called_in_round);
+        let may = self.retry.rounds > 0
+            && story.rounds_with_calls <= self.retry.rounds
+            && (story.calls == 0 || story.is_idempotent)
+            && story.refusals.iter().all(|refusal| refusal.reason != RefusalReason::NoRetryBudget);
+        if !may || (story.refusals.is_empty() && !story.called_in_round) {
+            return false;
+        }
+        let dice = self.dice.lock().f64();
+        let back_off = self.retry.pause(story.rounds_with_calls.max(1), dice);
+        let waits_for_calls = story.refusals.iter().any(|refusal| refusal.reason.waits_for_calls());
+        let earliest = story.refusals.iter().filter_map(|refusal| refusal.reason.retry_after()).min();
+        let wait = match earliest {
+            // Somebody was called and failed; all may be called again.
+            _ if story.called_in_round => back_off,
+            _ if waits_for_calls => earliest.map_or(LOOK, |earliest| earliest.clamp(SHORTEST, LOOK)),
+            Some(earliest) => earliest.max(self.retry.pause(1, dice)),
+            None => return false,
+        };
+        let now = self.clock.now();
+        if story.deadline.has_passed(now.after(wait)) || self.is_closed() {
+            return false;
+        }
+        let until = Deadline::at(now.after(wait));
+        if waits_for_calls {
+            self.changes.wait(&self.clock, seen, until);
+        } else {
+            while !self.is_closed() && !until.has_passed(self.clock.now()) {
+                self.changes.wait(&self.clock, self.changes.number(), until);
             }
         }
-        (verdict, None)
+        !self.is_closed()
     }
-
-    /// Time until some endpoint has a permit.
-    pub(super) fn permit_in(&self) -> Duration {
-        self.endpoints.iter().map(|endpoint| endpoint.limiter.peek()).min().unwrap_or_default()
-    }
-
-    pub(super) fn route(&self) -> Decision {
-        let availability: Vec<Availability> = self
-            .endpoints
-            .iter()
-            .map(|endpoint| {
-                Availability::new(endpoint.breaker.peek().map(|open| open.retry_after), endpoint.limiter.peek())
-            })
-            .collect();
-        self.router.route(&availability)
-    }
-}
-
-/// What a verdict means to the metrics, and to the guards.
-fn meaning(verdict: Verdict, is_bad_data: bool) -> (CallStatus, Outcome) {
-    match verdict {
-        Verdict::Good | Verdict::GoodFor(_) => (CallStatus::Ok, Outcome::Success),
-        Verdict::Missing => (CallStatus::Missing, Outcome::Success),
-        Verdict::Bad if is_bad_data => (CallStatus::BadData, Outcome::Failure),
-        Verdict::Bad => (CallStatus::Failed, Outcome::Failure),
-        Verdict::BadFor(time) => (CallStatus::Failed, Outcome::FailureFor(time)),
-        Verdict::Limited { retry_after } => (CallStatus::Limited, Outcome::Limited { retry_after }),
-        Verdict::Ignore => (CallStatus::Ignored, Outcome::Ignored),
-    }
-}
-
-fn answer<S: Source>(
-    endpoint: &Guarded,
-    verdict: Verdict,
-    result: Result<S::Response, S::Error>,
-    report: Option<QualityReport>,
-) -> Attempt<S> {
-    let name = Arc::clone(&endpoint.spec.name);
-    if let Some(report) = report {
-        return Attempt::Failed(FetchErrorKind::BadData { endpoint: name, report: Arc::new(report) });
-    }
-    match (verdict, result) {
-        (Verdict::Missing, _) => Attempt::Answer(Loaded::Missing),
-        (Verdict::GoodFor(ttl), Ok(response)) => {
-            Attempt::Answer(Loaded::ValueFor(Stored { response, endpoint: name }, ttl))
-        }
-        (Verdict::Good, Ok(response)) => Attempt::Answer(Loaded::Value(Stored { response, endpoint: name })),
-        (Verdict::Ignore, Err(error)) => {
-            Attempt::Final(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) })
-        }
-        (_, Err(error)) => Attempt::Failed(FetchErrorKind::Source { endpoint: name, error: Arc::new(error) }),
-        // The host calls its own answer unusable.
-        (_, Ok(_response)) => Attempt::Failed(FetchErrorKind::Unusable { endpoint: name }),
-    }
-}
-
-fn refusals_of(decision: &Decision, endpoints: &[Guarded]) -> Vec<Refusal> {
-    let set_aside = decision.explain().iter().filter_map(|candidate| Some((candidate.endpoint, candidate.exclusion?)));
-    set_aside
-        .map(|(index, exclusion)| {
-            let endpoint = &endpoints[index.0];
-            let ejected = RefusalReason::Ejected { retry_after: exclusion.retry_after() };
-            let reason = endpoint.breaker.peek().map_or(ejected, RefusalReason::Breaker);
-            Refusal { endpoint: Arc::clone(&endpoint.spec.name), reason }
-        })
-        .collect()
-}
-
-/// Which cache a category has.
-pub(super) fn cache_of<S: Source>(caches: &[SourceCache<S>], category: Category) -> &SourceCache<S> {
-    &caches[category as usize]
 }

@@ -3,43 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::record::AttemptOutcome;
 use crate::metrics::{Amount, Counter, Gauge, Histogram, Metrics};
-
-use super::source::Category;
-
-/// Outcome of a call, a closed set of label values.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum CallStatus {
-    Ok,
-    Missing,
-    Failed,
-    Limited,
-    BadData,
-    Ignored,
-    Panicked,
-}
-
-impl CallStatus {
-    const ALL: [Self; 7] =
-        [Self::Ok, Self::Missing, Self::Failed, Self::Limited, Self::BadData, Self::Ignored, Self::Panicked];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Missing => "missing",
-            Self::Failed => "failed",
-            Self::Limited => "limited",
-            Self::BadData => "bad_data",
-            Self::Ignored => "ignored",
-            Self::Panicked => "panicked",
-        }
-    }
-}
 
 /// Series of a category and a status come into being with their first call: most never do.
 pub(super) struct CallMetrics {
     metrics: Metrics,
     name: Arc<str>,
+    categories: Arc<[Arc<str>]>,
     calls: Vec<OnceLock<(Counter, Histogram)>>,
     cost: Gauge,
     cost_total: Amount,
@@ -47,45 +18,28 @@ pub(super) struct CallMetrics {
 
 impl CallMetrics {
     /// `source` is the endpoint, `endpoint` the category of the data, as dashboards expect.
-    pub(super) fn new(metrics: &Metrics, name: &Arc<str>, currency: &str) -> Self {
+    pub(super) fn new(metrics: &Metrics, name: &Arc<str>, currency: &str, categories: &Arc<[Arc<str>]>) -> Self {
         Self {
             metrics: metrics.clone(),
             name: Arc::clone(name),
-            calls: (0..Category::ALL.len() * CallStatus::ALL.len()).map(|_| OnceLock::new()).collect(),
+            categories: Arc::clone(categories),
+            calls: (0..categories.len() * AttemptOutcome::ALL.len()).map(|_| OnceLock::new()).collect(),
             cost: metrics.cost(name),
             cost_total: metrics.cost_total(currency),
         }
     }
 
-    pub(super) fn record(&self, category: Category, status: CallStatus, latency: Duration, charged: f64) {
-        let (count, time) = self.series(category, status);
+    pub(super) fn record(&self, category: usize, status: AttemptOutcome, latency: Duration, charged: f64) {
+        let Some(series) = self.calls.get(category * AttemptOutcome::ALL.len() + status as usize) else { return };
+        let (count, time) = series.get_or_init(|| {
+            let (name, category, status) = (&*self.name, &*self.categories[category], status.as_str());
+            (self.metrics.api_calls(name, category, status), self.metrics.api_latency(name, category, status))
+        });
         count.inc();
         time.observe(latency);
         if charged > 0.0 {
             self.cost.add(charged);
             self.cost_total.add(charged);
-        }
-    }
-
-    fn series(&self, category: Category, status: CallStatus) -> &(Counter, Histogram) {
-        let at = category as usize * CallStatus::ALL.len() + status as usize;
-        self.calls[at].get_or_init(|| {
-            let (name, category, status) = (&*self.name, category.as_str(), status.as_str());
-            (self.metrics.api_calls(name, category, status), self.metrics.api_latency(name, category, status))
-        })
-    }
-}
-
-/// Counts a call whose host code panics; a call that ends otherwise is counted by its status.
-pub(super) struct CountPanic<'a> {
-    pub(super) metrics: &'a CallMetrics,
-    pub(super) category: Category,
-}
-
-impl Drop for CountPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.metrics.series(self.category, CallStatus::Panicked).0.inc();
         }
     }
 }

@@ -1,87 +1,36 @@
 //! What a host brings: how to call an endpoint, and how to read its answer.
 
 use std::error::Error;
+use std::fmt;
 use std::hash::Hash;
-use std::time::Duration;
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
-
-use crate::clock::Deadline;
+use super::call::Call;
+use super::verdict::Verdict;
 use crate::quality::Series;
-use crate::router::EndpointSpec;
-
-/// Kind of data; each kind has a cache of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Category {
-    /// Daily bars.
-    Daily,
-    /// Minute bars.
-    Minute,
-    /// Quotes.
-    Realtime,
-    /// Anything else.
-    #[default]
-    Other,
-}
-
-impl Category {
-    /// Every kind.
-    pub const ALL: &[Self] = &[Self::Daily, Self::Minute, Self::Realtime, Self::Other];
-
-    /// The name in logs and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Daily => "daily",
-            Self::Minute => "minute",
-            Self::Realtime => "realtime",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// What a call's result says about the endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// A usable answer.
-    Good,
-    /// A usable answer that is fresh for this long.
-    GoodFor(Duration),
-    /// The endpoint works and says that there is no such thing (an unknown symbol).
-    Missing,
-    /// The endpoint failed, or its answer is unusable; the next one is tried.
-    Bad,
-    /// It failed and said when to come back (a 503 with `Retry-After`): if this opens its breaker, it
-    /// stays open for that time.
-    BadFor(Duration),
-    /// The endpoint said "too many requests"; the next one is tried.
-    Limited {
-        /// Its `Retry-After`, from now.
-        retry_after: Option<Duration>,
-    },
-    /// The request is at fault; no other endpoint is tried, and nothing is held against this one.
-    Ignore,
-}
 
 /// A host's endpoint calls.
 ///
 /// # Concurrency
-/// Called from many threads at once, and from background threads for refreshes; never under a lock
-/// of this crate.
+/// Called from many threads at once; [`call`](Self::call), [`judge`](Self::judge) and
+/// [`series`](Self::series) run on threads of the manager, one call a thread, never under a lock of this
+/// crate. They may fetch from the same manager.
 ///
 /// # Examples
 /// ```
-/// use feedguard::{Deadline, EndpointSpec, Source};
+/// use feedguard::manager::Call;
+/// use feedguard::{Source, Verdict};
 /// struct Quotes;
 /// impl Source for Quotes {
 ///     type Request = String;
 ///     type Response = f64;
 ///     type Error = std::io::Error;
-///     fn call(&self, endpoint: &EndpointSpec, symbol: &String, _deadline: Deadline) -> Result<f64, std::io::Error> {
-///         // An HTTP call to `endpoint.name` with a time-out from the deadline.
-///         Ok(symbol.len() as f64 + endpoint.name.len() as f64)
+///     fn call(&self, call: &Call<'_>, symbol: &String) -> Result<f64, std::io::Error> {
+///         // An HTTP call to `call.endpoint().name` with the time-out `call.timeout()`.
+///         Ok(symbol.len() as f64)
+///     }
+///     fn category<'a>(&'a self, _symbol: &'a String) -> &'a str {
+///         "realtime"
 ///     }
 /// }
 /// ```
@@ -93,47 +42,112 @@ pub trait Source: Send + Sync + 'static {
     /// A failure; callers get it back unchanged.
     type Error: Error + Send + Sync + 'static;
 
-    /// Makes one call to one endpoint, and gives up at the deadline: `deadline.remaining(clock.now())`
-    /// is the time-out to set, with any [`Clock::system`](crate::Clock::system), or with the manual clock
-    /// that the manager was given.
+    /// Makes one call to one endpoint, and gives up after [`Call::timeout`].
     ///
     /// # Errors
     /// The host's own; [`judge`](Self::judge) says what it means.
-    fn call(
-        &self,
-        endpoint: &EndpointSpec,
-        request: &Self::Request,
-        deadline: Deadline,
-    ) -> Result<Self::Response, Self::Error>;
+    fn call(&self, call: &Call<'_>, request: &Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// What a result says about the endpoint: by default every error is [`Verdict::Bad`].
+    /// What kind of data a request is for: it chooses the cache and the endpoints. By default
+    /// `"default"`; `"daily"`, `"minute"` and `"realtime"` have settings of their own.
+    fn category<'a>(&'a self, request: &'a Self::Request) -> &'a str {
+        let _ = request;
+        "default"
+    }
+
+    /// What a result says about the endpoint; by default every error is [`Verdict::Bad`]. For HTTP, see
+    /// [`Verdict::of_http`].
     fn judge(&self, request: &Self::Request, result: Result<&Self::Response, &Self::Error>) -> Verdict {
         let _ = request;
         if result.is_ok() { Verdict::Good } else { Verdict::Bad }
     }
 
-    /// Whether a request may be made twice at once: hedging needs it. By default `false`.
+    /// Whether a request may be made more than once. **By default `true`: reads of a data source are.** A
+    /// request that is not gets no second call at the same time and none after a round that has failed.
     fn is_idempotent(&self, request: &Self::Request) -> bool {
         let _ = request;
-        false
-    }
-
-    /// Which cache a request belongs to.
-    fn category(&self, request: &Self::Request) -> Category {
-        let _ = request;
-        Category::Other
+        true
     }
 
     /// The answer as a price series, if it is one: the validator looks at it then. Calendars and the like
-    /// may be lent from the source.
-    fn series<'a>(&'a self, response: &'a Self::Response) -> Option<Series<'a>> {
-        let _ = response;
+    /// may be lent from the source or the request.
+    fn series<'a>(&'a self, request: &'a Self::Request, response: &'a Self::Response) -> Option<Series<'a>> {
+        let _ = (request, response);
         None
+    }
+
+    /// Whether an answer without rows is unusable; by default `true`. A host that asks for days on which
+    /// there may be no trading says `false` for them.
+    fn expects_rows(&self, request: &Self::Request) -> bool {
+        let _ = request;
+        true
     }
 
     /// Length of a request in bytes, checked against the cache's `max_key_bytes`.
     fn request_bytes(&self, request: &Self::Request) -> usize {
         let _ = request;
         0
+    }
+
+    /// Weight of an answer in its cache, whose `max_capacity` bounds the sum; by default 1, so that the
+    /// capacity counts answers. Answers of many megabytes want their size here, in kilobytes for instance.
+    fn response_weight(&self, request: &Self::Request, response: &Self::Response) -> u32 {
+        let _ = (request, response);
+        1
+    }
+}
+
+/// A source of one closure, for small programs; see [`source_fn`].
+///
+/// # Examples
+/// ```
+/// use feedguard::manager::{Call, SourceFn, source_fn};
+/// type Get = fn(&Call<'_>, &String) -> Result<f64, std::io::Error>;
+/// let source: SourceFn<String, f64, std::io::Error, Get> = source_fn(|_, symbol: &String| Ok(symbol.len() as f64));
+/// # drop(source);
+/// ```
+pub struct SourceFn<Q, R, E, F> {
+    call: F,
+    types: PhantomData<fn(&Q) -> Result<R, E>>,
+}
+
+/// A source of one closure.
+///
+/// # Examples
+/// ```
+/// use feedguard::manager::{Call, source_fn};
+/// use feedguard::{DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig};
+/// let source = source_fn(|_call: &Call<'_>, symbol: &String| Ok::<_, std::io::Error>(symbol.len()));
+/// let endpoints = vec![EndpointConfig::new(EndpointSpec::named("exchange"))];
+/// let manager = DataSourceManager::new("quotes", ManagerConfig::default().endpoints(endpoints), source)?;
+/// assert_eq!(*manager.fetch(&"600519".to_owned())?, 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn source_fn<Q, R, E, F>(call: F) -> SourceFn<Q, R, E, F>
+where
+    F: Fn(&Call<'_>, &Q) -> Result<R, E> + Send + Sync + 'static,
+{
+    SourceFn { call, types: PhantomData }
+}
+
+impl<Q, R, E, F> Source for SourceFn<Q, R, E, F>
+where
+    Q: Hash + Eq + Clone + Send + Sync + 'static,
+    R: Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+    F: Fn(&Call<'_>, &Q) -> Result<R, E> + Send + Sync + 'static,
+{
+    type Request = Q;
+    type Response = R;
+    type Error = E;
+
+    fn call(&self, call: &Call<'_>, request: &Q) -> Result<R, E> {
+        (self.call)(call, request)
+    }
+}
+
+impl<Q, R, E, F> fmt::Debug for SourceFn<Q, R, E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SourceFn")
     }
 }

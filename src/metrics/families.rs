@@ -15,7 +15,7 @@ use crate::sync::Mutex;
 const MAX_LABEL_VALUES: usize = 200;
 const OTHER: &str = "_other";
 /// Labels whose values are closed sets of this crate.
-const CLOSED: [&str; 8] = ["status", "check_type", "currency", "result", "cause", "to", "reason", "severity"];
+const CLOSED: [&str; 7] = ["status", "check_type", "result", "cause", "to", "reason", "severity"];
 
 /// Latency buckets in seconds: 1 ms to 30 s, dense around the 100 ms and 500 ms goals.
 const LATENCY_BUCKETS: [f64; 15] =
@@ -40,6 +40,7 @@ pub(crate) struct Families {
     pub(super) limiter_bound: GaugeVec,
     pub(super) limiter_limited: IntCounterVec,
     pub(super) router_picks: IntCounterVec,
+    pub(super) retries: IntCounterVec,
     pub(super) batch_busy: GaugeVec,
     pub(super) batch_abandoned: GaugeVec,
     pub(super) findings: IntCounterVec,
@@ -104,6 +105,7 @@ impl Families {
                 &["source"],
             )?,
             router_picks: counter("datasource_router_picks_total", "Calls sent to an endpoint", &["endpoint"])?,
+            retries: counter("datasource_retries_total", "Second calls and second rounds", &["source"])?,
             batch_busy: gauge("datasource_batch_busy_workers", "Batch workers that run an item", &["pool"])?,
             batch_abandoned: gauge(
                 "datasource_batch_abandoned_workers",
@@ -116,7 +118,7 @@ impl Families {
         })
     }
 
-    pub(super) fn collectors(&self) -> [&dyn Collector; 21] {
+    pub(super) fn collectors(&self) -> [&dyn Collector; 22] {
         [
             &self.api_latency,
             &self.api_calls,
@@ -136,6 +138,7 @@ impl Families {
             &self.limiter_bound,
             &self.limiter_limited,
             &self.router_picks,
+            &self.retries,
             &self.batch_busy,
             &self.batch_abandoned,
             &self.findings,

@@ -102,6 +102,7 @@ resolvers! {
     limiter_bound(source) -> Gauge;
     limiter_limited(source) -> Counter;
     router_picks(endpoint) -> Counter;
+    retries(source) -> Counter;
     batch_busy(pool) -> Gauge;
     batch_abandoned(pool) -> Gauge;
     findings(rule, severity) -> Counter;

@@ -17,6 +17,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::clock::{Clock, Deadline, Tick};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
@@ -55,7 +57,7 @@ pub(crate) struct WorkerJob {
 /// assert_eq!((report.cancelled, report.abandoned), (0, 0));
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// Calls that ended during the shutdown.
@@ -85,7 +87,7 @@ impl ShutdownReport {
 /// assert_eq!(batch.snapshot().busy, 0);
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PoolSnapshot {
     /// Workers that run a job.
@@ -107,6 +109,8 @@ struct Shared {
     clock: Clock,
     max_workers: usize,
     max_queue: usize,
+    /// How long a worker without a job stays; for ever without one.
+    idle_for: Option<Duration>,
     state: Mutex<State>,
     work: Condvar,
     quiet: Condvar,
@@ -140,12 +144,24 @@ impl State {
 
 impl WorkerPool {
     pub(crate) fn new(name: impl Into<Arc<str>>, clock: Clock, max_workers: usize, max_queue: usize) -> Self {
+        Self::with_idle(name, clock, max_workers, max_queue, None)
+    }
+
+    /// A pool whose workers leave after that time without a job.
+    pub(crate) fn with_idle(
+        name: impl Into<Arc<str>>,
+        clock: Clock,
+        max_workers: usize,
+        max_queue: usize,
+        idle_for: Option<Duration>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 name: name.into(),
                 clock,
                 max_workers,
                 max_queue,
+                idle_for,
                 state: Mutex::new(State::default()),
                 work: Condvar::new(),
                 quiet: Condvar::new(),

@@ -59,8 +59,19 @@ impl Shared {
                 return None;
             }
             state.idle += 1;
-            self.work.wait(state);
+            // Real time, also under a manual clock: it is about threads, not about sources.
+            let is_over = match self.idle_for {
+                Some(idle_for) => self.work.wait_for(state, idle_for).timed_out(),
+                None => {
+                    self.work.wait(state);
+                    false
+                }
+            };
             state.idle -= 1;
+            // A job may have come in the last moment, and counted on this worker.
+            if is_over && state.queue.is_empty() {
+                return None;
+            }
         }
     }
 

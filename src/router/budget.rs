@@ -63,17 +63,15 @@ impl BudgetLedger {
         Self { budget: budget.clone(), since: None, spent: 0.0 }
     }
 
-    /// Time until a call of this price fits; zero now.
-    pub(super) fn wait(&self, price: f64, currency: &str, now: Tick) -> Duration {
+    /// Time until a call of this price fits, zero now; `None` if it never does.
+    pub(super) fn wait(&self, price: f64, currency: &str, now: Tick) -> Option<Duration> {
         let left = self.since.map_or(Duration::ZERO, |since| since.after(self.budget.per).since(now));
         let most = self.budget.amount * (1.0 + ROUNDING);
         let fits = self.spent + price <= most || (left.is_zero() && price <= most);
         if price <= 0.0 || currency != self.budget.currency || fits {
-            Duration::ZERO
-        } else if price > most {
-            Duration::MAX
+            Some(Duration::ZERO)
         } else {
-            left
+            (price <= most).then_some(left)
         }
     }
 

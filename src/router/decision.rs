@@ -44,20 +44,32 @@ pub enum Exclusion {
     },
     /// The budget is spent, and a call would cost.
     OverBudget {
-        /// Time until the budget is full again.
-        retry_after: Duration,
+        /// Time until the budget is full again; `None` if the price is above the whole budget.
+        retry_after: Option<Duration>,
     },
+    /// As many calls are under way as it may have, hung ones included.
+    Saturated {
+        /// Calls under way.
+        in_flight: u32,
+    },
+    /// Another call took the last free one between the ranking and the start; ranked again it has its
+    /// price.
+    Repriced,
+    /// The list of endpoints was replaced after the ranking.
+    Replaced,
 }
 
 impl Exclusion {
-    /// When the endpoint may be callable again, from now.
-    pub const fn retry_after(self) -> Duration {
+    /// When the endpoint may be callable again, from now; `None` if that depends on calls that end, or
+    /// can never be.
+    pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::BreakerOpen { retry_after }
-            | Self::Ejected { retry_after }
-            | Self::RateLimited { retry_after }
-            | Self::OverBudget { retry_after } => retry_after,
-            Self::Ramping { .. } => Duration::ZERO,
+            Self::BreakerOpen { retry_after } | Self::Ejected { retry_after } | Self::RateLimited { retry_after } => {
+                Some(retry_after)
+            }
+            Self::OverBudget { retry_after } => retry_after,
+            Self::Repriced | Self::Replaced => Some(Duration::ZERO),
+            Self::Ramping { .. } | Self::Saturated { .. } => None,
         }
     }
 }
@@ -90,6 +102,8 @@ pub struct ScoreTerms {
     pub load: f64,
     /// Cost of the location.
     pub location: f64,
+    /// Cost of flawed data; zero under `SeedScore`.
+    pub quality: f64,
     /// The score.
     pub total: f64,
 }
@@ -117,6 +131,10 @@ pub struct Candidate {
     pub terms: ScoreTerms,
     /// Why it cannot be called now, if so.
     pub exclusion: Option<Exclusion>,
+    /// Why it should not be called, but is, since nobody else can be.
+    pub readmitted: Option<Exclusion>,
+    /// The next call to it costs nothing.
+    pub is_free: bool,
 }
 
 /// All endpoints of a router, callable ones first, best first.
@@ -134,11 +152,19 @@ pub struct Candidate {
 pub struct Decision {
     ranked: Vec<Candidate>,
     endpoints: Arc<[EndpointSpec]>,
+    /// Of the list of endpoints it was made from.
+    pub(super) generation: u64,
+    pub(super) category: usize,
 }
 
 impl Decision {
-    pub(super) fn new(ranked: Vec<Candidate>, endpoints: Arc<[EndpointSpec]>) -> Self {
-        Self { ranked, endpoints }
+    pub(super) fn new(
+        ranked: Vec<Candidate>,
+        endpoints: Arc<[EndpointSpec]>,
+        generation: u64,
+        category: usize,
+    ) -> Self {
+        Self { ranked, endpoints, generation, category }
     }
 
     /// The callable endpoints, best first.
@@ -172,7 +198,7 @@ impl Decision {
 
     /// The earliest time an endpoint that is set aside may be callable, from now.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.ranked.iter().filter_map(|candidate| candidate.exclusion).map(Exclusion::retry_after).min()
+        self.ranked.iter().filter_map(|candidate| candidate.exclusion?.retry_after()).min()
     }
 }
 
@@ -180,14 +206,14 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, candidate) in self.ranked.iter().enumerate() {
-            let ScoreTerms { latency, failure, price, load, location, total } = candidate.terms;
+            let ScoreTerms { latency, failure, price, load, location, quality, total } = candidate.terms;
             let name = self.name(candidate.endpoint);
             write!(
                 f,
                 "{}. {name}: {total:.4} = latency {latency:.4}, failure {failure:.4}, price {price:.4}",
                 place + 1
             )?;
-            write!(f, ", load {load:.4}, location {location:.4}")?;
+            write!(f, ", load {load:.4}, location {location:.4}, quality {quality:.4}")?;
             match candidate.exclusion {
                 Some(exclusion) => writeln!(f, "; set aside: {exclusion}")?,
                 None => writeln!(f)?,
@@ -197,6 +223,8 @@ impl fmt::Display for Decision {
     }
 }
 
+impl std::error::Error for Exclusion {}
+
 impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -204,7 +232,11 @@ impl fmt::Display for Exclusion {
             Self::Ejected { retry_after } => write!(f, "ejected for {retry_after:?}"),
             Self::Ramping { in_flight } => write!(f, "ramping, {in_flight} call(s) under way"),
             Self::RateLimited { retry_after } => write!(f, "rate limit used up for {retry_after:?}"),
-            Self::OverBudget { retry_after } => write!(f, "budget spent for {retry_after:?}"),
+            Self::OverBudget { retry_after: Some(after) } => write!(f, "budget spent for {after:?}"),
+            Self::OverBudget { retry_after: None } => f.write_str("its price is above the whole budget"),
+            Self::Saturated { in_flight } => write!(f, "saturated, {in_flight} call(s) under way"),
+            Self::Repriced => f.write_str("its last free call has just gone"),
+            Self::Replaced => f.write_str("the endpoints were replaced"),
         }
     }
 }

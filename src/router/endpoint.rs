@@ -55,6 +55,44 @@ pub struct EndpointSpec {
     /// Whether it is in the host's own location. Default `false`.
     #[serde(default)]
     pub local: bool,
+    /// The vendor, for limits and labels that endpoints of one vendor share. Default: the name up to its
+    /// first dot; see [`vendor`](Self::vendor).
+    #[serde(default)]
+    pub source: Option<Arc<str>>,
+    /// Categories of requests it serves. Default empty: all.
+    #[serde(default)]
+    pub categories: Vec<Arc<str>>,
+    /// 0 is called first; a higher number only while no endpoint of a lower one can be called, or all of
+    /// them have failed. Default 0.
+    #[serde(default)]
+    pub priority: u32,
+    /// Calls under way at once, hung ones included; more are refused. Default: twice `concurrency`; see
+    /// [`places`](Self::places).
+    #[serde(default)]
+    pub max_in_flight: Option<u32>,
+    /// Whether it gets calls. Default `active`.
+    #[serde(default)]
+    pub state: EndpointState,
+}
+
+/// Whether an endpoint gets calls.
+///
+/// # Examples
+/// ```
+/// use feedguard::EndpointSpec;
+/// use feedguard::router::EndpointState;
+/// let spec = EndpointSpec::named("sina.daily").state(EndpointState::Drained);
+/// assert_eq!(spec.vendor(), "sina");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EndpointState {
+    /// It gets calls.
+    #[default]
+    Active,
+    /// It gets no new calls; those under way end in peace.
+    Drained,
 }
 
 fn units() -> Arc<str> {
@@ -72,6 +110,11 @@ setters!(EndpointSpec {
     rate_limit: Option<f64>,
     local: bool,
     currency: Arc<str>,
+    source: Option<Arc<str>>,
+    categories: Vec<Arc<str>>,
+    priority: u32,
+    max_in_flight: Option<u32>,
+    state: EndpointState,
 });
 
 impl EndpointSpec {
@@ -85,7 +128,27 @@ impl EndpointSpec {
             concurrency: concurrency(),
             rate_limit: None,
             local: false,
+            source: None,
+            categories: Vec::new(),
+            priority: 0,
+            max_in_flight: None,
+            state: EndpointState::Active,
         }
+    }
+
+    /// The vendor: `source`, or the name up to its first dot.
+    pub fn vendor(&self) -> &str {
+        self.source.as_deref().unwrap_or_else(|| self.name.split('.').next().unwrap_or(&self.name))
+    }
+
+    /// Whether it serves a category.
+    pub fn serves(&self, category: &str) -> bool {
+        self.categories.is_empty() || self.categories.iter().any(|own| **own == *category)
+    }
+
+    /// Calls that may be under way at once, hung ones included.
+    pub fn places(&self) -> usize {
+        self.max_in_flight.unwrap_or_else(|| self.concurrency.saturating_mul(2)) as usize
     }
 
     /// Checks every field.
@@ -94,8 +157,16 @@ impl EndpointSpec {
     /// [`ConfigError`] with all faults.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut faults = Faults::new();
-        let length = self.name.len();
-        faults.require((1..=200).contains(&length), "name", format_args!("{length} bytes"), "1 to 200 bytes");
+        faults.name("name", &self.name);
+        if let Some(source) = &self.source {
+            faults.name("source", source);
+        }
+        for (at, category) in self.categories.iter().enumerate() {
+            faults.name(&format!("categories[{at}]"), category);
+        }
+        if let Some(most) = self.max_in_flight {
+            faults.range("max_in_flight", most, 1..=1_000_000);
+        }
         faults.range("price", self.price, 0.0..=1e12);
         if let Some(limit) = self.rate_limit {
             faults.range("rate_limit", limit, 1e-5..=1e9);
@@ -125,12 +196,19 @@ pub struct Availability {
     pub breaker_open: Option<Duration>,
     /// Time until its limiter has a permit.
     pub permit_in: Duration,
+    /// Leave it out: it does not serve the request, or is drained.
+    pub is_excluded: bool,
 }
 
 impl Availability {
     /// An endpoint whose breaker and limiter say the given things.
     pub fn new(breaker_open: Option<Duration>, permit_in: Duration) -> Self {
-        Self { breaker_open, permit_in }
+        Self { breaker_open, permit_in, is_excluded: false }
+    }
+
+    /// An endpoint that is left out of the ranking.
+    pub fn excluded() -> Self {
+        Self { is_excluded: true, ..Self::default() }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::hint::RetryHint;
+
 /// No endpoint can be called now.
 ///
 /// # Examples
@@ -24,4 +26,21 @@ pub struct NoEndpoint {
     pub endpoints: usize,
     /// The earliest time one of them may be callable, from now; `None` without endpoints.
     pub retry_after: Option<Duration>,
+}
+
+impl NoEndpoint {
+    /// The earliest time an endpoint may be callable, from now.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl RetryHint for NoEndpoint {
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    fn reached_source(&self) -> bool {
+        false
+    }
 }

@@ -22,11 +22,12 @@ const SPREAD: f64 = 1e-6;
 pub(super) fn adaptive(
     spec: &EndpointSpec,
     stats: &EndpointStats,
+    category: usize,
     availability: Availability,
     config: &RouterConfig,
 ) -> ScoreTerms {
-    let (mean, deviation) =
-        if stats.is_known() { (stats.mean, stats.variance.max(0.0).sqrt()) } else { (UNKNOWN_LATENCY, 0.0) };
+    let known = stats.category(category).map(|of| (of.mean, of.variance.max(0.0).sqrt()));
+    let (mean, deviation) = known.unwrap_or((UNKNOWN_LATENCY, 0.0));
     let places = f64::from(spec.concurrency);
     let in_flight = f64::from(stats.in_flight);
     let queued = (in_flight + 1.0 - places).max(0.0);
@@ -37,14 +38,16 @@ pub(super) fn adaptive(
     let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
     let load = availability.permit_in.as_secs_f64();
     let location = if spec.local { 0.0 } else { config.remote_penalty.as_secs_f64() };
-    ScoreTerms { latency, failure, price, load, location, total: latency + failure + price + load + location }
+    let quality = stats.flaws(category) * config.failure_penalty.as_secs_f64();
+    let total = latency + failure + price + load + location + quality;
+    ScoreTerms { latency, failure, price, load, location, quality, total }
 }
 
 /// The literal score: performance (p50 20 %, p95 30 %, p99 30 %, success 20 %) at 40 %, cost 30 %,
 /// load 20 %, location 10 %, each with the design's bonus; higher is better.
-pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats) -> ScoreTerms {
+pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats, category: usize) -> ScoreTerms {
     let points = |seconds: f64| (100.0 - seconds * 100.0).max(0.0);
-    let performance = stats.percentiles().map_or(50.0, |[p50, p95, p99]| {
+    let performance = stats.percentiles(category).map_or(50.0, |[p50, p95, p99]| {
         0.2 * points(p50) + 0.3 * points(p95) + 0.3 * points(p99) + 0.2 * 100.0 * stats.success_rate()
     });
     let cost = if spec.price <= 0.0 {
@@ -58,16 +61,16 @@ pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats) -> ScoreTerms {
     let load = if busy { 0.7 } else { 1.0 };
     let location = if spec.local { 1.1 } else { 1.0 };
     let total = performance * (0.4 + 0.3 * cost + 0.2 * load + 0.1 * location);
-    ScoreTerms { latency: performance, failure: 0.0, price: cost, load, location, total }
+    ScoreTerms { latency: performance, failure: 0.0, price: cost, load, location, quality: 0.0, total }
 }
 
 /// The rank of an endpoint under a policy: lower is better.
-pub(super) fn rank(policy: super::RouterPolicy, terms: &ScoreTerms, stats: &EndpointStats) -> f64 {
+pub(super) fn rank(policy: super::RouterPolicy, terms: &ScoreTerms, stats: &EndpointStats, category: usize) -> f64 {
     match policy {
         super::RouterPolicy::Adaptive => terms.total,
         super::RouterPolicy::SeedScore => -terms.total,
         // An unknown endpoint is tried first.
-        super::RouterPolicy::Fastest => stats.percentiles().map_or(0.0, |[p50, ..]| p50),
+        super::RouterPolicy::Fastest => stats.percentiles(category).map_or(0.0, |[p50, ..]| p50),
         super::RouterPolicy::RoundRobin => 0.0,
     }
 }

@@ -1,5 +1,7 @@
 //! A second policy that decides beside the first one and is only counted, pure.
 
+use serde::Serialize;
+
 use super::stats::EndpointStats;
 use super::{Availability, Candidate, EndpointSpec, RouterConfig, RouterPolicy, score};
 
@@ -16,7 +18,7 @@ use super::{Availability, Candidate, EndpointSpec, RouterConfig, RouterPolicy, s
 /// assert_eq!((counts.decisions, counts.agreed), (1, 1));
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ShadowCounts {
     /// Decisions compared.
@@ -46,6 +48,7 @@ impl Shadow {
         ranked: &[Candidate],
         specs: &[EndpointSpec],
         stats: &[EndpointStats],
+        category: usize,
         config: &RouterConfig,
     ) {
         let callable = ranked.iter().filter(|candidate| candidate.exclusion.is_none()).map(|of| of.endpoint.0);
@@ -54,13 +57,18 @@ impl Shadow {
         let rank = |index: usize| {
             let (spec, stats) = (&specs[index], &stats[index]);
             match self.policy {
-                RouterPolicy::SeedScore => -score::seed(spec, stats).total,
+                RouterPolicy::SeedScore => -score::seed(spec, stats, category).total,
                 RouterPolicy::RoundRobin => ((index + self.turn) % specs.len()) as f64,
-                policy => score::rank(policy, &score::adaptive(spec, stats, Availability::default(), config), stats),
+                policy => {
+                    let terms = score::adaptive(spec, stats, category, Availability::default(), config);
+                    score::rank(policy, &terms, stats, category)
+                }
             }
         };
         let Some(other) = callable.min_by(|a, b| rank(*a).total_cmp(&rank(*b))) else { return };
-        let cost = |index: usize| score::adaptive(&specs[index], &stats[index], Availability::default(), config).total;
+        let cost = |index: usize| {
+            score::adaptive(&specs[index], &stats[index], category, Availability::default(), config).total
+        };
         self.counts.decisions += 1;
         self.counts.agreed += u64::from(other == chosen);
         self.counts.regret += cost(other) - cost(chosen);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::metrics::RouterMetrics;
-use super::table::{Charge, Table};
+use super::table::{Charge, Table, Wish};
+use super::ticket::{Begun, OwnedInFlight};
 use super::{
-    Availability, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, InFlight, NoEndpoint, RouterConfig,
-    RouterSnapshot, Settlement, validate_endpoints,
+    Availability, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, Exclusion, InFlight, NoEndpoint,
+    RouterConfig, RouterSnapshot, Settlement, validate_endpoints,
 };
-use crate::clock::{Clock, Tick};
+use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
 use crate::name::Name;
@@ -97,29 +98,48 @@ impl SmartRouter {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let Some(index) = state.table.pick(except, &self.config, now) else {
-            let ranked = state.table.route(&[], &self.config, now);
-            let endpoints = Arc::clone(&state.table.specs);
+            let ranked = state.table.route(&[], 0, &self.config, now);
+            let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
             drop(guard);
-            return Err(Decision::new(ranked, endpoints).refusal());
+            return Err(Decision::new(ranked, endpoints, generation, 0).refusal());
         };
         let charge = state.table.begin(index, &self.config, now);
         state.handles.picks[index].inc();
         let generation = state.generation;
         drop(guard);
-        Ok(InFlight::new(self, EndpointIndex(index), generation, now, charge))
+        let endpoint = EndpointIndex(index);
+        Ok(InFlight::new(self, Begun { endpoint, category: 0, generation, started: now, charge }))
     }
 
     /// Ranks all endpoints; `availability` is by position, missing ones count as available.
     pub fn route(&self, availability: &[Availability]) -> Decision {
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        let ranked = state.table.route(availability, &self.config, now);
-        let endpoints = Arc::clone(&state.table.specs);
-        drop(state);
-        Decision::new(ranked, endpoints)
+        self.route_in(0, availability)
     }
 
-    /// Counts a call to `endpoint` as load until its ticket is finished or dropped.
+    /// As [`route`](Self::route), by what is known of a category of requests; categories are numbers
+    /// that the host gives out.
+    pub fn route_in(&self, category: usize, availability: &[Availability]) -> Decision {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let ranked = state.table.route(availability, category, &self.config, now);
+        let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
+        drop(state);
+        Decision::new(ranked, endpoints, generation, category)
+    }
+
+    /// What [`route_in`](Self::route_in) would decide, without a trace: it moves neither turns, nor
+    /// dice, nor the shadow.
+    pub fn explain(&self, category: usize, availability: &[Availability]) -> Decision {
+        let now = self.clock.now();
+        let state = self.state.lock();
+        let mut dice = state.table.dice();
+        let ranked = state.table.rank(availability, category, &self.config, now, &mut dice);
+        let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
+        drop(state);
+        Decision::new(ranked, endpoints, generation, category)
+    }
+
+    /// Counts a call to `endpoint` as load until its ticket is finished or dropped, whatever its health.
     pub fn begin(&self, endpoint: EndpointIndex) -> InFlight<'_> {
         let now = self.clock.now();
         let mut guard = self.state.lock();
@@ -133,7 +153,52 @@ impl SmartRouter {
         };
         let generation = state.generation;
         drop(guard);
-        InFlight::new(self, endpoint, generation, now, charge)
+        InFlight::new(self, Begun { endpoint, category: 0, generation, started: now, charge })
+    }
+
+    /// Begins a call if the endpoint may have it now: budget, rate limit, probe and ramp are checked and
+    /// taken in one step, so that of many callers who saw the last free one, one gets it.
+    ///
+    /// # Errors
+    /// [`Exclusion`]: why not, and when.
+    pub fn try_begin(&self, endpoint: EndpointIndex) -> Result<InFlight<'_>, Exclusion> {
+        let wish = Wish { index: endpoint.0, is_last_resort: false, expects_free: false };
+        self.try_begin_wish(wish, None, 0).map(|begun| InFlight::new(self, begun))
+    }
+
+    /// Begins the call of a candidate of a decision.
+    pub(crate) fn try_begin_candidate(
+        self: &Arc<Self>,
+        decision: &Decision,
+        candidate: &Candidate,
+    ) -> Result<OwnedInFlight, Exclusion> {
+        let Candidate { endpoint, readmitted, is_free, .. } = *candidate;
+        let wish = Wish { index: endpoint.0, is_last_resort: readmitted.is_some(), expects_free: is_free };
+        let begun = self.try_begin_wish(wish, Some(decision.generation), decision.category)?;
+        Ok(OwnedInFlight::new(Arc::clone(self), begun))
+    }
+
+    fn try_begin_wish(&self, wish: Wish, ranked_in: Option<u64>, category: usize) -> Result<Begun, Exclusion> {
+        let now = self.clock.now();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let generation = state.generation;
+        if ranked_in.is_some_and(|ranked_in| ranked_in != generation) {
+            return Err(Exclusion::Replaced);
+        }
+        let charge = state.table.try_begin(wish, &self.config, now)?;
+        state.handles.picks[wish.index].inc();
+        drop(guard);
+        Ok(Begun { endpoint: EndpointIndex(wish.index), category, generation, started: now, charge })
+    }
+
+    /// Takes note of the quality of an answer: `badness` 0 is clean, 1 unusable.
+    pub(crate) fn record_quality(&self, name: &str, category: usize, badness: f64) {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        if let Some(index) = state.table.specs.iter().position(|spec| *spec.name == *name) {
+            state.table.record_flaws(index, category, badness, &self.config, now);
+        }
     }
 
     /// Replaces the list of endpoints; those that keep their name keep their statistics. Calls under
@@ -170,7 +235,11 @@ impl SmartRouter {
     /// The latency below which this share of an endpoint's latest successes lies; `None` before the
     /// first.
     pub fn quantile(&self, endpoint: EndpointIndex, share: f64) -> Option<Duration> {
-        self.state.lock().table.quantile(endpoint.0, share).map(crate::clock::seconds)
+        self.quantile_in(0, endpoint, share)
+    }
+
+    pub(crate) fn quantile_in(&self, category: usize, endpoint: EndpointIndex, share: f64) -> Option<Duration> {
+        self.state.lock().table.quantile(endpoint.0, category, share).map(crate::clock::seconds)
     }
 
     /// What the router knows of each endpoint.
@@ -178,7 +247,7 @@ impl SmartRouter {
         let now = self.clock.now();
         let state = self.state.lock();
         let endpoints = state.table.specs.iter().zip(&state.table.stats).map(|(spec, stats)| {
-            let percentiles = stats.percentiles().unwrap_or_default().map(crate::clock::seconds);
+            let percentiles = stats.percentiles(0).unwrap_or_default().map(crate::clock::seconds);
             EndpointSnapshot {
                 name: Arc::clone(&spec.name),
                 in_flight: stats.in_flight,
@@ -200,19 +269,13 @@ impl SmartRouter {
     }
 
     #[inline]
-    pub(super) fn settle(
-        &self,
-        endpoint: EndpointIndex,
-        generation: u64,
-        started: Tick,
-        charge: Charge,
-        outcome: Outcome,
-    ) -> Settlement {
+    pub(super) fn settle(&self, begun: Begun, outcome: Outcome) -> Settlement {
+        let Begun { endpoint, category, generation, started, charge } = begun;
         let now = self.clock.now();
         let mut state = self.state.lock();
         let is_current = state.generation == generation && endpoint.0 < state.table.stats.len();
         let charged = if is_current {
-            state.table.settle(endpoint.0, charge, outcome, started, &self.config, now)
+            state.table.settle(endpoint.0, category, charge, outcome, started, &self.config, now)
         } else {
             let success = outcome == Outcome::Success;
             let State { old_lists, table, .. } = &mut *state;

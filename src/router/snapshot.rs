@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::shadow::ShadowCounts;
 
 /// What a router knows, at one moment.
@@ -15,7 +17,7 @@ use super::shadow::ShadowCounts;
 /// assert_eq!(router.snapshot().endpoints.len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RouterSnapshot {
     /// One entry an endpoint, in the order given.
@@ -35,7 +37,7 @@ pub struct RouterSnapshot {
 /// assert_eq!((seen.calls, seen.in_flight, seen.cost), (1, 0, 0.02));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EndpointSnapshot {
     /// Name.
@@ -49,12 +51,16 @@ pub struct EndpointSnapshot {
     /// Decayed share of failures, 0 to 1.
     pub failure_rate: f64,
     /// Median latency of the last successes.
+    #[serde(serialize_with = "crate::config::human::serialize")]
     pub p50: Duration,
     /// 95th percentile.
+    #[serde(serialize_with = "crate::config::human::serialize")]
     pub p95: Duration,
     /// 99th percentile.
+    #[serde(serialize_with = "crate::config::human::serialize")]
     pub p99: Duration,
     /// Time until it is tried again after failures in a row.
+    #[serde(serialize_with = "crate::config::human::serialize")]
     pub ejected_for: Duration,
     /// Price of the successful calls beyond the free quota.
     pub cost: f64,

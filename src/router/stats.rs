@@ -19,15 +19,11 @@ pub(super) struct EndpointStats {
     pub(super) in_flight: u32,
     pub(super) calls: u64,
     pub(super) successes: u64,
-    /// Decayed mean and variance of the latency, in seconds, of calls that did not queue.
-    pub(super) mean: f64,
-    pub(super) variance: f64,
-    samples: u64,
-    sampled_at: Tick,
+    /// Latencies and quality by category; a category that was not called has none.
+    by_category: Vec<CategoryStats>,
     /// Decayed share of failures.
     pub(super) failure_rate: f64,
     failed_at: Tick,
-    pub(super) histogram: Histogram,
     pub(super) standing: Standing,
     /// Free calls used, and held by calls under way.
     pub(super) free_used: u64,
@@ -39,9 +35,23 @@ pub(super) struct EndpointStats {
     pub(super) picked: u64,
 }
 
+/// What an endpoint has shown for one category of requests.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CategoryStats {
+    /// Decayed mean and variance of the latency, in seconds, of calls that did not queue.
+    pub(super) mean: f64,
+    pub(super) variance: f64,
+    samples: u64,
+    sampled_at: Tick,
+    pub(super) histogram: Histogram,
+    /// Decayed badness of answers, 0 to 1.
+    pub(super) flaws: f64,
+}
+
 /// How a call ended, for the statistics.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sample {
+    pub(super) category: usize,
     pub(super) latency: Duration,
     pub(super) success: bool,
     /// It found a free place at the endpoint, so that its latency is the endpoint's own.
@@ -63,11 +73,12 @@ impl EndpointStats {
         self.failed_at = now;
         self.failure_rate += (f64::from(u8::from(!sample.success)) - self.failure_rate) * weight;
         // A failure that took long says how long one waits here; a quick one must not look fast.
-        if sample.unqueued && (sample.success || seconds > self.mean) {
-            self.record_latency(seconds, config, now);
+        let of_category = self.of_category(sample.category);
+        if sample.unqueued && (sample.success || seconds > of_category.mean) {
+            of_category.record_latency(seconds, config, now);
         }
         if sample.success {
-            self.histogram.record(seconds, now);
+            of_category.histogram.record(seconds, now);
             self.successes += 1;
             self.standing.succeeded(now);
         } else {
@@ -80,19 +91,27 @@ impl EndpointStats {
         Self { in_flight: 0, free_reserved: 0, ..self.clone() }
     }
 
-    fn record_latency(&mut self, seconds: f64, config: &RouterConfig, now: Tick) {
-        let difference = seconds - self.mean;
-        if self.samples == 0 {
-            (self.mean, self.variance) = (seconds, (seconds * 0.5) * (seconds * 0.5));
-        } else {
-            // A plain mean at first: the guess of the variance must not last.
-            let by_count = 1.0 / (self.samples as f64 + 1.0);
-            let weight = weight(now.since(self.sampled_at), config).max(by_count);
-            self.mean += difference * weight;
-            self.variance = (1.0 - weight) * (self.variance + weight * difference * difference);
+    fn of_category(&mut self, category: usize) -> &mut CategoryStats {
+        if self.by_category.len() <= category {
+            self.by_category.resize_with(category + 1, CategoryStats::default);
         }
-        self.samples += 1;
-        self.sampled_at = now;
+        &mut self.by_category[category]
+    }
+
+    /// What is known for a category; for one that was not called yet, what is known of the best known one.
+    pub(super) fn category(&self, category: usize) -> Option<&CategoryStats> {
+        let own = self.by_category.get(category).filter(|own| own.samples > 0);
+        own.or_else(|| self.by_category.iter().filter(|of| of.samples > 0).max_by_key(|of| of.samples))
+    }
+
+    /// Takes note of an answer's badness, 0 to 1.
+    pub(super) fn record_flaws(&mut self, category: usize, badness: f64) {
+        let of_category = self.of_category(category);
+        of_category.flaws += (badness.clamp(0.0, 1.0) - of_category.flaws) * HEAVIEST_FAILURE;
+    }
+
+    pub(super) fn flaws(&self, category: usize) -> f64 {
+        self.by_category.get(category).map_or(0.0, |of| of.flaws)
     }
 
     /// It is new and nobody has tried it, its ejection is over, or it has been idle for long.
@@ -107,13 +126,10 @@ impl EndpointStats {
         self.failure_rate.max(self.standing.streak())
     }
 
-    pub(super) fn is_known(&self) -> bool {
-        self.samples > 0
-    }
-
     /// p50, p95, p99 of the latest successful latencies, in seconds; `None` before the first.
-    pub(super) fn percentiles(&self) -> Option<[f64; 3]> {
-        (!self.histogram.is_empty()).then(|| [0.5, 0.95, 0.99].map(|share| self.histogram.quantile(share)))
+    pub(super) fn percentiles(&self, category: usize) -> Option<[f64; 3]> {
+        let histogram = &self.category(category)?.histogram;
+        (!histogram.is_empty()).then(|| [0.5, 0.95, 0.99].map(|share| histogram.quantile(share)))
     }
 
     /// Success share over the whole life; 1 before the first call.
@@ -124,6 +140,23 @@ impl EndpointStats {
     /// Whether the next call would be charged, should all that are under way succeed.
     pub(super) fn is_charged(&self, free_quota: u64) -> bool {
         self.free_used.saturating_add(self.free_reserved) >= free_quota
+    }
+}
+
+impl CategoryStats {
+    fn record_latency(&mut self, seconds: f64, config: &RouterConfig, now: Tick) {
+        let difference = seconds - self.mean;
+        if self.samples == 0 {
+            (self.mean, self.variance) = (seconds, (seconds * 0.5) * (seconds * 0.5));
+        } else {
+            // A plain mean at first: the guess of the variance must not last.
+            let by_count = 1.0 / (self.samples as f64 + 1.0);
+            let weight = weight(now.since(self.sampled_at), config).max(by_count);
+            self.mean += difference * weight;
+            self.variance = (1.0 - weight) * (self.variance + weight * difference * difference);
+        }
+        self.samples += 1;
+        self.sampled_at = now;
     }
 }
 

@@ -5,6 +5,7 @@
 //! Whatever changes an endpoint calls [`Table::update`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::budget::BudgetLedger;
 use super::health::Health;
@@ -32,8 +33,20 @@ pub(super) struct Table {
     pub(super) shadow: Option<Shadow>,
 }
 
+/// Puts a priority behind every cost of a lower one, in a list of numbers.
+const PRIORITY_STEP: f64 = 1e9;
 /// Puts probes before all others, in the order of their scores.
 const PROBE_FIRST: f64 = 1e12;
+
+/// A call that somebody wants to begin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Wish {
+    pub(super) index: usize,
+    /// Health does not matter: nobody else can be called.
+    pub(super) is_last_resort: bool,
+    /// It was ranked as costing nothing.
+    pub(super) expects_free: bool,
+}
 
 /// What a call that begins holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,6 +105,11 @@ impl Table {
         old
     }
 
+    /// The dice as they lie, for a look that moves nothing.
+    pub(super) fn dice(&self) -> fastrand::Rng {
+        self.rng.clone()
+    }
+
     /// Chooses an endpoint for one call; `except` is not asked. `None`: nobody may be called.
     #[inline]
     pub(super) fn pick(&mut self, except: Option<usize>, config: &RouterConfig, now: Tick) -> Option<usize> {
@@ -107,7 +125,7 @@ impl Table {
                 continue;
             }
             // Purses are shared: what one call holds changes what all may do.
-            if !self.ledgers.is_empty() && !self.budget_wait(index, now).is_zero() {
+            if !self.ledgers.is_empty() && !self.fits_budget(index, now) {
                 continue;
             }
             // Equals fall at random, each with the same chance.
@@ -128,19 +146,24 @@ impl Table {
         let due = |table: &Self, index: usize| {
             table.stats[index].wants_probe(config, now)
                 && table.not_before[index] <= now
-                && table.budget_wait(index, now).is_zero()
+                && table.fits_budget(index, now)
                 && Some(index) != except
         };
         let probe = (0..self.stats.len()).filter(|index| due(self, *index));
         // The cheapest first, as always.
         let probe = probe.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
+        // Not before endpoints of a lower priority number.
+        let first = |index: usize| self.specs[index].priority;
+        let lowest = (0..self.stats.len()).filter(|index| self.not_before[*index] <= now && Some(*index) != except);
+        let lowest = lowest.map(first).min();
+        let probe = probe.filter(|index| lowest.is_none_or(|lowest| first(*index) <= lowest));
         if probe.is_none() && except.is_none() {
             // Nothing before the first idle time or ejection is over.
             let next = self.stats.iter().map(|stats| match stats.standing.health {
                 Health::Ejected { until } if until > now => until,
                 _ => stats.picked_at.after(config.probe_idle_after),
             });
-            self.next_probe = next.min().unwrap_or(Tick::MAX).max(now.after(std::time::Duration::from_millis(1)));
+            self.next_probe = next.min().unwrap_or(Tick::MAX).max(now.after(Duration::from_millis(1)));
         }
         probe
     }
@@ -150,7 +173,7 @@ impl Table {
     #[cold]
     fn last_resort(&mut self, except: Option<usize>, now: Tick) -> Option<usize> {
         let possible = (0..self.stats.len()).filter(|index| {
-            Some(*index) != except && self.rate_free_at[*index] <= now && self.budget_wait(*index, now).is_zero()
+            Some(*index) != except && self.rate_free_at[*index] <= now && self.fits_budget(*index, now)
         });
         possible.min_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]))
     }
@@ -170,7 +193,7 @@ impl Table {
         if let Some(limit) = spec.rate_limit {
             let interval = crate::clock::seconds(1.0 / limit);
             // A burst of half a second, as vendors' buckets have.
-            let earliest = now.before(std::time::Duration::from_millis(500));
+            let earliest = now.before(Duration::from_millis(500));
             self.rate_free_at[index] = self.rate_free_at[index].max(earliest).after(interval);
         }
         for ledger in &mut self.ledgers {
@@ -185,6 +208,7 @@ impl Table {
     pub(super) fn settle(
         &mut self,
         index: usize,
+        category: usize,
         charge: Charge,
         outcome: Outcome,
         began: Tick,
@@ -197,7 +221,13 @@ impl Table {
         let success = outcome == Outcome::Success;
         book(Some(stats), &mut self.ledgers, &self.specs[index].currency, charge, success, began);
         if success || outcome.is_failure() {
-            let sample = Sample { latency: now.since(began), success, unqueued: charge.unqueued, dice: self.rng.f64() };
+            let sample = Sample {
+                category,
+                latency: now.since(began),
+                success,
+                unqueued: charge.unqueued,
+                dice: self.rng.f64(),
+            };
             let was = stats.standing;
             stats.record(sample, config, now);
             if stats.standing != was || matches!(stats.standing.health, Health::Ejected { .. }) {
@@ -215,49 +245,79 @@ impl Table {
         book(stats, &mut self.ledgers, currency, charge, success, began);
     }
 
-    /// Ranks all endpoints, callable ones first.
-    pub(super) fn route(&mut self, availability: &[Availability], config: &RouterConfig, now: Tick) -> Vec<Candidate> {
+    /// Ranks all endpoints, callable ones first, and lets the shadow decide beside it.
+    pub(super) fn route(
+        &mut self,
+        availability: &[Availability],
+        category: usize,
+        config: &RouterConfig,
+        now: Tick,
+    ) -> Vec<Candidate> {
+        let mut dice = self.rng.clone();
+        let ranked = self.rank(availability, category, config, now, &mut dice);
+        self.rng = dice;
+        if config.policy == RouterPolicy::RoundRobin {
+            self.turn = (self.turn + 1) % self.stats.len().max(1);
+        }
+        if let Some(shadow) = &mut self.shadow {
+            shadow.compare(&ranked, &self.specs, &self.stats, category, config);
+        }
+        ranked
+    }
+
+    /// The same without a trace: neither turn, nor dice, nor shadow move.
+    pub(super) fn rank(
+        &self,
+        availability: &[Availability],
+        category: usize,
+        config: &RouterConfig,
+        now: Tick,
+        dice: &mut fastrand::Rng,
+    ) -> Vec<Candidate> {
         let count = self.stats.len();
         let first = self.turn % count.max(1);
-        if config.policy == RouterPolicy::RoundRobin {
-            self.turn = (first + 1) % count.max(1);
-        }
+        let of = |index: usize| availability.get(index).copied().unwrap_or_default();
         let mut ranked: Vec<(f64, Candidate)> = (0..count)
+            .filter(|index| !of(*index).is_excluded)
             .map(|index| {
-                let availability = availability.get(index).copied().unwrap_or_default();
-                let terms = self.terms(index, availability, config);
+                let availability = of(index);
+                let terms = self.terms(index, category, availability, config);
                 let stats = &self.stats[index];
                 let in_turn = (index + count - first) % count;
                 let rank = match config.policy {
                     RouterPolicy::RoundRobin => in_turn as f64,
-                    policy => score::rank(policy, &terms, stats),
+                    policy => score::rank(policy, &terms, stats, category),
                 };
                 // A probe goes first: the others stand behind it if it fails.
                 let is_probe = config.policy == RouterPolicy::Adaptive && stats.wants_probe(config, now);
                 let rank = if is_probe { rank - PROBE_FIRST } else { rank };
                 let exclusion = self.exclusion(index, availability, now);
-                (rank, Candidate { endpoint: EndpointIndex(index), terms, exclusion })
+                let is_free = !stats.is_charged(self.specs[index].free_quota) || self.specs[index].price <= 0.0;
+                let endpoint = EndpointIndex(index);
+                (rank, Candidate { endpoint, terms, exclusion, readmitted: None, is_free })
             })
             .collect();
         readmit_if_nobody_is_left(&mut ranked);
         // Ties fall at random, those of probes in the order of the list.
-        self.rng.shuffle(&mut ranked);
-        let is_set_aside = |candidate: &Candidate| candidate.exclusion.is_some();
+        dice.shuffle(&mut ranked);
+        let place = |candidate: &Candidate| (candidate.exclusion.is_some(), self.specs[candidate.endpoint.0].priority);
         ranked.sort_by(|(a, x), (b, y)| {
             let by_place = || if *a < 0.0 { x.endpoint.cmp(&y.endpoint) } else { std::cmp::Ordering::Equal };
-            is_set_aside(x).cmp(&is_set_aside(y)).then(a.total_cmp(b)).then_with(by_place)
+            place(x).cmp(&place(y)).then(a.total_cmp(b)).then_with(by_place)
         });
-        let ranked: Vec<Candidate> = ranked.into_iter().map(|(_, candidate)| candidate).collect();
-        if let Some(shadow) = &mut self.shadow {
-            shadow.compare(&ranked, &self.specs, &self.stats, config);
-        }
-        ranked
+        ranked.into_iter().map(|(_, candidate)| candidate).collect()
     }
 
-    pub(super) fn terms(&self, index: usize, availability: Availability, config: &RouterConfig) -> ScoreTerms {
+    pub(super) fn terms(
+        &self,
+        index: usize,
+        category: usize,
+        availability: Availability,
+        config: &RouterConfig,
+    ) -> ScoreTerms {
         match config.policy {
-            RouterPolicy::SeedScore => score::seed(&self.specs[index], &self.stats[index]),
-            _ => score::adaptive(&self.specs[index], &self.stats[index], availability, config),
+            RouterPolicy::SeedScore => score::seed(&self.specs[index], &self.stats[index], category),
+            _ => score::adaptive(&self.specs[index], &self.stats[index], category, availability, config),
         }
     }
 
@@ -267,7 +327,7 @@ impl Table {
             return Some(Exclusion::BreakerOpen { retry_after });
         }
         let over_budget = self.budget_wait(index, now);
-        if !over_budget.is_zero() {
+        if over_budget.is_none_or(|wait| !wait.is_zero()) {
             return Some(Exclusion::OverBudget { retry_after: over_budget });
         }
         let limited = self.rate_free_at[index].since(now);
@@ -281,27 +341,67 @@ impl Table {
         }
     }
 
-    fn budget_wait(&self, index: usize, now: Tick) -> std::time::Duration {
+    /// Time until the budgets allow a call, zero now; `None` if they never do.
+    fn budget_wait(&self, index: usize, now: Tick) -> Option<Duration> {
         let (spec, stats) = (&self.specs[index], &self.stats[index]);
         if self.ledgers.is_empty() || !stats.is_charged(spec.free_quota) {
-            return std::time::Duration::ZERO;
+            return Some(Duration::ZERO);
         }
-        self.ledgers.iter().map(|ledger| ledger.wait(spec.price, &spec.currency, now)).max().unwrap_or_default()
+        let waits = self.ledgers.iter().map(|ledger| ledger.wait(spec.price, &spec.currency, now));
+        waits.collect::<Option<Vec<_>>>().map(|waits| waits.into_iter().max().unwrap_or_default())
     }
 
-    pub(super) fn quantile(&self, index: usize, share: f64) -> Option<f64> {
-        let histogram = &self.stats.get(index)?.histogram;
+    fn fits_budget(&self, index: usize, now: Tick) -> bool {
+        self.budget_wait(index, now).is_some_and(|wait| wait.is_zero())
+    }
+
+    /// Takes note of the quality of an answer.
+    pub(super) fn record_flaws(
+        &mut self,
+        index: usize,
+        category: usize,
+        badness: f64,
+        config: &RouterConfig,
+        now: Tick,
+    ) {
+        if let Some(stats) = self.stats.get_mut(index) {
+            stats.record_flaws(category, badness);
+            self.update(index, config, now);
+        }
+    }
+
+    /// Begins a call if the endpoint may have it now: the check and the charge are one step, so that of
+    /// many callers who saw the last free call, one gets it.
+    pub(super) fn try_begin(&mut self, wish: Wish, config: &RouterConfig, now: Tick) -> Result<Charge, Exclusion> {
+        let Some(stats) = self.stats.get(wish.index) else { return Err(Exclusion::Replaced) };
+        if wish.expects_free
+            && stats.is_charged(self.specs[wish.index].free_quota)
+            && self.specs[wish.index].price > 0.0
+        {
+            return Err(Exclusion::Repriced);
+        }
+        match self.exclusion(wish.index, Availability::default(), now) {
+            Some(Exclusion::Ejected { .. } | Exclusion::Ramping { .. }) if wish.is_last_resort => {}
+            Some(exclusion) => return Err(exclusion),
+            None => {}
+        }
+        Ok(self.begin(wish.index, config, now))
+    }
+
+    pub(super) fn quantile(&self, index: usize, category: usize, share: f64) -> Option<f64> {
+        let histogram = &self.stats.get(index)?.category(category)?.histogram;
         (!histogram.is_empty()).then(|| histogram.quantile(share))
     }
 
     /// Mirrors an endpoint into the lists of numbers.
     fn update(&mut self, index: usize, config: &RouterConfig, now: Tick) {
         let stats = &self.stats[index];
-        let terms = self.terms(index, Availability::default(), config);
+        let terms = self.terms(index, 0, Availability::default(), config);
         let cost = match config.policy {
             RouterPolicy::RoundRobin => stats.picked as f64,
-            policy => score::rank(policy, &terms, stats),
+            policy => score::rank(policy, &terms, stats, 0),
         };
+        let cost = cost + f64::from(self.specs[index].priority) * PRIORITY_STEP;
         let by_health = match stats.standing.wait(stats.in_flight, now) {
             // With calls under way an ejected endpoint gets none beside them: each end looks again.
             Some(wait) if !wait.is_zero() && stats.in_flight > 0 => Tick::MAX,
@@ -340,7 +440,7 @@ fn readmit_if_nobody_is_left(ranked: &mut [(f64, Candidate)]) {
     if ranked.iter().all(|(_, candidate)| candidate.exclusion.is_some()) {
         for (_, candidate) in ranked.iter_mut() {
             if matches!(candidate.exclusion, Some(Exclusion::Ejected { .. } | Exclusion::Ramping { .. })) {
-                candidate.exclusion = None;
+                candidate.readmitted = candidate.exclusion.take();
             }
         }
     }

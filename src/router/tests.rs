@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 const NOW: Tick = Tick(1 << 50);
 
 fn sample(latency: Duration, success: bool) -> Sample {
-    Sample { latency, success, unqueued: true, dice: 0.5 }
+    Sample { category: 0, latency, success, unqueued: true, dice: 0.5 }
 }
 
 fn stats(latency_ms: u64, calls: u64, failures: u64) -> EndpointStats {
@@ -29,9 +29,9 @@ fn stats(latency_ms: u64, calls: u64, failures: u64) -> EndpointStats {
 
 #[test]
 fn the_seed_score_follows_its_table() {
-    let total = |spec: EndpointSpec, stats: &EndpointStats| score::seed(&spec, stats).total;
+    let total = |spec: EndpointSpec, stats: &EndpointStats| score::seed(&spec, stats, 0).total;
     let fast = stats(100, 100, 0);
-    let [p50, p95, p99] = fast.percentiles().unwrap().map(|seconds| 100.0 - seconds * 100.0);
+    let [p50, p95, p99] = fast.percentiles(0).unwrap().map(|seconds| 100.0 - seconds * 100.0);
     assert!((p50 - 90.0).abs() < 1.0 && (p99 - 90.0).abs() < 1.0, "{p50} {p99}");
     let performance = 0.2 * p50 + 0.3 * p95 + 0.3 * p99 + 0.2 * 100.0;
     let cases = [
@@ -52,8 +52,8 @@ fn the_seed_score_follows_its_table() {
 fn fast_failures_do_not_look_fast() {
     let config = RouterConfig::default();
     let spec = EndpointSpec::named("x");
-    let failing = score::adaptive(&spec, &stats(5, 50, 25), Availability::default(), &config).total;
-    let honest = score::adaptive(&spec, &stats(200, 50, 0), Availability::default(), &config).total;
+    let failing = score::adaptive(&spec, &stats(5, 50, 25), 0, Availability::default(), &config).total;
+    let honest = score::adaptive(&spec, &stats(200, 50, 0), 0, Availability::default(), &config).total;
     assert!(failing > honest, "{failing} {honest}");
 }
 
@@ -62,7 +62,7 @@ fn each_term_of_the_adaptive_score_moves_it_the_right_way() {
     let config = RouterConfig::default();
     let base = stats(50, 50, 0);
     let total = |spec: &EndpointSpec, stats: &EndpointStats, wait: u64| {
-        score::adaptive(spec, stats, Availability::new(None, Duration::from_millis(wait)), &config).total
+        score::adaptive(spec, stats, 0, Availability::new(None, Duration::from_millis(wait)), &config).total
     };
     let spec = EndpointSpec::named("x").local(true);
     let reference = total(&spec, &base, 0);
@@ -146,7 +146,7 @@ fn call(table: &mut Table, config: &RouterConfig, now: &mut Tick, took: Duration
     let began = *now;
     *now = now.after(took);
     let outcome = if success { Outcome::Success } else { Outcome::Failure };
-    table.settle(index, charge, outcome, began, config, *now);
+    table.settle(index, 0, charge, outcome, began, config, *now);
     index
 }
 
@@ -189,7 +189,7 @@ fn a_budget_is_held_at_the_pick_given_back_for_failures_and_full_again_next_peri
     assert!(table.pick(None, &config, now).is_none(), "calls under way count");
     for (n, charge) in held.into_iter().enumerate() {
         let outcome = if n == 0 { Outcome::Ignored } else { Outcome::Success };
-        table.settle(0, charge, outcome, now, &config, now);
+        table.settle(0, 0, charge, outcome, now, &config, now);
     }
     call(&mut table, &config, &mut now, Duration::ZERO, true);
     assert!(table.pick(None, &config, now).is_none());

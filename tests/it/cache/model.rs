@@ -151,7 +151,7 @@ impl Reference {
     }
 
     /// Books an answer; what the loading caller sees, if it has no older value to fall back on.
-    fn book(&mut self, key: u8, answer: Answer) -> Seen {
+    fn book(&mut self, key: u8, answer: Answer, is_refresh: bool) -> Seen {
         match answer {
             Answer::Value(value) => {
                 self.store(key, value, TTL);
@@ -162,7 +162,11 @@ impl Reference {
                 Seen::Value(value, CacheStatus::Loaded, 0)
             }
             Answer::Missing => {
-                self.remove(key);
+                // A refresh that finds nothing is believed the second time.
+                let confirms = |hold: &Hold| hold.is_missing && (hold.until..hold.until + 60).contains(&self.now);
+                if !is_refresh || self.holds.get(&key).is_some_and(confirms) {
+                    self.remove(key);
+                }
                 if self.is_smart() {
                     let hold = Hold { is_missing: true, since: self.now, until: self.now + NEGATIVE, failures: 0 };
                     self.holds.insert(key, hold);
@@ -206,7 +210,7 @@ impl Reference {
                 if age < entry.ttl && is_young {
                     return Seen::Value(entry.value, CacheStatus::Fresh, age);
                 }
-                return self.book(key, answer);
+                return self.book(key, answer, false);
             }
             let is_due = age * 10 >= entry.ttl * 8;
             let is_stale = age >= entry.ttl;
@@ -222,7 +226,7 @@ impl Reference {
                 };
                 if !is_held {
                     self.refreshes += 1;
-                    self.book(key, answer);
+                    self.book(key, answer, true);
                     self.sweep_after_write();
                 }
                 return Seen::Value(entry.value, status, age);
@@ -238,7 +242,7 @@ impl Reference {
                 return self.on_error(key, max_age).unwrap_or(refused);
             }
         }
-        match self.book(key, answer) {
+        match self.book(key, answer, false) {
             Seen::Failed(retry) if self.is_smart() => self.on_error(key, max_age).unwrap_or(Seen::Failed(retry)),
             seen => seen,
         }

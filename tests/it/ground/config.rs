@@ -93,13 +93,13 @@ fn durations_are_human_and_errors_say_so() {
 #[test]
 fn what_a_file_leaves_out_is_the_categorys_own_preset() {
     let text = r#"{"caches": {
-        "daily": {"time_to_live": "2h"}, "minute": {"jitter": 0.2}, "realtime": {"time_to_live": "5s"}, "other": {}
+        "daily": {"time_to_live": "2h"}, "minute": {"jitter": 0.2}, "realtime": {"time_to_live": "5s"}, "default": {}
     }}"#;
     let caches = serde_json::from_str::<ManagerConfig>(text).unwrap().caches;
-    assert_eq!(caches.daily, CacheConfig::daily().time_to_live(std::time::Duration::from_secs(7200)));
-    assert_eq!(caches.minute, CacheConfig::minute().jitter(0.2));
-    assert_eq!(caches.realtime, CacheConfig::realtime().time_to_live(std::time::Duration::from_secs(5)));
-    assert_eq!(caches.other, CacheConfig::default());
+    assert_eq!(caches.get("daily"), CacheConfig::daily().time_to_live(std::time::Duration::from_secs(7200)));
+    assert_eq!(caches.get("minute"), CacheConfig::minute().jitter(0.2));
+    assert_eq!(caches.get("realtime"), CacheConfig::realtime().time_to_live(std::time::Duration::from_secs(5)));
+    assert_eq!(caches.get("default"), CacheConfig::default());
     // A reading that fails leaves no preset behind.
     assert!(serde_json::from_str::<ManagerConfig>(r#"{"caches": {"realtime": {"jitter": "x"}}}"#).is_err());
     assert_eq!(serde_json::from_str::<CacheConfig>("{}").unwrap(), CacheConfig::default());

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use feedguard::cache::{CacheMode, CacheStatus};
-use feedguard::manager::CachesConfig;
+use feedguard::manager::{CachesConfig, CallsConfig};
+use feedguard::retry::RetryConfig;
 use feedguard::router::RouterPolicy;
 use feedguard::{
     BatchConfig, BreakerConfig, CacheConfig, Clock, DataSourceManager, Deadline, EndpointConfig, EndpointSpec,
@@ -96,7 +97,7 @@ fn serial_batch_runs_on_the_callers_thread_in_order() {
 fn the_same_requests_get_the_same_answers_either_way() {
     let run = |config: ManagerConfig| {
         let endpoints = ["a", "b"].map(|name| EndpointConfig::new(EndpointSpec::named(name)));
-        let old = config.caches.daily.mode == CacheMode::PlainLru;
+        let old = config.caches.get("daily").mode == CacheMode::PlainLru;
         let endpoints = endpoints.map(|endpoint| {
             let limiter = LimiterConfig::default().burst(1000);
             if old {
@@ -119,6 +120,8 @@ fn the_same_requests_get_the_same_answers_either_way() {
         .caches(CachesConfig::default().all(|cache| cache.mode(CacheMode::PlainLru)))
         .router(RouterConfig::default().policy(RouterPolicy::RoundRobin))
         .quality(QualityConfig::off())
+        .calls(CallsConfig::on_callers())
+        .retry(RetryConfig::off())
         .batch(BatchConfig::serial()));
     assert_eq!(new.0, old.0);
     assert!(new.1 <= old.1, "guards do not call a dead endpoint more often: {} {}", new.1, old.1);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use feedguard::cache::CacheStatus;
 use feedguard::clock::ManualClock;
-use feedguard::manager::{CachesConfig, HedgeConfig, RefusalReason};
+use feedguard::manager::{CachesConfig, CallsConfig, HedgeConfig, RefusalReason};
+use feedguard::retry::RetryConfig;
 use feedguard::router::RouterPolicy;
 use feedguard::{
     BreakerConfig, Clock, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, FetchErrorKind, LimiterConfig,
@@ -30,6 +31,7 @@ fn config(count: usize) -> ManagerConfig {
     ManagerConfig::default()
         .caches(caches)
         .endpoints(endpoints)
+        .retry(RetryConfig::off())
         .router(RouterConfig::default().price_weight(S(100)).eject_after(100))
 }
 
@@ -127,13 +129,29 @@ fn a_bad_request_is_not_tried_elsewhere_nor_held_against_the_endpoint() {
 }
 
 #[test]
-fn a_panicking_source_is_a_failure_and_goes_on_with_nothing_left_behind() {
+fn a_panicking_source_is_a_failure_of_its_endpoint_and_leaves_nothing_behind() {
     let (manager, _clock, time) = manager(config(1));
+    manager.source().set("a", Manner::Panic);
+    let error = manager.fetch(&key("x")).unwrap_err();
+    assert!(matches!(error.kind(), FetchErrorKind::Panicked) && error.reached_source());
+    assert_eq!(error.attempts()[0].detail.as_deref(), Some("scripted panic"), "the message survives");
+    let health = manager.health();
+    assert_eq!((health.endpoints[0].breaker.consecutive_failures, health.endpoints[0].router.in_flight), (1, 0));
+    assert_eq!(health.endpoints[0].places_taken, 0);
+    manager.source().set("a", Manner::Answer);
+    time.advance(S(1));
+    assert_eq!(*manager.fetch(&key("x")).unwrap(), "a:x");
+}
+
+#[test]
+fn on_callers_threads_a_panic_is_the_callers() {
+    let (manager, _clock, time) = manager(config(1).calls(CallsConfig::on_callers()));
     manager.source().set("a", Manner::Panic);
     let payload = catch_unwind(AssertUnwindSafe(|| drop(manager.fetch(&key("x"))))).unwrap_err();
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"scripted panic"));
     let health = manager.health();
     assert_eq!((health.endpoints[0].breaker.consecutive_failures, health.endpoints[0].router.in_flight), (1, 0));
+    assert_eq!(health.endpoints[0].places_taken, 0);
     manager.source().set("a", Manner::Answer);
     time.advance(S(1));
     assert_eq!(*manager.fetch(&key("x")).unwrap(), "a:x");
@@ -330,8 +348,8 @@ fn hedged(budget: f64) -> (Arc<Manager>, ManualClock) {
 #[test]
 fn a_call_that_takes_longer_than_most_is_made_elsewhere_and_the_first_answer_counts() {
     let (manager, time) = hedged(0.05);
-    let first = manager.explain().candidates().next().unwrap();
-    let slow = manager.explain().name(first).to_owned();
+    let first = manager.explain(&key("x")).candidates().next().unwrap();
+    let slow = manager.explain(&key("x")).name(first).to_owned();
     let gate = Gate::default();
     manager.source().set(&slow, Manner::Wait(gate.clone()));
     let fetched = thread::scope(|scope| {
@@ -354,8 +372,8 @@ fn a_call_that_takes_longer_than_most_is_made_elsewhere_and_the_first_answer_cou
 #[test]
 fn without_budget_or_idempotence_nothing_is_made_twice() {
     let (manager, time) = hedged(0.0);
-    let first = manager.explain().candidates().next().unwrap();
-    let slow = manager.explain().name(first).to_owned();
+    let first = manager.explain(&key("x")).candidates().next().unwrap();
+    let slow = manager.explain(&key("x")).name(first).to_owned();
     let gate = Gate::default();
     manager.source().set(&slow, Manner::Wait(gate.clone()));
     thread::scope(|scope| {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use feedguard::breaker::RateWindow;
 use feedguard::clock::ManualClock;
-use feedguard::manager::Category;
+use feedguard::manager::Call;
 use feedguard::{
-    BreakerConfig, Clock, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig,
-    Source, Verdict,
+    BreakerConfig, Clock, DataSourceManager, EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig, Source,
+    Verdict,
 };
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -33,10 +33,7 @@ impl Source for Src {
     type Request = String;
     type Response = u32;
     type Error = std::io::Error;
-    fn category(&self, _: &String) -> Category {
-        Category::Other
-    }
-    fn call(&self, _: &EndpointSpec, _: &String, _: Deadline) -> Result<u32, std::io::Error> {
+    fn call(&self, _: &Call<'_>, _: &String) -> Result<u32, std::io::Error> {
         Ok(1)
     }
     fn judge(&self, _: &String, _: Result<&u32, &std::io::Error>) -> Verdict {

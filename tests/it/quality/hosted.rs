@@ -1,8 +1,9 @@
 //! The validator as a host meets it: inside the manager, on a registry, with threads.
 
+use feedguard::manager::Call;
 use feedguard::quality::{Bars, Column, Rule, RuleLevel, Series, Severity, TimeUnit, TradingCalendar};
 use feedguard::{
-    DataQualityValidator, DataSourceManager, Deadline, EndpointConfig, EndpointSpec, FetchErrorKind, ManagerConfig,
+    DataQualityValidator, DataSourceManager, EndpointConfig, EndpointSpec, FetchErrorKind, ManagerConfig,
     QualityConfig, Source,
 };
 
@@ -17,11 +18,11 @@ impl Source for Feed {
     type Response = Vec<f64>;
     type Error = std::io::Error;
 
-    fn call(&self, endpoint: &EndpointSpec, _: &u32, _: Deadline) -> Result<Vec<f64>, std::io::Error> {
-        Ok(if &*endpoint.name == "crooked" { vec![10.0, -1.0, 10.0] } else { vec![10.0, 10.1, 10.2] })
+    fn call(&self, call: &Call<'_>, _: &u32) -> Result<Vec<f64>, std::io::Error> {
+        Ok(if &*call.endpoint().name == "crooked" { vec![10.0, -1.0, 10.0] } else { vec![10.0, 10.1, 10.2] })
     }
 
-    fn series<'a>(&self, response: &'a Vec<f64>) -> Option<Series<'a>> {
+    fn series<'a>(&'a self, _: &'a u32, response: &'a Vec<f64>) -> Option<Series<'a>> {
         let bars = Bars { open: response, high: response, low: response, close: response, volume: &[1.0; 3] };
         Series::new(&[1, 2, 3], bars).ok()
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use feedguard::manager::Category;
-use feedguard::{Deadline, EndpointSpec, Source, Verdict};
+use feedguard::manager::Call;
+use feedguard::{Source, Verdict};
 
 /// Waits until `condition` holds; fails loudly if it never does. The bound is a net, not a
 /// measurement: no outcome depends on it.
@@ -75,6 +75,7 @@ pub(crate) enum Manner {
     Fail,
     Limit(Option<Duration>),
     Missing,
+    NotHere,
     BadRequest,
     Panic,
     /// Stands at the gate, then answers.
@@ -108,7 +109,8 @@ impl Source for ScriptedSource {
         request.contains("hedge") || request.contains("warm")
     }
 
-    fn call(&self, endpoint: &EndpointSpec, request: &String, _deadline: Deadline) -> Result<String, Scripted> {
+    fn call(&self, call: &Call<'_>, request: &String) -> Result<String, Scripted> {
+        let endpoint = call.endpoint();
         self.calls.up();
         *self.calls_by.lock().unwrap().entry(endpoint.name.to_string()).or_default() += 1;
         let manner = self.manners.lock().unwrap().get(&*endpoint.name).cloned().unwrap_or(Manner::Answer);
@@ -117,6 +119,7 @@ impl Source for ScriptedSource {
             Manner::Fail => return Err(Scripted("fail")),
             Manner::Limit(_) => return Err(Scripted("limit")),
             Manner::Missing => return Err(Scripted("missing")),
+            Manner::NotHere => return Err(Scripted("not here")),
             Manner::BadRequest => return Err(Scripted("bad request")),
             Manner::Panic => panic!("scripted panic"),
             Manner::Wait(gate) => gate.pass(),
@@ -136,13 +139,18 @@ impl Source for ScriptedSource {
                 Verdict::Limited { retry_after: retry }
             }
             Err(Scripted("missing")) => Verdict::Missing,
+            Err(Scripted("not here")) => Verdict::NotHere,
             Err(Scripted("bad request")) => Verdict::Ignore,
             Err(_) => Verdict::Bad,
         }
     }
 
-    fn category(&self, request: &String) -> Category {
-        if request.starts_with("rt") { Category::Realtime } else { Category::Daily }
+    fn category<'a>(&'a self, request: &'a String) -> &'a str {
+        match request.split_once('/') {
+            Some((category, _)) => category,
+            None if request.starts_with("rt") => "realtime",
+            None => "daily",
+        }
     }
 
     fn request_bytes(&self, request: &String) -> usize {

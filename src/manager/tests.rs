@@ -1,0 +1,1 @@
+//! The engine for attempts, without a manager.
