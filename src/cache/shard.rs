@@ -42,6 +42,8 @@ pub(super) struct LookupMode {
     pub(super) can_refresh: bool,
     /// Nothing is loaded or refreshed, and what is stale is served.
     pub(super) takes_stale: bool,
+    /// What is stored does not matter: this lookup wants a load.
+    pub(super) skips_stored: bool,
     /// A failed load a moment ago does not matter: this one looks whether the source is back.
     pub(super) ignores_failures: bool,
     /// The recovery of the source that is the last.
@@ -55,6 +57,7 @@ impl LookupMode {
         can_load: false,
         can_refresh: false,
         takes_stale: false,
+        skips_stored: false,
         ignores_failures: false,
         epoch: 0,
     };
@@ -130,7 +133,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         now: Tick,
         mode: LookupMode,
     ) -> Lookup<V, E> {
-        let Some(entry) = self.entries.get(hash, key) else {
+        let Some(entry) = self.entries.get(hash, key).filter(|_| !mode.skips_stored) else {
             return self.lookup_without_value(config, hash, key, now, mode, None);
         };
         let class = entry.times.classify(now, mode.max_age, mode.can_refresh || mode.takes_stale);

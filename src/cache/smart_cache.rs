@@ -89,13 +89,15 @@ pub(crate) struct LookupOptions {
     pub(crate) max_age: Option<Duration>,
     /// Only what is there.
     pub(crate) no_load: bool,
+    /// Loads although something is stored.
+    pub(crate) refresh: bool,
     /// Loads although a load has just failed.
     pub(crate) ignores_failures: bool,
 }
 
 impl Default for LookupOptions {
     fn default() -> Self {
-        Self { deadline: Deadline::never(), max_age: None, no_load: false, ignores_failures: false }
+        Self { deadline: Deadline::never(), max_age: None, no_load: false, refresh: false, ignores_failures: false }
     }
 }
 
@@ -194,7 +196,7 @@ where
     ) -> Result<Cached<V>, LoadError<E>> {
         self.core.check_key(key)?;
         let hash = self.core.hash(key);
-        if options.max_age.is_none() {
+        if options.max_age.is_none() && !options.refresh {
             if let Some(cached) = self.core.fresh(hash, key) {
                 return Ok(cached);
             }
@@ -203,7 +205,11 @@ where
         let mode = if options.no_load {
             LookupMode { can_load: false, can_refresh: false, takes_stale: true, ..mode }
         } else {
-            LookupMode { ignores_failures: options.ignores_failures, ..mode }
+            LookupMode {
+                skips_stored: options.refresh,
+                ignores_failures: options.ignores_failures || options.refresh,
+                ..mode
+            }
         };
         match self.core.lookup(hash, key, mode) {
             Lookup::Hit(cached) => Ok(cached),
@@ -250,6 +256,7 @@ where
                 Some(Err(error @ (LoadError::Missing { .. } | LoadError::Reentrant | LoadError::NotCached))) => {
                     return Err(error);
                 }
+                Some(Err(error)) if mode.skips_stored => return Err(error),
                 Some(Err(error)) => return self.core.stale_on_error(hash, key, mode.max_age).ok_or(error),
                 None => lookup = self.look_again(hash, key, mode),
             }

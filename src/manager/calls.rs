@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::calls_config::{CallsConfig, Isolation};
 use super::watch::{Expire, Watch};
 use crate::clock::{Clock, Deadline};
-use crate::pool::{PoolSnapshot, ShutdownReport, SubmitError, WorkerJob, WorkerPool};
+use crate::pool::{PoolSnapshot, ShutdownReport, SubmitError, WaitingInside, WorkerJob, WorkerPool};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -88,6 +88,11 @@ impl CallPool {
             pool: Arc::new(pool),
             is_closed: AtomicBool::new(false),
         }
+    }
+
+    /// The calling thread is one of the pool's and waits for others of it, until the guard is dropped.
+    pub(super) fn wait_inside(&self) -> WaitingInside {
+        self.pool.wait_inside()
     }
 
     pub(super) fn snapshot(&self) -> PoolSnapshot {

@@ -90,6 +90,16 @@ impl RefusalReason {
         }
     }
 
+    /// Whether it only says that the ranking is out of date: another one may be made at once.
+    pub(super) const fn is_over_already(&self) -> bool {
+        matches!(self, Self::Router(Exclusion::Replaced | Exclusion::Repriced))
+    }
+
+    /// Whether the endpoint is only not well.
+    pub(super) const fn is_about_health(&self) -> bool {
+        matches!(self, Self::Router(Exclusion::Ramping { .. } | Exclusion::Ejected { .. }))
+    }
+
     /// Whether the end of some call may change it.
     pub(super) const fn waits_for_calls(&self) -> bool {
         matches!(

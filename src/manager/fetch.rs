@@ -10,6 +10,7 @@
 //!            +-- pause: until somebody can be called, within deadline, rounds and budget -> best flawed, error
 //! ```
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ use super::source_call::{Guards, SourceCall};
 use super::story::{LoadResult, Story};
 use crate::cache::{LoadContext, LoadError, Loaded, LookupOptions};
 use crate::chain::Chain;
-use crate::clock::Deadline;
-use crate::router::{Candidate, Decision, Exclusion};
+use crate::clock::{Deadline, Tick};
+use crate::router::{Candidate, Decision, EndpointIndex, Exclusion};
 use crate::sync::Mutex;
 
 type Context<'a, S> = LoadContext<'a, <S as Source>::Request, StoredOf<S>, FetchErrorOf<S>>;
@@ -48,6 +49,35 @@ enum Start {
     Backup,
 }
 
+/// The endpoints as one look saw them.
+struct View {
+    plan: Arc<Plan>,
+    decision: Decision,
+    /// Those still to be asked, best first.
+    next: VecDeque<Candidate>,
+    /// Those asked in this round.
+    tried: Vec<EndpointIndex>,
+}
+
+impl View {
+    fn new((plan, decision): (Arc<Plan>, Decision)) -> Self {
+        let callable = decision.explain().iter().filter(|candidate| candidate.exclusion.is_none());
+        let next = callable.copied().collect();
+        Self { plan, decision, next, tried: Vec::new() }
+    }
+
+    /// Another look, without those asked before; if the list was replaced meanwhile, nobody was.
+    fn again(self, look: (Arc<Plan>, Decision)) -> Self {
+        let is_same_list = Arc::ptr_eq(&self.plan, &look.0);
+        let mut view = Self::new(look);
+        if is_same_list {
+            view.next.retain(|candidate| !self.tried.contains(&candidate.endpoint));
+            view.tried = self.tried;
+        }
+        view
+    }
+}
+
 /// When a second call is due.
 #[derive(Debug, Clone, Copy)]
 struct Due {
@@ -58,6 +88,12 @@ struct Due {
 impl Due {
     fn next(self) -> Deadline {
         self.hedge.earlier(self.backup)
+    }
+
+    /// Nobody could be asked now.
+    fn later(self, now: Tick) -> Self {
+        let again = Deadline::at(now.after(LOOK));
+        Self { hedge: self.hedge, backup: if self.backup.has_passed(now) { again } else { self.backup } }
     }
 }
 
@@ -118,12 +154,15 @@ pub(super) fn fetch<S: Source>(
     if caller.is_closed() {
         return Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None));
     }
+    // Within a call: its thread waits for others of the pool.
+    let _room = (Chain::current().depth() > 0).then(|| caller.calls.wait_inside());
     let deadline = options.deadline.unwrap_or_else(|| caller.default_deadline());
     let lookup = LookupOptions {
         deadline,
-        max_age: if options.refresh { Some(Duration::ZERO) } else { options.max_age },
+        max_age: options.max_age,
         no_load: options.no_source,
-        ignores_failures: options.refresh,
+        refresh: options.refresh,
+        ignores_failures: false,
     };
     let look = |lookup: LookupOptions| {
         let (caller, options) = (Arc::clone(caller), options.clone());
@@ -187,29 +226,37 @@ impl<S: Source> Caller<S> {
         if self.is_closed() {
             return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, story.calls > 0, None)));
         }
-        let (plan, decision) = self.route(story.category, story.options);
-        story.begin_round(Self::refusals_of(&plan, &decision));
-        let callable = decision.explain().iter().filter(|candidate| candidate.exclusion.is_none());
-        let mut candidates = callable.peekable();
+        let mut view = View::new(self.route(story.category, story.options));
+        story.begin_round(Self::refusals_of(&view.plan, &view.decision));
         let mut attempts = AttemptSet::new(&self.calls);
         let mut due = Due::default();
         loop {
-            while let Some(second) = self.next_start(&attempts, &mut due, story) {
-                let Some(candidate) = candidates.next() else { break };
-                let is_last = candidates.peek().is_none() && attempts.is_empty() && !story.has_flawed();
-                match self.start(story, (&plan, &decision, candidate), is_last, second, &mut attempts) {
-                    Ok(()) => due = self.due(story, candidate),
+            while let Some(start) = self.next_start(&attempts, &mut due, story) {
+                if view.next.is_empty() && start != Start::First {
+                    // Somebody else may have become callable since.
+                    view = view.again(self.route(story.category, story.options));
+                }
+                let Some(candidate) = view.next.pop_front() else {
+                    if start == Start::Hedge {
+                        self.hedging.refund();
+                    }
+                    due = due.later(self.clock.now());
+                    break;
+                };
+                let is_last = view.next.is_empty() && attempts.is_empty() && !story.has_flawed();
+                match self.start(story, &view, &candidate, is_last, start, &mut attempts) {
+                    Ok(()) => due = self.due(story, &candidate),
                     Err(reason) => {
-                        let name = plan.endpoints.get(candidate.endpoint.0).map(|endpoint| endpoint.name());
+                        let name = view.plan.endpoints.get(candidate.endpoint.0).map(|endpoint| endpoint.name());
                         name.into_iter().for_each(|name| story.refused(name, reason.clone()));
                     }
                 }
+                view.tried.push(candidate.endpoint);
             }
             if attempts.is_empty() {
                 return None;
             }
-            let until = if candidates.peek().is_some() { due.next() } else { Deadline::never() };
-            match attempts.next(until.earlier(story.deadline)) {
+            match attempts.next(due.next().earlier(story.deadline)) {
                 Next::Ended(call, end) => {
                     if let Some(result) = story.hear(self, &call, end) {
                         if call.is_hedge && result.is_ok() {
@@ -256,13 +303,14 @@ impl<S: Source> Caller<S> {
     fn start<'a>(
         self: &'a Arc<Self>,
         story: &mut Story<'_, S>,
-        (plan, decision, candidate): (&Plan, &Decision, &Candidate),
+        view: &View,
+        candidate: &Candidate,
         is_last: bool,
         start: Start,
         attempts: &mut AttemptSet<'a, SourceCall<S>>,
     ) -> Result<(), RefusalReason> {
         let spent = Spent { caller: self, is_hedge: start == Start::Hedge, is_retry: false };
-        let endpoint = plan.endpoints.get(candidate.endpoint.0).ok_or(Exclusion::Replaced)?;
+        let endpoint = view.plan.endpoints.get(candidate.endpoint.0).ok_or(Exclusion::Replaced)?;
         if let Some(open) = endpoint.breaker.peek() {
             return Err(open.into());
         }
@@ -276,14 +324,14 @@ impl<S: Source> Caller<S> {
         } else if start != Start::First {
             Deadline::at(self.clock.now())
         } else {
-            Deadline::after(&self.clock, plan.config.permit_timeout).earlier(story.deadline)
+            Deadline::after(&self.clock, view.plan.config.permit_timeout).earlier(story.deadline)
         };
         let token = endpoint.limiter.acquire_owned(1, patience)?;
         let permit = endpoint.breaker.try_acquire_owned()?;
         let place = endpoint.take_place().ok_or_else(saturated)?;
         let spent = spent.retry(story.round > 1 && story.calls > 0)?;
-        let in_flight = self.router.try_begin_candidate(decision, candidate)?;
-        let deadline = Deadline::after(&self.clock, plan.config.call_timeout);
+        let in_flight = self.router.try_begin_candidate(&view.decision, candidate)?;
+        let deadline = Deadline::after(&self.clock, view.plan.config.call_timeout);
         let call = Arc::new(SourceCall {
             caller: Arc::clone(self),
             endpoint: Arc::clone(endpoint),
@@ -340,6 +388,15 @@ impl<S: Source> Caller<S> {
     fn pause(&self, story: &mut Story<'_, S>) -> bool {
         let seen = self.changes.number();
         story.rounds_with_calls += u32::from(story.called_in_round);
+        let is_out_of_date = story.refusals.iter().any(|refusal| refusal.reason.is_over_already())
+            // Without patience health is a preference only: the next look readmits whom nobody can stand in for.
+            || (self.retry.rounds == 0
+                && !story.called_in_round
+                && !story.refusals.is_empty()
+                && story.refusals.iter().all(|refusal| refusal.reason.is_about_health()));
+        if is_out_of_date && !self.is_closed() && !story.deadline.has_passed(self.clock.now()) {
+            return true;
+        }
         let may = self.retry.rounds > 0
             && story.rounds_with_calls <= self.retry.rounds
             && (story.calls == 0 || story.is_idempotent)

@@ -132,6 +132,8 @@ struct State {
     /// Calls that have ended.
     done: usize,
     started: u64,
+    /// Workers that wait inside a job for other jobs of the pool; as many more may run beside them.
+    waiting_inside: usize,
     /// Threads spawned that have not yet reported in.
     starting: usize,
 }
@@ -139,6 +141,11 @@ struct State {
 impl State {
     fn workers(&self) -> usize {
         self.idle + self.busy.len() + self.starting
+    }
+
+    /// How many there may be now: those that wait for others make room for them, up to twice the number.
+    fn limit(&self, max_workers: usize) -> usize {
+        max_workers + self.waiting_inside.min(max_workers)
     }
 }
 
@@ -176,7 +183,7 @@ impl WorkerPool {
             return Err((SubmitError::Closed, job));
         }
         let waiting_workers = state.idle + state.starting;
-        let possible = waiting_workers + self.shared.max_workers.saturating_sub(state.workers());
+        let possible = waiting_workers + state.limit(self.shared.max_workers).saturating_sub(state.workers());
         if state.stuck.len() >= self.shared.max_workers {
             return Err((SubmitError::Saturated, job));
         }
@@ -184,7 +191,7 @@ impl WorkerPool {
             return Err((SubmitError::Full, job));
         }
         state.queue.push_back(job);
-        let short = state.queue.len() > waiting_workers && state.workers() < self.shared.max_workers;
+        let short = state.queue.len() > waiting_workers && state.workers() < state.limit(self.shared.max_workers);
         if short && !Shared::start(&self.shared, &mut state) && state.workers() == 0 {
             let job = state.queue.pop_back();
             drop(state);
@@ -223,6 +230,12 @@ impl WorkerPool {
         drop(state);
         self.shared.quiet.notify_all();
         true
+    }
+
+    /// The calling thread waits for other jobs of the pool, until the guard is dropped.
+    pub(crate) fn wait_inside(&self) -> WaitingInside {
+        self.shared.state.lock().waiting_inside += 1;
+        WaitingInside(Arc::clone(&self.shared))
     }
 
     /// What the calling thread runs, if it is a worker of this pool.
@@ -307,6 +320,15 @@ impl WorkerPool {
         drop(state);
         drop(rest);
         report
+    }
+}
+
+/// A job that waits for other jobs of its pool.
+pub(crate) struct WaitingInside(Arc<Shared>);
+
+impl Drop for WaitingInside {
+    fn drop(&mut self) {
+        self.0.state.lock().waiting_inside -= 1;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::sync::{MutexGuard, thread};
 impl Shared {
     /// Starts one more worker; `false` if the system gives no thread.
     pub(super) fn start(this: &Arc<Self>, state: &mut State) -> bool {
-        if state.workers() >= this.max_workers {
+        if state.workers() >= state.limit(this.max_workers) {
             return false;
         }
         state.started += 1;
