@@ -60,6 +60,7 @@ impl Drop for Entered {
 mod tests {
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "a test plays the other thread")]
     #[test]
     fn a_chain_goes_with_the_work_and_leaves_with_it() {
         let outer = enter([1]);

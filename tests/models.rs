@@ -401,3 +401,89 @@ fn close_wakes_a_caller_that_lies_down_beside_it() {
         assert_eq!(waiter.join().unwrap().unwrap_err().reason, LimitReason::Closed);
     });
 }
+
+type Quotes = feedguard::DataSourceManager<Echo>;
+
+/// Answers with the request, after others had a turn.
+struct Echo(Arc<AtomicU64>);
+
+impl feedguard::Source for Echo {
+    type Request = u8;
+    type Response = u8;
+    type Error = std::io::Error;
+
+    fn call(&self, _call: &feedguard::manager::Call<'_>, request: &u8) -> Result<u8, std::io::Error> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        thread::yield_now();
+        Ok(*request)
+    }
+}
+
+/// A manager with one endpoint of so many places; the limiter is off.
+fn quotes(places: u32) -> (Arc<Quotes>, Arc<AtomicU64>) {
+    let (clock, _time) = Clock::manual();
+    let calls = Arc::new(AtomicU64::new(0));
+    let spec = feedguard::EndpointSpec::named("a").max_in_flight(Some(places));
+    let endpoint = feedguard::EndpointConfig::new(spec).limiter(LimiterConfig::off());
+    let caches = feedguard::manager::CachesConfig::default().all(|cache| cache.eviction(Eviction::Lru).max_capacity(4));
+    let config = feedguard::ManagerConfig::default()
+        .endpoints(vec![endpoint])
+        .caches(caches)
+        .quality(feedguard::QualityConfig::off());
+    let manager = feedguard::DataSourceManager::builder(Echo(Arc::clone(&calls))).config(config).clock(clock);
+    (Arc::new(manager.build().unwrap()), calls)
+}
+
+/// As `explore`, for models with many steps.
+fn explore_long(model: impl Fn() + Send + Sync + 'static) {
+    shuttle::check_random(model, SCHEDULES / 10);
+}
+
+#[test]
+fn a_call_thread_always_tells_who_waits() {
+    explore_long(|| {
+        let (manager, calls) = quotes(4);
+        let users: Vec<_> = [0, 0, 1]
+            .into_iter()
+            .map(|key| {
+                let manager = Arc::clone(&manager);
+                thread::spawn(move || assert_eq!(*manager.fetch(&key).unwrap(), key))
+            })
+            .collect();
+        users.into_iter().for_each(|user| user.join().unwrap());
+        assert_eq!(calls.load(Ordering::SeqCst), 2, "one call a key");
+        assert_eq!(manager.health().endpoints[0].router.in_flight, 0);
+    });
+}
+
+#[test]
+fn who_finds_no_place_is_woken_when_one_is_free() {
+    explore_long(|| {
+        let (manager, _calls) = quotes(1);
+        let users: Vec<_> = (0..3)
+            .map(|key| {
+                let manager = Arc::clone(&manager);
+                thread::spawn(move || assert_eq!(*manager.fetch(&key).unwrap(), key))
+            })
+            .collect();
+        users.into_iter().for_each(|user| user.join().unwrap());
+        assert_eq!(manager.health().endpoints[0].places_taken, 0);
+    });
+}
+
+#[test]
+fn a_fetch_beside_a_shutdown_has_an_end() {
+    explore_long(|| {
+        let (manager, _calls) = quotes(4);
+        let user = {
+            let manager = Arc::clone(&manager);
+            thread::spawn(move || match manager.fetch(&7) {
+                Ok(fetched) => assert_eq!(*fetched, 7),
+                Err(error) => assert!(matches!(error.kind(), feedguard::FetchErrorKind::ShuttingDown), "{error}"),
+            })
+        };
+        manager.shutdown(Duration::ZERO);
+        user.join().unwrap();
+        assert_eq!(manager.health().endpoints[0].places_taken, 0);
+    });
+}

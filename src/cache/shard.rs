@@ -34,6 +34,7 @@ pub(super) struct Shard<K, V, E> {
 
 /// What a lookup wants.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub(super) struct LookupMode {
     pub(super) max_age: Option<Duration>,
     /// The caller brought a loader.

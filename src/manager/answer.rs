@@ -83,7 +83,7 @@ mod tests {
             .collect();
         let column = |at: usize| rows.iter().map(|row| row[at]).collect::<Vec<f64>>();
         let (open, high, low, close, volume) = (column(0), column(1), column(2), column(3), column(4));
-        let days: Vec<i64> = (0..count as i64).collect();
+        let days: Vec<i64> = (0..).take(count).collect();
         let bars = Bars { open: &open, high: &high, low: &low, close: &close, volume: &volume };
         let series = Series::new(&days, bars).unwrap();
         let report = DataQualityValidator::new("x", QualityConfig::default()).unwrap().validate(&series);

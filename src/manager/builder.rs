@@ -3,31 +3,29 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::caller::{Caller, FetchErrorOf, Plan, SourceCache, StoredOf};
+use super::caller::{Caller, FetchErrorOf, SourceCache, StoredOf};
 use super::calls::CallPool;
 use super::categories::Categories;
 use super::changes::Changes;
-use super::endpoint_config::EndpointConfig;
-use super::guarded::{Guarded, Memory};
+use super::guard_parts::GuardParts;
 use super::hedging::Hedging;
-use super::metrics::CallMetrics;
 use super::record::FetchRecord;
 use super::source::Source;
 use super::{DataSourceManager, ManagerConfig};
 use crate::batch::BatchProcessor;
-use crate::breaker::{BreakerEvent, CircuitBreaker};
+use crate::breaker::BreakerEvent;
 use crate::cache::SmartCache;
 use crate::clock::Clock;
 use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
-use crate::limiter::{AdaptiveRateLimiter, CalendarQuota, LimiterEvent};
+use crate::limiter::LimiterEvent;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::quality::{CustomFindings, DataQualityValidator, Series, Severity, ValidatorBuilder};
 use crate::retry::CallBudget;
-use crate::router::{EndpointState, SmartRouter};
+use crate::router::SmartRouter;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::AtomicBool;
 
 /// Collects what a [`DataSourceManager`] works with.
 ///
@@ -52,15 +50,6 @@ pub struct ManagerBuilder<S: Source> {
     metrics: Metrics,
     validator: ValidatorBuilder,
     on_fetch: Listeners<FetchRecord>,
-    on_breaker: Listeners<BreakerEvent>,
-    on_limiter: Listeners<LimiterEvent>,
-}
-
-/// What guards are made with, at the build and at a reload.
-pub(super) struct GuardParts {
-    clock: Clock,
-    metrics: Metrics,
-    categories: Arc<[Arc<str>]>,
     on_breaker: Listeners<BreakerEvent>,
     on_limiter: Listeners<LimiterEvent>,
 }
@@ -203,80 +192,6 @@ fn cache<S: Source>(
         .key_size(move |request| measure.request_bytes(request))
         .weigher(move |request, stored: &StoredOf<S>| weigh.response_weight(request, &stored.response))
         .build()
-}
-
-impl GuardParts {
-    /// The endpoints of a configuration; those that keep their name keep their guards.
-    pub(super) fn plan(&self, config: &ManagerConfig, old: Option<&Plan>) -> Result<Plan, ConfigError> {
-        let group = |group: &super::QuotaGroupConfig| {
-            let kept = old.filter(|old| old.config.quota_groups.contains(group));
-            let kept = kept.and_then(|old| old.quota_groups.iter().find(|known| **known.name() == *group.name));
-            match kept {
-                Some(kept) => Ok(Arc::clone(kept)),
-                None => {
-                    CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone()).map(Arc::new)
-                }
-            }
-        };
-        let quota_groups: Vec<Arc<CalendarQuota>> = config.quota_groups.iter().map(group).collect::<Result<_, _>>()?;
-        let endpoints = config.endpoints.iter().map(|endpoint| {
-            let old = old.and_then(|old| old.endpoint(&endpoint.spec.name));
-            self.guarded(endpoint, &quota_groups, old).map(Arc::new)
-        });
-        Ok(Plan { endpoints: endpoints.collect::<Result<_, _>>()?, config: config.clone(), quota_groups })
-    }
-
-    fn guarded(
-        &self,
-        config: &EndpointConfig,
-        groups: &[Arc<CalendarQuota>],
-        old: Option<&Arc<Guarded>>,
-    ) -> Result<Guarded, ConfigError> {
-        let name = &config.spec.name;
-        let group = groups.iter().find(|group| config.quota_group.as_deref() == Some(group.name().as_str()));
-        let breaker = match old.filter(|old| old.config.breaker == config.breaker) {
-            Some(old) => Arc::clone(&old.breaker),
-            None => {
-                let breaker = CircuitBreaker::builder(Arc::clone(name)).config(config.breaker.clone());
-                let listeners = self.on_breaker.clone();
-                let breaker = breaker.clock(self.clock.clone()).metrics(&self.metrics).listeners(listeners).build()?;
-                // Other settings, the same source: what is open stays open.
-                if let Some(old) = old {
-                    breaker.take_over(&old.breaker);
-                }
-                Arc::new(breaker)
-            }
-        };
-        let is_same_limiter = |old: &&Arc<Guarded>| {
-            let shares = old.limiter.quotas().iter().any(|quota| group.is_some_and(|group| Arc::ptr_eq(quota, group)));
-            old.config.limiter == config.limiter
-                && old.config.quota_group == config.quota_group
-                && shares == group.is_some()
-        };
-        let limiter = match old.filter(is_same_limiter) {
-            Some(old) => Arc::clone(&old.limiter),
-            None => {
-                let limiter = AdaptiveRateLimiter::builder(Arc::clone(name)).config(config.limiter.clone());
-                let limiter = match group {
-                    Some(group) => limiter.quota(Arc::clone(group)),
-                    None => limiter,
-                };
-                let listeners = self.on_limiter.clone();
-                let limiter = limiter.clock(self.clock.clone()).metrics(&self.metrics).listeners(listeners);
-                Arc::new(limiter.build()?)
-            }
-        };
-        let memory = old.map_or_else(|| Arc::new(Memory::default()), |old| Arc::clone(&old.memory));
-        if old.is_none_or(|old| old.config.spec.state != config.spec.state) {
-            memory.is_drained.store(config.spec.state == EndpointState::Drained, Ordering::Release);
-        }
-        let is_same_metrics = |old: &&Arc<Guarded>| old.config.spec.currency == config.spec.currency;
-        let metrics = old.filter(is_same_metrics).map_or_else(
-            || Arc::new(CallMetrics::new(&self.metrics, name, &config.spec.currency, &self.categories)),
-            |old| Arc::clone(&old.metrics),
-        );
-        Ok(Guarded { config: config.clone(), breaker, limiter, metrics, memory })
-    }
 }
 
 impl<S: Source> fmt::Debug for ManagerBuilder<S> {

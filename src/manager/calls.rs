@@ -28,16 +28,16 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// One call.
 pub(super) trait Work: Send + Sync + 'static {
-    type Answer: Send + 'static;
+    type Output: Send + 'static;
 
     /// Makes the call: the host's code.
-    fn run(&self) -> Self::Answer;
+    fn run(&self) -> Self::Output;
 
     /// Books how it ended. Called exactly once, before anybody is told, under no lock.
-    fn settle(&self, end: &End<Self::Answer>);
+    fn settle(&self, end: &End<Self::Output>);
 
     /// An answer that nobody waits for any more.
-    fn late(&self, answer: Self::Answer);
+    fn late(&self, answer: Self::Output);
 
     /// The call has really ended, whatever was told before.
     fn ended(&self);
@@ -61,7 +61,7 @@ pub(super) enum NotStarted {
 
 /// What a wait for the next end gave.
 pub(super) enum Next<W: Work> {
-    Ended(Arc<W>, End<W::Answer>),
+    Ended(Arc<W>, End<W::Output>),
     /// The time is over.
     Due,
     Closed,
@@ -130,14 +130,14 @@ struct Told<W: Work> {
 }
 
 struct Queue<W: Work> {
-    ends: VecDeque<(Arc<W>, End<W::Answer>)>,
+    ends: VecDeque<(Arc<W>, End<W::Output>)>,
     /// Nobody listens any more.
     is_over: bool,
 }
 
 impl<W: Work> Running<W> {
     /// Books an end, unless another one came first.
-    fn settle(&self, end: &End<W::Answer>) -> bool {
+    fn settle(&self, end: &End<W::Output>) -> bool {
         let mut claimed = self.claimed.lock();
         let is_first = !std::mem::replace(&mut claimed.is_settled, true);
         drop(claimed);
@@ -147,7 +147,7 @@ impl<W: Work> Running<W> {
         is_first
     }
 
-    fn tell(&self, end: End<W::Answer>) {
+    fn tell(&self, end: End<W::Output>) {
         let mut queue = self.told.queue.lock();
         if queue.is_over {
             drop(queue);

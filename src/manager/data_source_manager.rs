@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ManagerConfig;
-use super::builder::GuardParts;
 use super::caller::{Caller, FetchErrorOf, SourceCache};
 use super::error::{FetchError, FetchErrorKind};
 use super::fetch::fetch;
 use super::fetched::Fetched;
+use super::guard_parts::GuardParts;
 use super::options::FetchOptions;
 use super::snapshot::{EndpointHealth, ManagerSnapshot};
 use super::source::Source;
@@ -165,6 +165,7 @@ impl<S: Source> DataSourceManager<S> {
     /// # Errors
     /// [`ConfigError`] with all faults; nothing has changed then. Caches, router, batch, calls, hedge, retry
     /// and quality are fixed at build.
+    #[expect(clippy::needless_pass_by_value, reason = "hosts hand a configuration over, as to the builder")]
     pub fn reload(&self, config: ManagerConfig) -> Result<(), ConfigError> {
         let old = self.caller.plan();
         old.config.validate_reload(&config)?;

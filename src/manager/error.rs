@@ -357,7 +357,7 @@ impl<E, R> fmt::Debug for FetchError<E, R> {
             .field("reached_source", &self.reached_source)
             .field("retry_after", &self.retry_after)
             .field("attempts", &self.attempts.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

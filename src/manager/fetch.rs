@@ -247,8 +247,9 @@ impl<S: Source> Caller<S> {
                 match self.start(story, &view, &candidate, is_last, start, &mut attempts) {
                     Ok(()) => due = self.due(story, &candidate),
                     Err(reason) => {
-                        let name = view.plan.endpoints.get(candidate.endpoint.0).map(|endpoint| endpoint.name());
-                        name.into_iter().for_each(|name| story.refused(name, reason.clone()));
+                        if let Some(endpoint) = view.plan.endpoints.get(candidate.endpoint.0) {
+                            story.refused(endpoint.name(), reason);
+                        }
                     }
                 }
                 view.tried.push(candidate.endpoint);

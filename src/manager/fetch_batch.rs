@@ -70,7 +70,14 @@ impl<S: Source> DataSourceManager<S> {
         }
         drop(first);
         let (places, cold): (Vec<usize>, Vec<S::Request>) = cold.into_iter().unzip();
-        for (index, result) in self.cold_job(deadline).stream(cold) {
+        let (caches, caller) = (Arc::clone(&self.caches), Arc::clone(&self.caller));
+        let job = self.batch.job(move |request: &S::Request, scope: &CallScope| {
+            let category = caller.categories.number(caller.source.category(request));
+            let cache = &caches[caller.categories.get(category).cache];
+            let options = FetchOptions::new().deadline(scope.deadline());
+            fetch(cache, &caller, category, request, &options)
+        });
+        for (index, result) in job.deadline(deadline).source(|request| self.lane(request)).stream(cold) {
             let at = places[index];
             let same = repeats.iter().filter(|(_, first)| *first == at).count();
             slots[at] = Some(result);
@@ -80,7 +87,8 @@ impl<S: Source> DataSourceManager<S> {
             }
         }
         for (at, first) in repeats {
-            slots[at] = slots[first].clone();
+            let answer = slots[first].clone();
+            slots[at] = answer;
         }
         let results = slots.into_iter().map(|slot| slot.unwrap_or(Err(ItemError::NotStarted))).collect();
         BatchReport { results, elapsed: self.caller.clock.now().since(started) }
@@ -93,24 +101,6 @@ impl<S: Source> DataSourceManager<S> {
         }
         let category = self.caller.categories.number(self.caller.source.category(request));
         self.cache(category).fresh(request).map(|fresh| Ok(Fetched(fresh)))
-    }
-
-    fn cold_job(
-        &self,
-        deadline: Deadline,
-    ) -> crate::batch::BatchJob<
-        '_,
-        S::Request,
-        impl Fn(&S::Request, &CallScope) -> Result<Fetched<S::Response>, FetchErrorOf<S>> + Send + Sync + 'static + use<S>,
-    > {
-        let (caches, caller) = (Arc::clone(&self.caches), Arc::clone(&self.caller));
-        let job = self.batch.job(move |request: &S::Request, scope: &CallScope| {
-            let category = caller.categories.number(caller.source.category(request));
-            let cache = &caches[caller.categories.get(category).cache];
-            let options = FetchOptions::new().deadline(scope.deadline());
-            fetch(cache, &caller, category, request, &options)
-        });
-        job.deadline(deadline).source(|request| self.lane(request))
     }
 
     /// The vendor whose endpoint would be asked first: its items share a lane, and its limits.

@@ -30,6 +30,7 @@ mod error;
 mod fetch;
 mod fetch_batch;
 mod fetched;
+mod guard_parts;
 mod guarded;
 mod hedge_config;
 mod hedging;

@@ -97,6 +97,8 @@ pub trait Source: Send + Sync + 'static {
     }
 }
 
+type Types<Q, R, E> = fn(&Q) -> Result<R, E>;
+
 /// A source of one closure, for small programs; see [`source_fn`].
 ///
 /// # Examples
@@ -108,7 +110,7 @@ pub trait Source: Send + Sync + 'static {
 /// ```
 pub struct SourceFn<Q, R, E, F> {
     call: F,
-    types: PhantomData<fn(&Q) -> Result<R, E>>,
+    types: PhantomData<Types<Q, R, E>>,
 }
 
 /// A source of one closure.

@@ -57,7 +57,7 @@ pub(super) struct SourceCall<S: Source> {
 }
 
 impl<S: Source> Work for SourceCall<S> {
-    type Answer = Answered<S>;
+    type Output = Answered<S>;
 
     fn run(&self) -> Answered<S> {
         let _in_chain = self.chain.clone().enter();
@@ -113,7 +113,7 @@ impl<S: Source> Work for SourceCall<S> {
     fn late(&self, answer: Answered<S>) {
         let Some(ticket) = &self.late else { return };
         let is_clean = answer.quality.as_ref().is_none_or(|(_, grade)| *grade == Grade::Clean);
-        if let (true, Ok(loaded)) = (is_clean, self.into_loaded(answer, &[])) {
+        if let (true, Ok(loaded)) = (is_clean, self.loaded(answer, &[])) {
             ticket.offer(loaded);
         }
     }
@@ -154,7 +154,8 @@ impl<S: Source> SourceCall<S> {
     }
 
     /// A good answer as the caches keep it; anything else comes back.
-    pub(super) fn into_loaded(
+    #[expect(clippy::result_large_err, reason = "it goes straight back to whoever had it")]
+    pub(super) fn loaded(
         &self,
         answer: Answered<S>,
         attempts: &[AttemptRecord],

@@ -17,6 +17,7 @@ use crate::clock::{Deadline, Tick};
 pub(super) type LoadResult<S> = Result<Loaded<StoredOf<S>>, FetchErrorOf<S>>;
 
 /// One fetch that went to its sources.
+#[expect(clippy::struct_excessive_bools, reason = "facts of one fetch, no state machine")]
 pub(super) struct Story<'a, S: Source> {
     pub(super) request: &'a S::Request,
     pub(super) key_hash: u64,
@@ -128,7 +129,7 @@ impl<'a, S: Source> Story<'a, S> {
             (Verdict::Good | Verdict::GoodFor(_), Ok(_)) => return self.weigh(caller, call, answer),
             (Verdict::Missing, _) => return Some(Ok(Loaded::Missing)),
             (Verdict::NotHere, _) => self.not_here += 1,
-            (Verdict::Ignore, Err(_)) => return Some(Err(self.source_error(endpoint, answer.result))),
+            (Verdict::Ignore, Err(_)) => return Some(Err(Self::source_error(endpoint, answer.result))),
             (_, Err(_)) => {
                 self.failure =
                     answer.result.err().map(|error| FetchErrorKind::Source { endpoint, error: Arc::new(error) });
@@ -139,7 +140,7 @@ impl<'a, S: Source> Story<'a, S> {
         None
     }
 
-    fn source_error(&self, endpoint: Arc<str>, result: Result<S::Response, S::Error>) -> FetchErrorOf<S> {
+    fn source_error(endpoint: Arc<str>, result: Result<S::Response, S::Error>) -> FetchErrorOf<S> {
         let kind = result.err().map_or(FetchErrorKind::Unusable { endpoint: Arc::clone(&endpoint) }, |error| {
             FetchErrorKind::Source { endpoint, error: Arc::new(error) }
         });
@@ -184,7 +185,7 @@ impl<'a, S: Source> Story<'a, S> {
 
     fn deliver(&self, call: &Arc<SourceCall<S>>, answer: Answered<S>) -> LoadResult<S> {
         let endpoint = Arc::clone(call.endpoint.name());
-        call.into_loaded(answer, &self.all_attempts()).map_err(|answer| self.source_error(endpoint, answer.result))
+        call.loaded(answer, &self.all_attempts()).map_err(|answer| Self::source_error(endpoint, answer.result))
     }
 
     /// Those called, then those refused in the last round.

@@ -60,12 +60,11 @@ impl Shared {
             }
             state.idle += 1;
             // Real time, also under a manual clock: it is about threads, not about sources.
-            let is_over = match self.idle_for {
-                Some(idle_for) => self.work.wait_for(state, idle_for).timed_out(),
-                None => {
-                    self.work.wait(state);
-                    false
-                }
+            let is_over = if let Some(idle_for) = self.idle_for {
+                self.work.wait_for(state, idle_for).timed_out()
+            } else {
+                self.work.wait(state);
+                false
             };
             state.idle -= 1;
             // A job may have come in the last moment, and counted on this worker.

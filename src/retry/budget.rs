@@ -7,7 +7,6 @@ const MOST_SAVED: f64 = 10.0;
 /// A tenth, ten times, is a little less than one.
 const ROUNDING: f64 = 1e-9;
 
-#[derive(Debug)]
 pub(crate) struct CallBudget {
     share: f64,
     saved: Mutex<f64>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::metrics::RouterMetrics;
-use super::table::{Charge, Table, Wish};
+use super::table::{Charge, Ending, Table, Wish};
 use super::ticket::{Begun, OwnedInFlight};
 use super::{
     Availability, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, Exclusion, InFlight, NoEndpoint,
@@ -275,7 +275,7 @@ impl SmartRouter {
         let mut state = self.state.lock();
         let is_current = state.generation == generation && endpoint.0 < state.table.stats.len();
         let charged = if is_current {
-            state.table.settle(endpoint.0, category, charge, outcome, started, &self.config, now)
+            state.table.settle(endpoint.0, Ending { category, charge, outcome, began: started }, &self.config, now)
         } else {
             let success = outcome == Outcome::Success;
             let State { old_lists, table, .. } = &mut *state;

@@ -48,6 +48,15 @@ pub(super) struct Wish {
     pub(super) expects_free: bool,
 }
 
+/// A call that ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ending {
+    pub(super) category: usize,
+    pub(super) charge: Charge,
+    pub(super) outcome: Outcome,
+    pub(super) began: Tick,
+}
+
 /// What a call that begins holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Charge {
@@ -205,16 +214,8 @@ impl Table {
 
     /// Books a call that ends; what it cost.
     #[inline]
-    pub(super) fn settle(
-        &mut self,
-        index: usize,
-        category: usize,
-        charge: Charge,
-        outcome: Outcome,
-        began: Tick,
-        config: &RouterConfig,
-        now: Tick,
-    ) -> f64 {
+    pub(super) fn settle(&mut self, index: usize, call: Ending, config: &RouterConfig, now: Tick) -> f64 {
+        let Ending { category, charge, outcome, began } = call;
         let stats = &mut self.stats[index];
         stats.in_flight = stats.in_flight.saturating_sub(1);
         stats.free_reserved = stats.free_reserved.saturating_sub(u64::from(charge.is_free));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::health::{Health, Standing};
 use super::histogram::Histogram;
 use super::stats::{EndpointStats, Sample};
-use super::table::Table;
+use super::table::{Ending, Table};
 use super::{Availability, Budget, EndpointSpec, RouterConfig, score};
 use crate::clock::Tick;
 use crate::outcome::Outcome;
@@ -146,7 +146,7 @@ fn call(table: &mut Table, config: &RouterConfig, now: &mut Tick, took: Duration
     let began = *now;
     *now = now.after(took);
     let outcome = if success { Outcome::Success } else { Outcome::Failure };
-    table.settle(index, 0, charge, outcome, began, config, *now);
+    table.settle(index, Ending { category: 0, charge, outcome, began }, config, *now);
     index
 }
 
@@ -189,7 +189,7 @@ fn a_budget_is_held_at_the_pick_given_back_for_failures_and_full_again_next_peri
     assert!(table.pick(None, &config, now).is_none(), "calls under way count");
     for (n, charge) in held.into_iter().enumerate() {
         let outcome = if n == 0 { Outcome::Ignored } else { Outcome::Success };
-        table.settle(0, 0, charge, outcome, now, &config, now);
+        table.settle(0, Ending { category: 0, charge, outcome, began: now }, &config, now);
     }
     call(&mut table, &config, &mut now, Duration::ZERO, true);
     assert!(table.pick(None, &config, now).is_none());

@@ -33,7 +33,7 @@ fn on_board(frame: &mut Frame, board: Board, first: &str, price: f64) {
 
 /// Only these rules.
 fn only(rules: &[Rule]) -> QualityConfig {
-    let others = Rule::ALL.into_iter().filter(|rule| !rules.contains(rule));
+    let others = Rule::ALL.iter().filter(|rule| !rules.contains(rule));
     others.fold(QualityConfig::default(), |config, rule| config.level(*rule, RuleLevel::Off))
 }
 
