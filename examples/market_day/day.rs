@@ -1,29 +1,28 @@
-//! The day: who asks for what and when, and its replay.
+//! The day: who asks for what and when, and its replay. Open loop: a request comes when it is due, whether or
+//! not earlier ones have been answered, and its latency counts from then.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use feedguard::batch::ItemError;
+use feedguard::breaker::BreakerState;
 use feedguard::manager::ManagerSnapshot;
-use feedguard::router::Decision;
-use feedguard::{Clock, Deadline};
 use indicatif::ProgressBar;
 
 use crate::bars::SYMBOLS;
-use crate::http_source::{BarsRequest, HttpSource};
+use crate::http_source::BarsRequest;
 use crate::servers::Market;
-use crate::settings::Way;
-use crate::tally::{Answer, Felt};
-
-type Manager = feedguard::DataSourceManager<HttpSource>;
+use crate::settings::Unit;
+use crate::ways::{Answer, Host, Way};
 
 const DASHBOARDS: u64 = 12;
 const ANALYSTS: u64 = 8;
 /// Windows a symbol has for analysts and the nightly batch.
 const WINDOWS: usize = 60;
 const NIGHTLY: usize = 120;
+/// Requests of one way under way at once; enough that none waits for another.
+const USERS_AT_ONCE: usize = 96;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -37,71 +36,87 @@ impl Class {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Dashboard => "dashboard",
-            Self::Analyst => "analyst",
+            Self::Dashboard => "dashboards",
+            Self::Analyst => "analysts",
             Self::Nightly => "nightly",
         }
     }
 }
 
-/// A user's requests with the time at which each is due.
-struct User {
+struct Due {
+    at: Duration,
     class: Class,
-    requests: Vec<(Duration, BarsRequest)>,
+    request: BarsRequest,
 }
 
 pub(crate) struct Timetable {
-    users: Vec<User>,
+    /// In order of time.
+    requests: Vec<Due>,
     nightly: Vec<BarsRequest>,
-    length: Duration,
+    pub(crate) length: Duration,
 }
 
 impl Timetable {
     pub(crate) fn total(&self) -> usize {
-        self.users.iter().map(|user| user.requests.len()).sum::<usize>() + self.nightly.len()
+        self.requests.len() + self.nightly.len()
     }
+}
+
+/// One request as its user felt it.
+pub(crate) struct Felt {
+    pub(crate) class: Class,
+    /// When it was due, as a share of the day.
+    pub(crate) hour: f64,
+    /// From when it was due.
+    pub(crate) latency: Duration,
+    pub(crate) answer: Answer,
+}
+
+/// The guards at one moment.
+pub(crate) struct Moment {
+    pub(crate) hour: f64,
+    pub(crate) states: Vec<BreakerState>,
+    pub(crate) rates: Vec<f64>,
+    pub(crate) cost: f64,
 }
 
 /// What a replay gave.
 pub(crate) struct Run {
     pub(crate) way: Way,
-    pub(crate) felt: Vec<(Class, Felt)>,
-    pub(crate) calls: u64,
-    pub(crate) nightly_seconds: f64,
-    pub(crate) health: ManagerSnapshot,
-    /// How one request was routed, in the middle of the flaky source's outage.
-    pub(crate) explained: Option<Decision>,
-    pub(crate) names: Vec<String>,
+    pub(crate) felt: Vec<Felt>,
+    /// Calls by source, when; as a share of the day.
+    pub(crate) calls: Vec<(f64, usize)>,
+    pub(crate) nightly: Duration,
+    pub(crate) moments: Vec<Moment>,
+    pub(crate) health: Option<ManagerSnapshot>,
 }
 
 pub(crate) fn timetable(length: Duration, seed: u64) -> Timetable {
     let mut dice = fastrand::Rng::with_seed(seed ^ 0xDA1);
-    let dashboards = (0..DASHBOARDS).map(|_| {
+    let mut requests = Vec::new();
+    for _ in 0..DASHBOARDS {
         let watched: Vec<usize> = (0..2).map(|_| dice.usize(..6)).collect();
         let mut due = 0.0;
-        let mut requests = Vec::new();
         while due < 1.0 {
             let series = watched[dice.usize(..watched.len())];
             let (symbol, end) = (series % SYMBOLS.len(), 3270 - series / SYMBOLS.len());
-            requests.push((length.mul_f64(due), BarsRequest { symbol, end, category: "minute" }));
+            let request = BarsRequest { symbol, end, category: "minute" };
+            requests.push(Due { at: length.mul_f64(due), class: Class::Dashboard, request });
             // Twice as busy at the open and the close.
             let pause = if (0.1..0.9).contains(&due) { 0.10 } else { 0.05 };
             due += pause * (0.5 + dice.f64()) / length.as_secs_f64();
         }
-        User { class: Class::Dashboard, requests }
-    });
-    let mut users: Vec<User> = dashboards.collect();
-    users.extend((0..ANALYSTS).map(|_| {
+    }
+    for _ in 0..ANALYSTS {
         let mut due = 0.0;
-        let mut requests = Vec::new();
         while due < 1.0 {
-            requests.push((length.mul_f64(due), popular(&mut dice)));
+            requests.push(Due { at: length.mul_f64(due), class: Class::Analyst, request: popular(&mut dice) });
             due += 0.25 * (0.5 + dice.f64()) / length.as_secs_f64();
         }
-        User { class: Class::Analyst, requests }
-    }));
+    }
+    requests.sort_by_key(|due| due.at);
     let nightly = (0..NIGHTLY).map(|nth| window(nth % SYMBOLS.len(), nth / SYMBOLS.len()));
-    Timetable { users, nightly: nightly.collect(), length }
+    Timetable { requests, nightly: nightly.collect(), length }
 }
 
 /// A few windows are asked for often, most seldom (Zipf with exponent 1, by inversion).
@@ -116,64 +131,62 @@ fn window(symbol: usize, nth: usize) -> BarsRequest {
     BarsRequest { symbol, end: 3270 - 40 * nth, category: "daily" }
 }
 
-pub(crate) fn replay(way: Way, manager: &Arc<Manager>, events: &Timetable, market: &Market, bar: &ProgressBar) -> Run {
-    let mut explained = None;
-    let mut felt: Vec<(Class, Felt)> = thread::scope(|scope| {
-        let users: Vec<_> = events
-            .users
-            .iter()
-            .map(|user| {
-                let manager = Arc::clone(manager);
-                scope.spawn(move || live(user, &manager, market.opened, events.length, bar))
+pub(crate) fn replay(way: Way, host: &Host, events: &Timetable, market: &Market, bar: &ProgressBar) -> Run {
+    let patience = Unit::of(events.length).patience();
+    let (felt, next, is_over) = (Mutex::new(Vec::new()), AtomicUsize::new(0), AtomicBool::new(false));
+    let share = |at: Duration| at.as_secs_f64() / events.length.as_secs_f64();
+    let mut moments = Vec::new();
+    thread::scope(|scope| {
+        let watch = scope.spawn(|| watch(host, events, market, &is_over));
+        let users: Vec<_> = (0..USERS_AT_ONCE)
+            .map(|_| {
+                scope.spawn(|| {
+                    while let Some(due) = events.requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let at = market.opened + due.at;
+                        thread::sleep(at.saturating_duration_since(Instant::now()));
+                        let answer = host.fetch(&due.request, patience);
+                        let (class, latency) = (due.class, at.elapsed());
+                        if let Ok(mut felt) = felt.lock() {
+                            felt.push(Felt { class, hour: share(due.at), latency, answer });
+                        }
+                        bar.inc(1);
+                    }
+                })
             })
             .collect();
-        sleep_until(market.opened + events.length.mul_f64(0.4));
-        explained = Some(manager.explain(&events.nightly[0]));
-        users.into_iter().flat_map(|user| user.join().unwrap_or_default()).collect()
+        users.into_iter().for_each(|user| drop(user.join()));
+        is_over.store(true, Ordering::Relaxed);
+        moments = watch.join().unwrap_or_default();
     });
-    let begun = Instant::now();
-    let mut seen = 0;
-    let report = manager.fetch_batch_with_progress(events.nightly.clone(), Deadline::never(), |done, _total| {
-        bar.inc((done - seen) as u64);
-        seen = done;
-    });
-    let nightly = begun.elapsed();
-    felt.extend(report.results.into_iter().map(|result| {
-        let answer = Answer::of(&result.map_err(|error: ItemError<_>| error));
-        let latency = nightly / u32::try_from(events.nightly.len()).unwrap_or(1);
-        (Class::Nightly, Felt { hour: 1.0, latency, wait: Duration::ZERO, answer })
-    }));
-    let health = manager.health();
+    let (answers, nightly) = host.nightly(&events.nightly, patience);
+    bar.inc(events.nightly.len() as u64);
+    let mut felt = felt.into_inner().unwrap_or_default();
+    let latency = nightly / u32::try_from(events.nightly.len()).unwrap_or(1);
+    felt.extend(answers.into_iter().map(|answer| Felt { class: Class::Nightly, hour: 1.0, latency, answer }));
+    let calls = host.source().calls.lock().map(|calls| calls.clone()).unwrap_or_default();
     Run {
         way,
         felt,
-        calls: manager.source().calls.load(Ordering::Relaxed),
-        nightly_seconds: nightly.as_secs_f64(),
-        names: health.endpoints.iter().map(|endpoint| endpoint.router.name.to_string()).collect(),
-        health,
-        explained,
+        calls: calls.into_iter().map(|(at, source)| (share(at), source)).collect(),
+        nightly,
+        moments,
+        health: if let Host::Guarded(manager) = host { Some(manager.health()) } else { None },
     }
 }
 
-fn live(user: &User, manager: &Manager, opened: Instant, length: Duration, bar: &ProgressBar) -> Vec<(Class, Felt)> {
-    let clock = Clock::system();
-    let patience = Duration::from_secs(3);
-    let ask = |(due, request): &(Duration, BarsRequest)| {
-        sleep_until(opened + *due);
-        let start = Instant::now();
-        let result = manager.fetch_by(request, Deadline::after(&clock, patience));
-        let felt = Felt {
-            hour: due.as_secs_f64() / length.as_secs_f64(),
-            latency: start.elapsed(),
-            wait: start.duration_since(opened + *due),
-            answer: Answer::of(&result),
-        };
-        bar.inc(1);
-        (user.class, felt)
-    };
-    user.requests.iter().map(ask).collect()
-}
-
-fn sleep_until(due: Instant) {
-    thread::sleep(due.saturating_duration_since(Instant::now()));
+/// Looks at the guards two hundred times a day.
+fn watch(host: &Host, events: &Timetable, market: &Market, is_over: &AtomicBool) -> Vec<Moment> {
+    let Host::Guarded(manager) = host else { return Vec::new() };
+    let mut moments = Vec::new();
+    while !is_over.load(Ordering::Relaxed) {
+        let endpoints = manager.health().endpoints;
+        moments.push(Moment {
+            hour: market.opened.elapsed().as_secs_f64() / events.length.as_secs_f64(),
+            states: endpoints.iter().map(|endpoint| endpoint.breaker.state).collect(),
+            rates: endpoints.iter().map(|endpoint| endpoint.limiter.rate_per_sec).collect(),
+            cost: endpoints.iter().map(|endpoint| endpoint.router.cost).sum(),
+        });
+        thread::sleep(events.length / 200);
+    }
+    moments
 }

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use feedguard::manager::Call;
 use feedguard::quality::Series;
 use feedguard::{Source, Verdict};
 
 use crate::bars::{Columns, SYMBOLS, WINDOW};
+use crate::settings::SOURCES;
 
 /// A window of daily bars, asked for by one class of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +25,7 @@ pub(crate) enum HttpError {
     #[error("transport: {0}")]
     Transport(String),
     #[error("status {status}")]
-    Status { status: u16, retry_after: Option<Duration> },
+    Status { status: u16, retry_after: Option<String> },
     #[error("{rows} of {WINDOW} rows")]
     HalfAnswer { rows: usize },
     #[error("unreadable answer")]
@@ -34,24 +35,39 @@ pub(crate) enum HttpError {
 pub(crate) struct HttpSource {
     agent: ureq::Agent,
     addresses: HashMap<&'static str, SocketAddr>,
-    pub(crate) calls: AtomicU64,
+    opened: Instant,
+    /// When which source was called, in order of the list of sources.
+    pub(crate) calls: Mutex<Vec<(Duration, usize)>>,
 }
 
 impl HttpSource {
-    pub(crate) fn new(addresses: HashMap<&'static str, SocketAddr>) -> Self {
+    pub(crate) fn new(addresses: HashMap<&'static str, SocketAddr>, opened: Instant) -> Self {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        Self { agent, addresses, calls: AtomicU64::new(0) }
+        Self { agent, addresses, opened, calls: Mutex::new(Vec::new()) }
     }
 
-    fn get(&self, url: &str, timeout: Duration) -> Result<String, HttpError> {
+    /// Asks one source for one window of bars.
+    pub(crate) fn get(&self, name: &str, request: &BarsRequest, timeout: Duration) -> Result<Columns, HttpError> {
+        let number = SOURCES.iter().position(|source| *source == name).unwrap_or_default();
+        if let Ok(mut calls) = self.calls.lock() {
+            calls.push((self.opened.elapsed(), number));
+        }
+        let url = format!("http://{}/bars/{}/{}", self.addresses[name], SYMBOLS[request.symbol], request.end);
+        let columns = Columns::parse(&self.text(&url, timeout)?).map_err(|_| HttpError::Malformed)?;
+        match columns.days.len() {
+            WINDOW => Ok(columns),
+            rows => Err(HttpError::HalfAnswer { rows }),
+        }
+    }
+
+    fn text(&self, url: &str, timeout: Duration) -> Result<String, HttpError> {
         let transport = |error: ureq::Error| HttpError::Transport(error.to_string());
         let request = self.agent.get(url).config().timeout_global(Some(timeout)).build();
         let mut response = request.call().map_err(transport)?;
         let status = response.status().as_u16();
         if status != 200 {
             let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-            let retry_after = header.and_then(|text| text.parse().ok()).map(Duration::from_secs);
-            return Err(HttpError::Status { status, retry_after });
+            return Err(HttpError::Status { status, retry_after: header.map(str::to_owned) });
         }
         response.body_mut().read_to_string().map_err(transport)
     }
@@ -63,22 +79,13 @@ impl Source for HttpSource {
     type Error = HttpError;
 
     fn call(&self, call: &Call<'_>, request: &BarsRequest) -> Result<Columns, HttpError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let address = self.addresses[&*call.endpoint().name];
-        let url = format!("http://{address}/bars/{}/{}", SYMBOLS[request.symbol], request.end);
-        let columns = Columns::parse(&self.get(&url, call.timeout())?).map_err(|_| HttpError::Malformed)?;
-        match columns.days.len() {
-            WINDOW => Ok(columns),
-            rows => Err(HttpError::HalfAnswer { rows }),
-        }
+        self.get(&call.endpoint().name, request, call.timeout())
     }
 
     fn judge(&self, _request: &BarsRequest, result: Result<&Columns, &HttpError>) -> Verdict {
         match result {
             Ok(_) => Verdict::Good,
-            Err(HttpError::Status { status: 429, retry_after }) => Verdict::Limited { retry_after: *retry_after },
-            Err(HttpError::Status { status: 404, .. }) => Verdict::Missing,
-            Err(HttpError::Status { status: 400..=499, .. }) => Verdict::Ignore,
+            Err(HttpError::Status { status, retry_after }) => Verdict::of_http(*status, retry_after.as_deref()),
             Err(_) => Verdict::Bad,
         }
     }

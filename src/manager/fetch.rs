@@ -226,6 +226,8 @@ impl<S: Source> Caller<S> {
         if self.is_closed() {
             return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, story.calls > 0, None)));
         }
+        // Before the first look: what changes after it is waited for by nobody in vain.
+        story.seen = self.changes.number();
         let mut view = View::new(self.route(story.category, story.options));
         story.begin_round(Self::refusals_of(&view.plan, &view.decision));
         let mut attempts = AttemptSet::new(&self.calls);
@@ -387,7 +389,6 @@ impl<S: Source> Caller<S> {
 
     /// Waits until another round makes sense; `false` if none does before the deadline.
     fn pause(&self, story: &mut Story<'_, S>) -> bool {
-        let seen = self.changes.number();
         story.rounds_with_calls += u32::from(story.called_in_round);
         let is_out_of_date = story.refusals.iter().any(|refusal| refusal.reason.is_over_already())
             // Without patience health is a preference only: the next look readmits whom nobody can stand in for.
@@ -422,7 +423,7 @@ impl<S: Source> Caller<S> {
         }
         let until = Deadline::at(now.after(wait));
         if waits_for_calls {
-            self.changes.wait(&self.clock, seen, until);
+            self.changes.wait(&self.clock, story.seen, until);
         } else {
             while !self.is_closed() && !until.has_passed(self.clock.now()) {
                 self.changes.wait(&self.clock, self.changes.number(), until);

@@ -30,6 +30,8 @@ pub(super) struct Story<'a, S: Source> {
     pub(super) late: Option<LateTicket<S::Request, StoredOf<S>, FetchErrorOf<S>>>,
     pub(super) started: Tick,
     pub(super) round: u32,
+    /// The last change before this round's look at the endpoints.
+    pub(super) seen: u64,
     /// Rounds in which a source was called.
     pub(super) rounds_with_calls: u32,
     /// Calls made.
@@ -72,6 +74,7 @@ impl<'a, S: Source> Story<'a, S> {
             late: None,
             started,
             round: 0,
+            seen: 0,
             rounds_with_calls: 0,
             calls: 0,
             called_in_round: false,
