@@ -59,6 +59,12 @@ pub mod router;
 mod sync;
 mod tally;
 
+// Crates whose types stand in signatures, so that a host need not guess their versions.
+pub use chrono;
+pub use chrono_tz;
+#[cfg(feature = "prometheus")]
+pub use prometheus;
+
 pub use batch::{BatchConfig, BatchProcessor};
 pub use breaker::{BreakerConfig, CircuitBreaker};
 pub use cache::{CacheConfig, SmartCache};
