@@ -190,7 +190,10 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         mode: LookupMode,
         entry: Option<Arc<Entry<V>>>,
     ) -> Lookup<V, E> {
-        let ignores = |hold: &Backoff<E>| mode.ignores_failures && !matches!(hold.kind, BackoffKind::Missing);
+        let ignores = |hold: &Backoff<E>| match hold.kind {
+            BackoffKind::Missing => mode.skips_stored,
+            _ => mode.ignores_failures,
+        };
         let hold = self.hold(hash, key).filter(|hold| !ignores(hold));
         if let Some(hold) = hold.filter(|hold| hold.is_active(now, mode.epoch)) {
             let retry_after = hold.remaining(now);
@@ -239,11 +242,16 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             .is_ok()
     }
 
-    /// Whether a load that has been given up may still publish: its flight still stands, its hold does, or
-    /// nothing in the shard has changed since it began.
+    /// Whether a load that has been given up may still publish: its flight still stands; or no newer one is
+    /// under way, and its hold still stands or nothing in the shard has changed since it began.
     pub(super) fn accepts_late(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) -> bool {
-        self.land(hash, key, flight)
-            || self.hold(hash, key).is_some_and(|hold| hold.by == flight.id())
+        if self.land(hash, key, flight) {
+            return true;
+        }
+        if self.flight(hash, key).is_some() {
+            return false;
+        }
+        self.hold(hash, key).is_some_and(|hold| hold.by == flight.id())
             || (self.changes == flight.changes && self.entries.peek(hash, key).is_none())
     }
 

@@ -6,7 +6,7 @@ use super::adaptive_rate_limiter::{AdaptiveRateLimiter, ENDED, LIMITED};
 use super::controller::Controller;
 use super::in_flight::InFlightGuard;
 use super::permit::{Grant, Start};
-use super::{LimiterEvent, RateBound};
+use super::{LimiterEvent, RateBound, RateControl};
 use crate::clock::Tick;
 use crate::outcome::Outcome;
 use crate::sync::atomic::Ordering;
@@ -49,6 +49,28 @@ impl AdaptiveRateLimiter {
             self.counts.add(ENDED, u64::from(grant.n));
             self.wake_waiting();
         }
+    }
+
+    /// Takes over what another limiter of the same source knows: the rate it has found, a pause, and the
+    /// counts of its own quotas.
+    pub(crate) fn take_over(&self, from: &Self) {
+        if !(self.config.enabled && from.config.enabled) {
+            return;
+        }
+        if !self.config.quotas.is_empty() && !from.config.quotas.is_empty() {
+            // A limiter's own quota is its first.
+            self.quotas[0].restore(&from.quotas[0].save());
+        }
+        let now = self.clock.now();
+        let paused_for = from.lock().bucket.paused_for(now);
+        let found = from.learner.lock().controller.rate;
+        let mut learner = self.learner.lock();
+        if [self.config.control, from.config.control].iter().all(|control| *control != RateControl::Fixed) {
+            learner.controller.rate = found.clamp(self.config.min_rate_per_sec, self.config.max_rate_per_sec);
+        }
+        let event = self.show(&mut learner, (!paused_for.is_zero()).then_some(paused_for), now);
+        drop(learner);
+        self.announce(event);
     }
 
     pub(super) fn learn(&self, grant: Grant, outcome: Outcome, now: Tick) {

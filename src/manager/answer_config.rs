@@ -73,6 +73,7 @@ impl AnswerQualityConfig {
         let mut faults = Faults::new();
         faults.add_all(self.rules.validate());
         faults.range("reject_share", self.reject_share, 0.0..=1.0);
+        faults.require(self.judge_rows != JudgeRows::Last(0), "judge_rows", "last(0)", "at least one row");
         faults.finish()
     }
 }

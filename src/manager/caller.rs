@@ -65,6 +65,10 @@ impl Plan {
     pub(super) fn endpoint(&self, name: &str) -> Option<&Arc<Guarded>> {
         self.endpoints.iter().find(|endpoint| **endpoint.name() == *name)
     }
+
+    pub(super) fn quota_group(&self, name: &str) -> Option<&Arc<CalendarQuota>> {
+        self.quota_groups.iter().find(|group| **group.name() == *name)
+    }
 }
 
 /// The least time after which coming back can make a difference.
@@ -100,9 +104,28 @@ impl<S: Source> Caller<S> {
 
     /// Ranks the endpoints for one round.
     pub(super) fn route(&self, category: usize, options: &FetchOptions) -> (Arc<Plan>, Decision) {
-        let plan = self.plan();
-        let decision = self.router.route_in(category, &self.availability(&plan, category, options));
-        (plan, decision)
+        self.decide(category, options, |availability| self.router.route_in(category, availability))
+    }
+
+    /// What [`route`](Self::route) would give, without a trace.
+    pub(super) fn explain(&self, category: usize, options: &FetchOptions) -> (Arc<Plan>, Decision) {
+        self.decide(category, options, |availability| self.router.explain(category, availability))
+    }
+
+    /// A decision and the plan it is about: a reload replaces list and plan under the plan's lock.
+    fn decide(
+        &self,
+        category: usize,
+        options: &FetchOptions,
+        decide: impl Fn(&[Availability]) -> Decision,
+    ) -> (Arc<Plan>, Decision) {
+        loop {
+            let plan = self.plan();
+            let decision = decide(&self.availability(&plan, category, options));
+            if Arc::ptr_eq(&plan, &self.plan()) {
+                return (plan, decision);
+            }
+        }
     }
 
     /// Those left out by the ranking, with the reason of the guard itself where it has one.
@@ -121,9 +144,7 @@ impl<S: Source> Caller<S> {
 
     /// The earliest moment at which a call could be made, by all guards; `None` if no waiting helps.
     pub(super) fn earliest(&self, category: usize, options: &FetchOptions) -> Option<Duration> {
-        let plan = self.plan();
-        let availability = self.availability(&plan, category, options);
-        let decision = self.router.explain(category, &availability);
+        let (plan, decision) = self.explain(category, options);
         let of = |candidate: &crate::router::Candidate| {
             let endpoint = plan.endpoints.get(candidate.endpoint.0)?;
             let router = match candidate.exclusion {
@@ -133,9 +154,12 @@ impl<S: Source> Caller<S> {
                 Some(Exclusion::Ejected { retry_after }) => retry_after,
                 _ => Duration::ZERO,
             };
-            let breaker = endpoint.breaker.peek().map(RefusalReason::Breaker).and_then(|open| open.retry_after());
+            let breaker = match endpoint.breaker.peek() {
+                Some(open) => RefusalReason::Breaker(open).retry_after()?,
+                None => Duration::ZERO,
+            };
             let limiter = Some(endpoint.limiter.peek()).filter(|wait| *wait < Duration::MAX)?;
-            Some(router.max(breaker.unwrap_or_default()).max(limiter))
+            Some(router.max(breaker).max(limiter))
         };
         decision.explain().iter().filter_map(of).min().map(|wait| wait.max(SOONEST))
     }
@@ -151,6 +175,7 @@ impl<S: Source> Caller<S> {
     /// An endpoint is back: what its categories hold because of failures is over.
     pub(super) fn recovered(&self, endpoint: &Guarded) {
         tracing::info!(manager = %self.name, endpoint = %endpoint.name(), "endpoint recovered");
+        self.changes.tell_endpoints();
         let Some(caches) = self.caches.get().and_then(Weak::upgrade) else { return };
         for number in 0..self.categories.len() {
             let category = self.categories.get(number);

@@ -25,6 +25,8 @@ use crate::sync::{Condvar, Mutex};
 
 /// A waiting set looks at least this often whether the pool was closed.
 const LOOK: Duration = Duration::from_millis(100);
+/// A call that has ended is told of within this time, unless the log of the host hangs.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// One call.
 pub(super) trait Work: Send + Sync + 'static {
@@ -142,7 +144,9 @@ impl<W: Work> Running<W> {
         let is_first = !std::mem::replace(&mut claimed.is_settled, true);
         drop(claimed);
         if is_first {
-            self.work.settle(end);
+            // Logs and listeners of the host hear of it here: what they do must not keep the end from being
+            // told. What was not booked when they panicked is given back by its guards.
+            let _is_booked = catch_unwind(AssertUnwindSafe(|| self.work.settle(end))).is_ok();
         }
         is_first
     }
@@ -186,7 +190,16 @@ struct Queued<W: Work>(Option<Arc<Running<W>>>);
 impl<W: Work> Queued<W> {
     fn run(mut self) {
         let Some(running) = self.0.take() else { return };
-        running.claimed.lock().job = running.pool.current_job();
+        let job = running.pool.current_job();
+        let mut claimed = running.claimed.lock();
+        claimed.job = job;
+        let is_over = claimed.is_settled;
+        drop(claimed);
+        if is_over {
+            // Given up before a thread came for it.
+            running.work.ended();
+            return;
+        }
         let end = match catch_unwind(AssertUnwindSafe(|| running.work.run())) {
             Ok(answer) => End::Answered(answer),
             Err(payload) => End::Panicked(panic_text(payload.as_ref())),
@@ -217,7 +230,21 @@ pub(super) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
 pub(super) struct AttemptSet<'a, W: Work> {
     calls: &'a CallPool,
     told: Arc<Told<W>>,
-    running: Vec<Arc<Running<W>>>,
+    running: Vec<Held<W>>,
+}
+
+/// A call that a set waits for.
+struct Held<W: Work> {
+    running: Arc<Running<W>>,
+    until: Deadline,
+    /// It has ended, and its end is on its way.
+    is_ending: bool,
+}
+
+impl<W: Work> Held<W> {
+    fn new(running: Arc<Running<W>>) -> Self {
+        Self { until: running.deadline, running, is_ending: false }
+    }
 }
 
 impl<'a, W: Work> AttemptSet<'a, W> {
@@ -252,7 +279,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         }
         let queued = Queued(Some(Arc::clone(&running)));
         // Before it can end: whoever hears of an end looks for it here.
-        self.running.push(Arc::clone(&running));
+        self.running.push(Held::new(Arc::clone(&running)));
         let (job, returned) = give_back_on_refusal(queued);
         match self.calls.pool.submit(job) {
             Ok(()) => Ok(()),
@@ -263,7 +290,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
                 match refusal {
                     SubmitError::Closed => {
                         drop(queued);
-                        self.forget_dropped();
+                        self.forget(&running.work);
                         Err(NotStarted::Closed)
                     }
                     // Better on this thread than not at all.
@@ -274,7 +301,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
                     }
                     _ => {
                         drop(queued);
-                        self.forget_dropped();
+                        self.forget(&running.work);
                         Err(NotStarted::NoThread)
                     }
                 }
@@ -283,11 +310,13 @@ impl<'a, W: Work> AttemptSet<'a, W> {
     }
 
     /// The call was dropped unrun and has told so; it is as if it had not been asked for.
-    fn forget_dropped(&self) {
-        let ends = &mut self.told.queue.lock().ends;
-        if matches!(ends.back(), Some((_, End::Dropped))) {
-            ends.pop_back();
-        }
+    fn forget(&self, work: &Arc<W>) {
+        self.told.queue.lock().ends.retain(|(ended, _)| !Arc::ptr_eq(ended, work));
+    }
+
+    /// Whether a call would find a thread now.
+    pub(super) fn has_room(&self, is_nested: bool) -> bool {
+        is_nested || self.calls.config.isolation == Isolation::Caller || self.calls.pool.has_room()
     }
 
     /// Makes the call on this thread; its panic is this thread's.
@@ -309,7 +338,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         running.settle(&end);
         running.work.ended();
         running.tell(end);
-        self.running.push(running);
+        self.running.push(Held::new(running));
     }
 
     /// The next end, also of a call given up before; waits for it until `until`, and gives up calls whose
@@ -321,22 +350,19 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         loop {
             if let Some((work, end)) = queue.ends.pop_front() {
                 drop(queue);
-                self.running.retain(|running| !Arc::ptr_eq(&running.work, &work));
+                self.running.retain(|held| !Arc::ptr_eq(&held.running.work, &work));
                 return Next::Ended(work, end);
             }
             let now = self.calls.clock.now();
-            if let Some(at) = self.running.iter().position(|running| running.deadline.has_passed(now)) {
+            if let Some(at) = self.running.iter().position(|held| held.until.has_passed(now)) {
                 drop(queue);
-                let running = self.running.swap_remove(at);
-                if running.give_up() {
-                    return Next::Ended(Arc::clone(&running.work), End::TimedOut);
+                let held = self.running.swap_remove(at);
+                if held.is_ending || held.running.give_up() {
+                    return Next::Ended(Arc::clone(&held.running.work), End::TimedOut);
                 }
                 // It ended at this moment: its end is in the queue, or on its way there.
-                self.running.push(running);
+                self.running.push(Held { until: Deadline::at(now.after(ENDING)), is_ending: true, ..held });
                 queue = told.queue.lock();
-                if queue.ends.is_empty() {
-                    self.calls.clock.wait(&told.changed, &mut queue, Deadline::at(now.after(LOOK)));
-                }
                 continue;
             }
             if until.has_passed(now) {
@@ -345,7 +371,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
             if self.calls.is_closed.load(Ordering::Acquire) {
                 return Next::Closed;
             }
-            let earliest = self.running.iter().fold(until, |earliest, running| earliest.earlier(running.deadline));
+            let earliest = self.running.iter().fold(until, |earliest, held| earliest.earlier(held.until));
             self.calls.clock.wait(&told.changed, &mut queue, earliest.earlier(Deadline::at(now.after(LOOK))));
         }
     }
@@ -377,9 +403,9 @@ impl<W: Work> Drop for AttemptSet<'_, W> {
                 work.late(answer);
             }
         }
-        for running in self.running.drain(..) {
-            let deadline = running.deadline;
-            self.calls.watch.add(deadline, running);
+        for Held { running, .. } in self.running.drain(..) {
+            let weak = Arc::downgrade(&running);
+            self.calls.watch.add(running.deadline, weak);
         }
     }
 }

@@ -153,9 +153,7 @@ impl<S: Source> DataSourceManager<S> {
     /// How a request would be routed now, with every term; it leaves no trace.
     pub fn explain(&self, request: &S::Request) -> Decision {
         let category = self.caller.categories.number(self.caller.source.category(request));
-        let plan = self.caller.plan();
-        let availability = self.caller.availability(&plan, category, &FetchOptions::default());
-        self.caller.router.explain(category, &availability)
+        self.caller.explain(category, &FetchOptions::default()).1
     }
 
     /// Puts another configuration in force: endpoints, quota groups and time-outs. Endpoints that keep their
@@ -171,13 +169,16 @@ impl<S: Source> DataSourceManager<S> {
         old.config.validate_reload(&config)?;
         let plan = self.guards.plan(&config, Some(&old))?;
         let specs = config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
+        let plan = Arc::new(plan);
         let mut current = self.caller.plan.lock();
-        // Under one lock, so that plan and list change together for whoever reloads beside this call; a fetch
-        // between the two is told by the router that its list was replaced.
+        // Under one lock: whoever ranks looks at the plan again afterwards, so plan and list are of one reload.
         self.caller.router.set_endpoints(specs)?;
-        *current = Arc::new(plan);
+        let old = std::mem::replace(&mut *current, Arc::clone(&plan));
         drop(current);
-        self.caller.changes.tell();
+        // Who waits for a permit of a limiter that is no longer in force looks again.
+        let is_kept = |limiter| plan.endpoints.iter().any(|kept| Arc::ptr_eq(&kept.limiter, limiter));
+        old.endpoints.iter().filter(|gone| !is_kept(&gone.limiter)).for_each(|gone| gone.limiter.close());
+        self.caller.changes.tell_endpoints();
         Ok(())
     }
 
@@ -196,14 +197,14 @@ impl<S: Source> DataSourceManager<S> {
         let Some(endpoint) = plan.endpoint(endpoint) else { return false };
         endpoint.memory.is_drained.store(is_drained, Ordering::Release);
         tracing::info!(manager = %self.caller.name, endpoint = %endpoint.name(), is_drained, "endpoint drained or restored");
-        self.caller.changes.tell();
+        self.caller.changes.tell_endpoints();
         true
     }
 
     /// The shared quota of that name: to save and restore its counts, or to take over what the
     /// vendor's headers say.
     pub fn quota_group(&self, name: &str) -> Option<Arc<CalendarQuota>> {
-        self.caller.plan().quota_groups.iter().find(|group| *group.name() == *name).map(Arc::clone)
+        self.caller.plan().quota_group(name).map(Arc::clone)
     }
 
     /// The limiter of that endpoint: its own quotas, and outcomes of calls made beside this manager.
@@ -256,7 +257,7 @@ impl<S: Source> DataSourceManager<S> {
         for endpoint in &self.caller.plan().endpoints {
             endpoint.limiter.close();
         }
-        self.caller.changes.tell();
+        self.caller.changes.tell_endpoints();
         let deadline = Deadline::after(&self.caller.clock, within);
         let left = || deadline.remaining(self.caller.clock.now()).unwrap_or_default();
         let mut report = self.batch.shutdown(left());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::{AttemptRecord, rounded};
-use crate::breaker::Open;
+use crate::breaker::{Open, OpenReason};
 use crate::cache::{KeyTooLong, LoadError};
 use crate::hint::RetryHint;
 use crate::limiter::Limited;
@@ -83,6 +83,8 @@ impl RefusalReason {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Breaker(open) if open.state == crate::breaker::BreakerState::HalfOpen => Some(PROBE_TIME),
+            // What an operator has forced open stays so until an operator resets it.
+            Self::Breaker(open) if open.reason == OpenReason::Forced => None,
             Self::Breaker(open) => Some(open.retry_after),
             Self::Limiter(limited) => limited.retry_after,
             Self::Router(exclusion) => exclusion.retry_after(),

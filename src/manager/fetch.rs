@@ -25,6 +25,7 @@ use super::story::{LoadResult, Story};
 use crate::cache::{LoadContext, LoadError, Loaded, LookupOptions};
 use crate::chain::Chain;
 use crate::clock::{Deadline, Tick};
+use crate::limiter::LimitReason;
 use crate::router::{Candidate, Decision, EndpointIndex, Exclusion};
 use crate::sync::Mutex;
 
@@ -34,6 +35,11 @@ type Context<'a, S> = LoadContext<'a, <S as Source>::Request, StoredOf<S>, Fetch
 const RAMP_PATIENCE: Duration = Duration::from_secs(1);
 /// A fetch that waits for the end of some call looks at least this often.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A fetch that waits for an endpoint looks at least this often: an operator may have reset its breaker.
+const LOOK_AT_ENDPOINTS: Duration = Duration::from_secs(1);
+/// Rankings that are out of date and made again within one round.
+const MAX_RANKINGS: u32 = 8;
 
 /// A wait shorter than this is none.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -55,26 +61,37 @@ struct View {
     decision: Decision,
     /// Those still to be asked, best first.
     next: VecDeque<Candidate>,
-    /// Those asked in this round.
-    tried: Vec<EndpointIndex>,
+    /// Those asked in this round, by name: a reload changes their places.
+    tried: Vec<Arc<str>>,
+    rankings: u32,
 }
 
 impl View {
     fn new((plan, decision): (Arc<Plan>, Decision)) -> Self {
         let callable = decision.explain().iter().filter(|candidate| candidate.exclusion.is_none());
         let next = callable.copied().collect();
-        Self { plan, decision, next, tried: Vec::new() }
+        Self { plan, decision, next, tried: Vec::new(), rankings: 1 }
     }
 
-    /// Another look, without those asked before; if the list was replaced meanwhile, nobody was.
+    /// Another look, without those asked before.
     fn again(self, look: (Arc<Plan>, Decision)) -> Self {
-        let is_same_list = Arc::ptr_eq(&self.plan, &look.0);
         let mut view = Self::new(look);
-        if is_same_list {
-            view.next.retain(|candidate| !self.tried.contains(&candidate.endpoint));
-            view.tried = self.tried;
-        }
-        view
+        let plan = Arc::clone(&view.plan);
+        let is_tried = |index: EndpointIndex| {
+            plan.endpoints.get(index.0).is_some_and(|endpoint| self.tried.contains(endpoint.name()))
+        };
+        view.next.retain(|candidate| !is_tried(candidate.endpoint));
+        Self { tried: self.tried, rankings: self.rankings + 1, ..view }
+    }
+
+    /// Of a candidate of this look.
+    fn name(&self, candidate: &Candidate) -> &Arc<str> {
+        self.plan.endpoints[candidate.endpoint.0].name()
+    }
+
+    /// Whether another ranking may be made at once instead of this refusal.
+    const fn is_worth_another(&self, reason: &RefusalReason) -> bool {
+        reason.is_over_already() && self.rankings < MAX_RANKINGS
     }
 }
 
@@ -173,7 +190,8 @@ pub(super) fn fetch<S: Source>(
         })
     };
     let mut result = look(lookup);
-    if matches!(result, Err(LoadError::Held { .. })) && caller.may_look(category) {
+    let is_held = matches!(result, Err(LoadError::Held { .. }));
+    if is_held && !options.no_source && caller.may_look(category) {
         result = look(LookupOptions { ignores_failures: true, ..lookup });
     }
     result.map(Fetched).map_err(|error| {
@@ -209,6 +227,9 @@ impl<S: Source> Caller<S> {
             if story.is_nowhere() {
                 break Ok(Loaded::Missing);
             }
+            if story.is_not_here() {
+                break Err(story.error(self, false));
+            }
             if !self.pause(&mut story) {
                 let is_over = deadline.has_passed(self.clock.now());
                 break Err(story.error(self, is_over));
@@ -227,9 +248,9 @@ impl<S: Source> Caller<S> {
             return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, story.calls > 0, None)));
         }
         // Before the first look: what changes after it is waited for by nobody in vain.
-        story.seen = self.changes.number();
+        story.seen = self.changes.numbers();
         let mut view = View::new(self.route(story.category, story.options));
-        story.begin_round(Self::refusals_of(&view.plan, &view.decision));
+        story.begin_round(self.serving(&view.plan, story.category), Self::refusals_of(&view.plan, &view.decision));
         let mut attempts = AttemptSet::new(&self.calls);
         let mut due = Due::default();
         loop {
@@ -248,13 +269,14 @@ impl<S: Source> Caller<S> {
                 let is_last = view.next.is_empty() && attempts.is_empty() && !story.has_flawed();
                 match self.start(story, &view, &candidate, is_last, start, &mut attempts) {
                     Ok(()) => due = self.due(story, &candidate),
-                    Err(reason) => {
-                        if let Some(endpoint) = view.plan.endpoints.get(candidate.endpoint.0) {
-                            story.refused(endpoint.name(), reason);
-                        }
+                    Err(reason) if view.is_worth_another(&reason) => {
+                        view = view.again(self.route(story.category, story.options));
+                        story.refusals = Self::refusals_of(&view.plan, &view.decision);
+                        continue;
                     }
+                    Err(reason) => story.refused(view.name(&candidate), reason),
                 }
-                view.tried.push(candidate.endpoint);
+                view.tried.push(Arc::clone(view.name(&candidate)));
             }
             if attempts.is_empty() {
                 return None;
@@ -275,6 +297,12 @@ impl<S: Source> Caller<S> {
                 Next::Closed => return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, true, None))),
             }
         }
+    }
+
+    /// Endpoints that serve a category, also those that are drained.
+    fn serving(&self, plan: &Plan, category: usize) -> usize {
+        let name = &self.categories.get(category).name;
+        plan.endpoints.iter().filter(|endpoint| endpoint.config.spec.serves(name)).count()
     }
 
     /// Whether another call is to be started now, and what for.
@@ -322,6 +350,10 @@ impl<S: Source> Caller<S> {
             return Err(saturated());
         }
         self.check_ramp(story, candidate)?;
+        // Before anything is taken, so that a crowd without threads costs no tokens.
+        if !attempts.has_room(story.is_nested) {
+            return Err(RefusalReason::NoThread);
+        }
         let patience = if is_last {
             story.deadline
         } else if start != Start::First {
@@ -329,7 +361,11 @@ impl<S: Source> Caller<S> {
         } else {
             Deadline::after(&self.clock, view.plan.config.permit_timeout).earlier(story.deadline)
         };
-        let token = endpoint.limiter.acquire_owned(1, patience)?;
+        let token = endpoint.limiter.acquire_owned(1, patience).map_err(|limited| match limited.reason {
+            // A reload has put another limiter in its place.
+            LimitReason::Closed if !self.is_closed() => Exclusion::Replaced.into(),
+            _ => RefusalReason::from(limited),
+        })?;
         let permit = endpoint.breaker.try_acquire_owned()?;
         let place = endpoint.take_place().ok_or_else(saturated)?;
         let spent = spent.retry(story.round > 1 && story.calls > 0)?;
@@ -393,9 +429,9 @@ impl<S: Source> Caller<S> {
         let is_out_of_date = story.refusals.iter().any(|refusal| refusal.reason.is_over_already())
             // Without patience health is a preference only: the next look readmits whom nobody can stand in for.
             || (self.retry.rounds == 0
-                && !story.called_in_round
                 && !story.refusals.is_empty()
                 && story.refusals.iter().all(|refusal| refusal.reason.is_about_health()));
+        let is_out_of_date = is_out_of_date && !story.called_in_round;
         if is_out_of_date && !self.is_closed() && !story.deadline.has_passed(self.clock.now()) {
             return true;
         }
@@ -422,12 +458,16 @@ impl<S: Source> Caller<S> {
             return false;
         }
         let until = Deadline::at(now.after(wait));
-        if waits_for_calls {
+        if story.called_in_round {
+            // A back-off is waited for to its end.
+            while !self.is_closed() && !until.has_passed(self.clock.now()) {
+                self.changes.wait_for_endpoints(&self.clock, self.changes.numbers(), until);
+            }
+        } else if waits_for_calls {
             self.changes.wait(&self.clock, story.seen, until);
         } else {
-            while !self.is_closed() && !until.has_passed(self.clock.now()) {
-                self.changes.wait(&self.clock, self.changes.number(), until);
-            }
+            let until = until.earlier(Deadline::at(now.after(LOOK_AT_ENDPOINTS)));
+            self.changes.wait_for_endpoints(&self.clock, story.seen, until);
         }
         !self.is_closed()
     }

@@ -69,6 +69,8 @@ impl<S: Source> DataSourceManager<S> {
             }
         }
         drop(first);
+        let mut same: HashMap<usize, usize> = HashMap::new();
+        repeats.iter().for_each(|(_, first)| *same.entry(*first).or_default() += 1);
         let (places, cold): (Vec<usize>, Vec<S::Request>) = cold.into_iter().unzip();
         let (caches, caller) = (Arc::clone(&self.caches), Arc::clone(&self.caller));
         let job = self.batch.job(move |request: &S::Request, scope: &CallScope| {
@@ -79,9 +81,8 @@ impl<S: Source> DataSourceManager<S> {
         });
         for (index, result) in job.deadline(deadline).source(|request| self.lane(request)).stream(cold) {
             let at = places[index];
-            let same = repeats.iter().filter(|(_, first)| *first == at).count();
             slots[at] = Some(result);
-            for _ in 0..=same {
+            for _ in 0..=same.get(&at).copied().unwrap_or_default() {
                 done += 1;
                 progress(done, total);
             }
@@ -105,9 +106,9 @@ impl<S: Source> DataSourceManager<S> {
 
     /// The vendor whose endpoint would be asked first: its items share a lane, and its limits.
     fn lane(&self, request: &S::Request) -> Name {
-        let decision = self.explain(request);
+        let category = self.caller.categories.number(self.caller.source.category(request));
+        let (plan, decision) = self.caller.explain(category, &FetchOptions::default());
         let best = decision.candidates().next().or_else(|| decision.explain().first().map(|first| first.endpoint));
-        let plan = self.caller.plan();
         let endpoint = best.and_then(|index| plan.endpoints.get(index.0));
         endpoint.map_or_else(|| Name::from("none"), |endpoint| Name::from(endpoint.config.spec.vendor()))
     }

@@ -30,11 +30,16 @@ impl GuardParts {
     pub(super) fn plan(&self, config: &ManagerConfig, old: Option<&Plan>) -> Result<Plan, ConfigError> {
         let group = |group: &QuotaGroupConfig| {
             let kept = old.filter(|old| old.config.quota_groups.contains(group));
-            let kept = kept.and_then(|old| old.quota_groups.iter().find(|known| **known.name() == *group.name));
+            let kept = kept.and_then(|old| old.quota_group(&group.name));
             match kept {
                 Some(kept) => Ok(Arc::clone(kept)),
                 None => {
-                    CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone()).map(Arc::new)
+                    let quota = CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone())?;
+                    // Other windows, the same account: what is used up stays so.
+                    if let Some(old) = old.and_then(|old| old.quota_group(&group.name)) {
+                        quota.restore(&old.save());
+                    }
+                    Ok(Arc::new(quota))
                 }
             }
         };
@@ -82,7 +87,11 @@ impl GuardParts {
             };
             let listeners = self.on_limiter.clone();
             let limiter = limiter.clock(self.clock.clone()).metrics(&self.metrics).listeners(listeners);
-            Arc::new(limiter.build()?)
+            let limiter = limiter.build()?;
+            if let Some(old) = old {
+                limiter.take_over(&old.limiter);
+            }
+            Arc::new(limiter)
         };
         let memory = old.map_or_else(|| Arc::new(Memory::default()), |old| Arc::clone(&old.memory));
         if old.is_none_or(|old| old.config.spec.state != config.spec.state) {

@@ -34,6 +34,11 @@ pub struct FetchOptions {
 }
 
 impl FetchOptions {
+    /// Whether it may ask some endpoints only.
+    pub(super) fn is_narrow(&self) -> bool {
+        !(self.only.is_empty() && self.except.is_empty())
+    }
+
     /// Nothing beside the request.
     pub fn new() -> Self {
         Self::default()

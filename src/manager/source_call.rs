@@ -34,6 +34,8 @@ pub(super) struct Answered<S: Source> {
     pub(super) verdict: Verdict,
     /// For a good answer that is a series.
     pub(super) quality: Option<(QualityReport, Grade)>,
+    /// The host's error in words, which are the host's code.
+    detail: Option<Arc<str>>,
 }
 
 /// One call of a source.
@@ -80,11 +82,17 @@ impl<S: Source> Work for SourceCall<S> {
             (Ok(response), Verdict::Good | Verdict::GoodFor(_)) => self.check(response),
             _ => None,
         };
-        Answered { result, verdict, quality }
+        let detail = result.as_ref().err().map(|error| one_line(&error.to_string()));
+        Answered { result, verdict, quality, detail }
     }
 
     fn settle(&self, end: &End<Answered<S>>) {
         let Some(guards) = self.guards.lock().take() else { return };
+        if matches!(end, End::Dropped) {
+            // No call was made: whatever was taken for it goes back.
+            drop(guards);
+            return;
+        }
         let (status, mut outcome) = meaning(end);
         let is_overdue = || self.deadline.has_passed(self.caller.clock.now());
         if status == AttemptOutcome::Failed && is_overdue() {
@@ -165,10 +173,10 @@ impl<S: Source> SourceCall<S> {
             Verdict::GoodFor(ttl) => Some(ttl),
             _ => return Err(answer),
         };
-        let Answered { result, verdict, quality } = answer;
+        let Answered { result, verdict, quality, detail } = answer;
         let response = match result {
             Ok(response) => response,
-            Err(error) => return Err(Answered { result: Err(error), verdict, quality }),
+            Err(error) => return Err(Answered { result: Err(error), verdict, quality, detail }),
         };
         let is_flawed = quality.as_ref().is_some_and(|(_, grade)| *grade != Grade::Clean);
         let quality = quality.map(|(report, _)| Arc::new(report));
@@ -213,7 +221,7 @@ fn meaning<S: Source>(end: &End<Answered<S>>) -> (AttemptOutcome, Outcome) {
 /// What a record says beside the outcome.
 fn detail<S: Source>(end: &End<Answered<S>>) -> Option<Arc<str>> {
     match end {
-        End::Answered(Answered { result: Err(error), .. }) => Some(one_line(&error.to_string())),
+        End::Answered(Answered { result: Err(_), detail, .. }) => detail.clone(),
         End::Answered(Answered { quality: Some((report, grade)), .. }) if *grade != Grade::Clean => {
             Some(one_line(&report.to_string()))
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::answer::Grade;
 use super::caller::{Caller, FetchErrorOf, StoredOf};
 use super::calls::End;
+use super::changes::Numbers;
 use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
 use super::options::FetchOptions;
 use super::record::{AttemptOutcome, AttemptRecord, FetchRecord, one_line};
@@ -30,8 +31,8 @@ pub(super) struct Story<'a, S: Source> {
     pub(super) late: Option<LateTicket<S::Request, StoredOf<S>, FetchErrorOf<S>>>,
     pub(super) started: Tick,
     pub(super) round: u32,
-    /// The last change before this round's look at the endpoints.
-    pub(super) seen: u64,
+    /// The changes before this round's look at the endpoints.
+    pub(super) seen: Numbers,
     /// Rounds in which a source was called.
     pub(super) rounds_with_calls: u32,
     /// Calls made.
@@ -45,10 +46,12 @@ pub(super) struct Story<'a, S: Source> {
     heard: Vec<u32>,
     /// The best flawed answer so far.
     flawed: Option<(Arc<SourceCall<S>>, Answered<S>)>,
-    /// Endpoints asked since the first flawed answer.
+    /// Endpoints heard since the first flawed answer.
     opinions: u32,
     /// Endpoints of this round that do not have it.
     not_here: usize,
+    /// Endpoints that serve the category, those included that this fetch may not ask.
+    serving: usize,
     failure: Option<FetchErrorKind<S::Error, S::Response>>,
     /// When the ramp of an endpoint was first waited for.
     pub(super) ramping_since: Option<Tick>,
@@ -74,7 +77,7 @@ impl<'a, S: Source> Story<'a, S> {
             late: None,
             started,
             round: 0,
-            seen: 0,
+            seen: Numbers::default(),
             rounds_with_calls: 0,
             calls: 0,
             called_in_round: false,
@@ -84,12 +87,14 @@ impl<'a, S: Source> Story<'a, S> {
             flawed: None,
             opinions: 0,
             not_here: 0,
+            serving: 0,
             failure: None,
             ramping_since: None,
         }
     }
 
-    pub(super) fn begin_round(&mut self, refusals: Vec<Refusal>) {
+    pub(super) fn begin_round(&mut self, serving: usize, refusals: Vec<Refusal>) {
+        self.serving = serving;
         self.round += 1;
         self.called_in_round = false;
         self.refusals = refusals;
@@ -102,6 +107,23 @@ impl<'a, S: Source> Story<'a, S> {
 
     /// Takes note of an end; the result of the fetch, if it decides it.
     pub(super) fn hear(
+        &mut self,
+        caller: &Caller<S>,
+        call: &Arc<SourceCall<S>>,
+        end: End<Answered<S>>,
+    ) -> Option<LoadResult<S>> {
+        self.opinions += u32::from(self.has_flawed() && !self.heard.contains(&call.number));
+        let result = self.hear_end(caller, call, end);
+        match &result {
+            Some(Ok(Loaded::Value(_) | Loaded::ValueFor(..))) => result,
+            // A usable answer is in hand: it is never given up for an error, nor for nothing.
+            Some(_) => self.best_flawed().or(result),
+            None if self.opinions >= caller.quality.second_opinions => self.best_flawed(),
+            None => None,
+        }
+    }
+
+    fn hear_end(
         &mut self,
         caller: &Caller<S>,
         call: &Arc<SourceCall<S>>,
@@ -123,13 +145,19 @@ impl<'a, S: Source> Story<'a, S> {
                 self.failure = Some(FetchErrorKind::Panicked);
                 return None;
             }
-            End::Dropped => return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None))),
+            End::Dropped if caller.is_closed() => {
+                return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None)));
+            }
+            End::Dropped => {
+                self.refused(&endpoint, RefusalReason::NoThread);
+                return None;
+            }
         };
         if is_late && !matches!(answer.verdict, Verdict::Good | Verdict::GoodFor(_)) {
             return None;
         }
         match (answer.verdict, &answer.result) {
-            (Verdict::Good | Verdict::GoodFor(_), Ok(_)) => return self.weigh(caller, call, answer),
+            (Verdict::Good | Verdict::GoodFor(_), Ok(_)) => return self.weigh(call, answer),
             (Verdict::Missing, _) => return Some(Ok(Loaded::Missing)),
             (Verdict::NotHere, _) => self.not_here += 1,
             (Verdict::Ignore, Err(_)) => return Some(Err(Self::source_error(endpoint, answer.result))),
@@ -152,17 +180,13 @@ impl<'a, S: Source> Story<'a, S> {
 
     /// A usable answer: a clean one is taken, a flawed one is kept while others are asked, an unusable one is
     /// an error that carries it.
-    fn weigh(&mut self, caller: &Caller<S>, call: &Arc<SourceCall<S>>, answer: Answered<S>) -> Option<LoadResult<S>> {
+    fn weigh(&mut self, call: &Arc<SourceCall<S>>, answer: Answered<S>) -> Option<LoadResult<S>> {
         match answer.quality.as_ref().map_or(Grade::Clean, |(_, grade)| *grade) {
             Grade::Clean => return Some(self.deliver(call, answer)),
             Grade::Flawed => {
                 let score = |answer: &Answered<S>| answer.quality.as_ref().map_or(0.0, |(report, _)| report.score);
-                self.opinions += 1;
                 if self.flawed.as_ref().is_none_or(|(_, best)| score(best) < score(&answer)) {
                     self.flawed = Some((Arc::clone(call), answer));
-                }
-                if self.opinions > caller.quality.second_opinions {
-                    return self.best_flawed();
                 }
             }
             Grade::Unusable => {
@@ -205,13 +229,23 @@ impl<'a, S: Source> Story<'a, S> {
         self.attempts.iter().cloned().chain(refused).take(MAX_ATTEMPTS).collect()
     }
 
-    /// Whether every endpoint that was asked said that it does not have it, and none was left out.
-    pub(super) fn is_nowhere(&self) -> bool {
+    /// Whether every endpoint that this fetch may ask said that it does not have it.
+    pub(super) fn is_not_here(&self) -> bool {
         self.not_here > 0 && self.failure.is_none() && self.refusals.is_empty()
+    }
+
+    /// Whether every endpoint that could have it, for whomever, said that it does not.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.is_not_here() && self.not_here >= self.serving
     }
 
     /// The error of a fetch that found nothing.
     pub(super) fn error(&mut self, caller: &Caller<S>, is_over: bool) -> FetchErrorOf<S> {
+        // Of a caller without patience, or with wishes of its own, nobody else learns anything.
+        let is_callers = self.options.is_narrow() || (is_over && self.failure.is_none());
+        if !is_over && self.is_not_here() {
+            return FetchError::new(FetchErrorKind::Missing, true, None).callers_own();
+        }
         let kind = match self.failure.take() {
             Some(failure) => failure,
             None if self.refusals.is_empty() && self.calls == 0 && !is_over => {
@@ -224,7 +258,6 @@ impl<'a, S: Source> Story<'a, S> {
             FetchErrorKind::Unserved { .. } => None,
             _ => caller.earliest(self.category, self.options),
         };
-        let is_callers = is_over && matches!(kind, FetchErrorKind::TimedOut);
         let error = FetchError::new(kind, self.calls > 0, retry_after);
         if is_callers { error.callers_own() } else { error }
     }

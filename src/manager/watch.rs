@@ -1,7 +1,8 @@
 //! Watches calls whose fetch has left: one thread, while there are any, that gives them up in time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Tick};
@@ -11,6 +12,9 @@ use crate::sync::{Condvar, Mutex, thread};
 pub(super) trait Expire: Send + Sync {
     fn expire(&self);
 }
+
+/// Entries kept without a look whether they are gone.
+const ROOM: usize = 64;
 
 /// The watch; its thread starts with the first call and leaves when there has been none for a while.
 pub(super) struct Watch(Arc<Shared>);
@@ -25,7 +29,10 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    waiting: BTreeMap<(Tick, u64), Arc<dyn Expire>>,
+    /// What has ended meanwhile is gone.
+    waiting: BTreeMap<(Tick, u64), Weak<dyn Expire>>,
+    /// So many are looked through for those that are gone.
+    full_at: usize,
     added: u64,
     has_thread: bool,
     is_closed: bool,
@@ -37,11 +44,15 @@ impl Watch {
     }
 
     /// Lets something expire at that time, if it has not ended by then.
-    pub(super) fn add(&self, at: Deadline, what: Arc<dyn Expire>) {
+    pub(super) fn add(&self, at: Deadline, what: Weak<dyn Expire>) {
         let shared = &self.0;
         let mut state = shared.state.lock();
         if state.is_closed {
             return;
+        }
+        if state.waiting.len() >= state.full_at {
+            state.waiting.retain(|_, what| what.strong_count() > 0);
+            state.full_at = 2 * state.waiting.len() + ROOM;
         }
         state.added += 1;
         let number = state.added;
@@ -83,8 +94,10 @@ impl Shared {
                 Some((at, _)) if at <= now => {
                     if let Some((_, what)) = state.waiting.pop_first() {
                         drop(state);
-                        what.expire();
-                        drop(what);
+                        if let Some(what) = what.upgrade() {
+                            // One that panics must not leave the others unwatched.
+                            let _is_done = catch_unwind(AssertUnwindSafe(|| what.expire())).is_ok();
+                        }
                         state = self.state.lock();
                     }
                 }

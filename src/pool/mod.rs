@@ -192,7 +192,9 @@ impl WorkerPool {
         }
         state.queue.push_back(job);
         let short = state.queue.len() > waiting_workers && state.workers() < state.limit(self.shared.max_workers);
-        if short && !Shared::start(&self.shared, &mut state) && state.workers() == 0 {
+        // Without a queue a job must not wait for a worker that may never be free.
+        let is_stuck = |state: &State| state.workers() == 0 || self.shared.max_queue == 0;
+        if short && !Shared::start(&self.shared, &mut state) && is_stuck(&state) {
             let job = state.queue.pop_back();
             drop(state);
             return match job {
@@ -203,6 +205,15 @@ impl WorkerPool {
         drop(state);
         self.shared.work.notify_one();
         Ok(())
+    }
+
+    /// Whether a job would be taken now.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.shared.state.lock();
+        let waiting_workers = state.idle + state.starting;
+        let possible = waiting_workers + state.limit(self.shared.max_workers).saturating_sub(state.workers());
+        state.stuck.len() < self.shared.max_workers
+            && state.queue.len() < self.shared.max_queue.saturating_add(possible)
     }
 
     /// Gives up on a worker that still runs this job: it is counted abandoned and its place is
