@@ -472,6 +472,38 @@ fn who_finds_no_place_is_woken_when_one_is_free() {
 }
 
 #[test]
+fn a_fetch_beside_a_reload_charges_whom_it_calls() {
+    explore_long(|| {
+        let (clock, _time) = Clock::manual();
+        let endpoint = |name: &str, price: f64| {
+            let spec = feedguard::EndpointSpec::named(name).price(price);
+            feedguard::EndpointConfig::new(spec).limiter(LimiterConfig::off())
+        };
+        let (a, b) = (endpoint("a", 0.0), endpoint("b", 5.0));
+        let caches =
+            feedguard::manager::CachesConfig::default().all(|cache| cache.eviction(Eviction::Lru).max_capacity(4));
+        let config = feedguard::ManagerConfig::default().caches(caches).quality(feedguard::QualityConfig::off());
+        let first = config.clone().endpoints(vec![a.clone(), b.clone()]);
+        let called = Arc::new(AtomicU64::new(0));
+        let calls = Arc::clone(&called);
+        let source = feedguard::manager::source_fn(move |call: &feedguard::manager::Call<'_>, key: &u8| {
+            calls.fetch_add(u64::from(*call.endpoint().name == *"a"), Ordering::SeqCst);
+            Ok::<_, std::io::Error>(*key)
+        });
+        let manager = feedguard::DataSourceManager::builder(source).config(first).clock(clock).build().unwrap();
+        let manager = Arc::new(manager);
+        let user = {
+            let manager = Arc::clone(&manager);
+            thread::spawn(move || assert_eq!(*manager.fetch(&7).unwrap(), 7))
+        };
+        manager.reload(config.endpoints(vec![b, a])).unwrap();
+        user.join().unwrap();
+        let health = manager.health();
+        assert_eq!(health.endpoints[1].router.calls, called.load(Ordering::SeqCst), "calls of a, as its router knows");
+    });
+}
+
+#[test]
 fn a_fetch_beside_a_shutdown_has_an_end() {
     explore_long(|| {
         let (manager, _calls) = quotes(4);

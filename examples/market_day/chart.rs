@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 const WIDTH: f64 = 860.0;
-const LEFT: f64 = 56.0;
+const LEFT: f64 = 66.0;
 const BOTTOM: f64 = 26.0;
 
 /// A part of the day in which something was wrong.
@@ -26,7 +26,7 @@ pub(crate) struct Chart<'a> {
 impl<'a> Chart<'a> {
     pub(crate) fn new(height: f64, range: (f64, f64), is_log: bool, bands: &'a [Band]) -> Self {
         let mut chart = Self { svg: String::new(), height, range, is_log, bands };
-        let _ = write!(chart.svg, "<svg viewBox=\"0 0 {WIDTH} {height}\" role=img>");
+        let _ = write!(chart.svg, "<div class=scroll><svg viewBox=\"0 0 {WIDTH} {height}\" role=img>");
         for (at, band) in bands.iter().enumerate() {
             let (from, to) = (chart.x(band.from), chart.x(band.to));
             let _ = write!(
@@ -74,8 +74,9 @@ impl<'a> Chart<'a> {
             let x = self.x(f64::from(tenth) / 10.0);
             let _ = write!(
                 self.svg,
-                "<text class=tick x={x:.1} y={:.1} text-anchor=middle>{} %</text>",
+                "<text class=tick x={x:.1} y={:.1} text-anchor={}>{} %</text>",
                 self.height - 8.0,
+                if tenth == 10 { "end" } else { "middle" },
                 10 * tenth
             );
         }
@@ -118,7 +119,7 @@ impl<'a> Chart<'a> {
     }
 
     pub(crate) fn end(mut self) -> String {
-        self.svg.push_str("</svg>");
+        self.svg.push_str("</svg></div>");
         let _ = self.bands.len();
         self.svg
     }

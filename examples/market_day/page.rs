@@ -117,8 +117,8 @@ padding:1.5em 1em}h1{font-size:1.6em;margin:.2em 0}h2{font-size:1.1em;margin:1.8
 .goal{background:var(--card);border:1px solid var(--line);border-left:5px solid var(--good);border-radius:6px;padding:.5em .7em}
 .goal.missed{border-left-color:var(--bad)}.goal b{display:block;font-size:1.35em}.goal span{color:var(--soft);font-size:.85em;display:block}
 .met{color:var(--good)}.missed i{color:var(--bad)}i{font-style:normal;font-weight:600;color:var(--good)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.9em}td,th{border-bottom:1px solid var(--line);padding:.25em .7em;
-text-align:right;white-space:nowrap}td:first-child,th:first-child,td:nth-child(2){text-align:left}tr.feedguard td{font-weight:600}
+div.scroll{overflow-x:auto;margin-bottom:1.2em}.scroll svg{min-width:620px}table{border-collapse:collapse;font-size:.9em}td,th{border-bottom:1px solid var(--line);padding:.25em .7em;
+text-align:right;white-space:nowrap}td.text,th.text{text-align:left}tr.feedguard td{font-weight:600}
 svg{width:100%;height:auto;display:block}.grid{stroke:var(--line)}.tick,.bandname,.note{font-size:11px;fill:var(--soft)}
 .band{fill:var(--band)}.line{fill:none;stroke-width:2}.direct{stroke:var(--c0)}.old{stroke:var(--c1)}.feedguard{stroke:var(--c2)}
 .plain{stroke:var(--c2)}.area{stroke:none;opacity:.85}.s0{fill:var(--s0)}.s1{fill:var(--s1)}.s2{fill:var(--s2)}.s3{fill:var(--s3)}
@@ -189,14 +189,17 @@ pub(crate) fn html(
 
 fn push_table(page: &mut String, head: &[&str], rows: &[Vec<String>]) -> std::fmt::Result {
     page.push_str("<div class=scroll><table><tr>");
-    for cell in head {
-        write!(page, "<th>{cell}</th>")?;
+    let is_text = |cell: &str| cell.parse::<f64>().is_err();
+    let class = |is_text| if is_text { " class=text" } else { "" };
+    for (nth, cell) in head.iter().enumerate() {
+        let of_text = rows.first().is_some_and(|row| is_text(&row[nth]));
+        write!(page, "<th{}>{cell}</th>", class(of_text))?;
     }
     for row in rows {
         let is_ours = row.iter().any(|cell| cell == "feedguard");
         write!(page, "</tr><tr{}>", if is_ours { " class=feedguard" } else { "" })?;
         for cell in row {
-            write!(page, "<td>{cell}</td>")?;
+            write!(page, "<td{}>{cell}</td>", class(is_text(cell)))?;
         }
     }
     page.push_str("</tr></table></div>");

@@ -70,7 +70,9 @@ impl<S: Source> DataSourceManager<S> {
         }
         drop(first);
         let mut same: HashMap<usize, usize> = HashMap::new();
-        repeats.iter().for_each(|(_, first)| *same.entry(*first).or_default() += 1);
+        for (_, first) in &repeats {
+            *same.entry(*first).or_default() += 1;
+        }
         let (places, cold): (Vec<usize>, Vec<S::Request>) = cold.into_iter().unzip();
         let (caches, caller) = (Arc::clone(&self.caches), Arc::clone(&self.caller));
         let job = self.batch.job(move |request: &S::Request, scope: &CallScope| {

@@ -31,17 +31,15 @@ impl GuardParts {
         let group = |group: &QuotaGroupConfig| {
             let kept = old.filter(|old| old.config.quota_groups.contains(group));
             let kept = kept.and_then(|old| old.quota_group(&group.name));
-            match kept {
-                Some(kept) => Ok(Arc::clone(kept)),
-                None => {
-                    let quota = CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone())?;
-                    // Other windows, the same account: what is used up stays so.
-                    if let Some(old) = old.and_then(|old| old.quota_group(&group.name)) {
-                        quota.restore(&old.save());
-                    }
-                    Ok(Arc::new(quota))
-                }
+            if let Some(kept) = kept {
+                return Ok(Arc::clone(kept));
             }
+            let quota = CalendarQuota::new(group.name.as_str(), group.windows.clone(), self.clock.clone())?;
+            // Other windows, the same account: what is used up stays so.
+            if let Some(old) = old.and_then(|old| old.quota_group(&group.name)) {
+                quota.restore(&old.save());
+            }
+            Ok(Arc::new(quota))
         };
         let quota_groups: Vec<Arc<CalendarQuota>> = config.quota_groups.iter().map(group).collect::<Result<_, _>>()?;
         let endpoints = config.endpoints.iter().map(|endpoint| {

@@ -168,3 +168,32 @@ fn idle_threads_leave() {
     assert!(matches!(set.next(Deadline::never()), Next::Ended(_, End::Answered(7))));
     until("nobody is left", || calls.snapshot().idle == 0);
 }
+
+/// Its end cannot be booked.
+struct Unbookable(AtomicUsize);
+
+impl Work for Unbookable {
+    type Output = ();
+
+    fn run(&self) {}
+
+    fn settle(&self, _end: &End<()>) {
+        panic!("scripted");
+    }
+
+    fn late(&self, (): ()) {}
+
+    fn ended(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn an_end_that_cannot_be_booked_is_told_all_the_same() {
+    let (calls, clock, _time) = pool(CallsConfig::default());
+    let work = Arc::new(Unbookable(AtomicUsize::new(0)));
+    let mut set = AttemptSet::new(&calls);
+    set.start(Arc::clone(&work), Deadline::after(&clock, S(1)), false).unwrap();
+    assert!(matches!(set.next(Deadline::never()), Next::Ended(_, End::Answered(()))));
+    assert_eq!(work.0.load(Ordering::SeqCst), 1);
+}

@@ -164,3 +164,36 @@ fn a_half_open_breaker_whose_probes_are_taken_costs_nobody_a_token() {
     });
     let _: (&BarsHost, Vec<feedguard::EndpointConfig>) = (&host, endpoints(&[]));
 }
+
+#[test]
+fn a_crowd_without_threads_costs_no_tokens() {
+    use feedguard::limiter::{QuotaPeriod, QuotaWindow};
+    let mut settings = config(&["a"]).calls(feedguard::manager::CallsConfig::default().max_threads(1));
+    settings.endpoints[0].limiter = LimiterConfig::fixed(1000.0).burst(100);
+    settings.endpoints[0].limiter.quotas = vec![QuotaWindow::new(1000, QuotaPeriod::Day)];
+    let (manager, host, time, _clock) = manager(settings);
+    let gate = crate::support::Gate::default();
+    let stuck = gate.clone();
+    host.set("a", move |_, _| {
+        stuck.pass();
+        Ok(super::host::Table::clean())
+    });
+    thread::scope(|scope| {
+        for n in 0..8 {
+            let manager = &manager;
+            scope.spawn(move || manager.fetch(&n.to_string()).unwrap());
+        }
+        gate.await_arrivals(1);
+        let tries = || manager.health().endpoints[0].limiter.granted;
+        (0..100).for_each(|_| {
+            time.advance(Duration::from_millis(60));
+            thread::yield_now();
+        });
+        assert_eq!(tries(), 1, "those without a thread take none");
+        gate.open();
+        let _driver = super::host::Driver::start(&time, Duration::from_millis(10));
+        crate::support::eventually("all are served", || host.calls("a") == 8);
+    });
+    let limiter = manager.limiter("a").unwrap();
+    assert_eq!(limiter.quotas()[0].remaining(QuotaPeriod::Day), Some(1000 - 8), "one a call, none a try");
+}

@@ -260,3 +260,55 @@ fn the_time_of_a_call_is_told_to_the_source() {
     let manager = DataSourceManager::builder(source).config(config).clock(clock).build().unwrap();
     assert_eq!(*manager.fetch(&1).unwrap(), S(7));
 }
+
+/// An error that cannot be printed.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("scripted")
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[test]
+fn an_error_that_cannot_be_printed_hangs_nobody() {
+    let (manager, host, time, _clock) = manager(config(&["a", "b"]).retry(RetryConfig::off()));
+    host.set("a", |_, _| Err(std::io::Error::other(Unspeakable)));
+    assert_eq!(&**manager.fetch(&"x".to_owned()).unwrap().endpoint(), "b");
+    time.advance(S(100));
+    let health = manager.health();
+    assert_eq!((health.endpoints[0].places_taken, health.endpoints[0].router.calls), (0, 1));
+    assert_eq!(health.endpoints[0].breaker.consecutive_failures, 1);
+}
+
+#[test]
+fn a_late_answer_does_not_push_out_a_newer_load() {
+    let (manager, host, time, clock) = manager(config(&["a"]).retry(RetryConfig::off()));
+    let (old, new) = (Gate::default(), Gate::default());
+    let gates = (old.clone(), new.clone());
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    host.set("a", move |_, _| {
+        let is_first = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        let (gate, rows) = if is_first { (&gates.0, 7) } else { (&gates.1, 8) };
+        gate.pass();
+        Ok(Table::new(rows, |_, _| {}))
+    });
+    let key = "x".to_owned();
+    let soon = Deadline::at(clock.now().after(MS(1)));
+    thread::scope(|scope| {
+        let hasty = scope.spawn(|| manager.fetch_by(&key, soon));
+        old.await_arrivals(1);
+        time.advance(MS(2));
+        hasty.join().unwrap().unwrap_err();
+        let newer = scope.spawn(|| manager.fetch(&key));
+        new.await_arrivals(1);
+        old.open();
+        eventually("the old call has ended", || manager.health().endpoints[0].places_taken == 1);
+        new.open();
+        assert_eq!(newer.join().unwrap().unwrap().rows.len(), 8);
+    });
+    assert_eq!(manager.fetch(&key).unwrap().rows.len(), 8, "the newer one stays");
+}

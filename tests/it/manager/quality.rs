@@ -4,7 +4,7 @@ use feedguard::breaker::BreakerState;
 use feedguard::manager::{AnswerQualityConfig, AttemptOutcome, JudgeRows};
 use feedguard::{FetchErrorKind, QualityConfig};
 
-use super::host::{MS, Table, config, manager};
+use super::host::{BarsHost, MS, Table, config, manager};
 
 /// A halt: three rows without open, high, low and volume, the close carried on.
 fn halted() -> Table {
@@ -176,4 +176,58 @@ fn a_validator_switched_off_says_yes() {
     host.set("a", |_, _| Ok(Table::new(250, |_, cells| *cells = [f64::NAN; 5])));
     let fetched = manager.fetch(&"x".to_owned()).unwrap();
     assert!(fetched.quality().is_none() && !fetched.is_flawed());
+}
+
+fn one_bad_row() -> Table {
+    Table::new(250, |row, cells| {
+        if row == 3 {
+            cells.swap(1, 2)
+        }
+    })
+}
+
+#[test]
+fn a_second_opinion_counts_whatever_it_says() {
+    for refusal in ["down", "panic", "empty"] {
+        let (manager, host, _time, _clock) = manager(config(&["a", "b", "c"]));
+        host.set("a", |_, _| Ok(one_bad_row()));
+        host.set("b", move |_, _| match refusal {
+            "down" => Err(std::io::Error::other("down")),
+            "panic" => panic!("scripted"),
+            _ => Ok(Table::default()),
+        });
+        let fetched = manager.fetch(&"x".to_owned()).unwrap();
+        assert_eq!((&**fetched.endpoint(), fetched.is_flawed(), host.calls("c")), ("a", true, 0), "{refusal}");
+    }
+}
+
+#[test]
+fn a_flawed_answer_in_hand_is_not_given_up_for_nothing() {
+    use feedguard::manager::Call;
+    use feedguard::quality::Series;
+    use feedguard::{DataSourceManager, Source, Verdict};
+    /// Endpoint `b` says what the test says.
+    struct Second(BarsHost, Verdict);
+    impl Source for Second {
+        type Request = String;
+        type Response = Table;
+        type Error = std::io::Error;
+        fn call(&self, call: &Call<'_>, request: &String) -> Result<Table, std::io::Error> {
+            self.0.call(call, request)
+        }
+        fn judge(&self, _: &String, result: Result<&Table, &std::io::Error>) -> Verdict {
+            if result.is_ok() { Verdict::Good } else { self.1 }
+        }
+        fn series<'a>(&'a self, request: &'a String, table: &'a Table) -> Option<Series<'a>> {
+            self.0.series(request, table)
+        }
+    }
+    for verdict in [Verdict::Ignore, Verdict::Missing, Verdict::NotHere] {
+        let host = BarsHost::default();
+        host.set("a", |_, _| Ok(one_bad_row()));
+        host.set("b", |_, _| Err(std::io::Error::other("401")));
+        let manager = DataSourceManager::new("bars", config(&["a", "b"]), Second(host, verdict)).unwrap();
+        let fetched = manager.fetch(&"x".to_owned()).unwrap();
+        assert_eq!((&**fetched.endpoint(), fetched.is_flawed()), ("a", true), "{verdict:?}");
+    }
 }

@@ -101,3 +101,38 @@ fn no_source_takes_what_is_there_stale_or_not() {
     }
     assert_eq!((host.calls("a"), manager.health().caches[0].1.refreshes), (1, 0));
 }
+
+#[test]
+fn wishes_of_one_caller_teach_nobody_else() {
+    use crate::support::{Manner, ScriptedSource};
+    let new = || feedguard::DataSourceManager::new("feed", config(&["a", "b"]), ScriptedSource::default()).unwrap();
+    for manner in [Manner::NotHere, Manner::Fail] {
+        let manager = new();
+        manager.source().set("a", manner);
+        assert!(manager.fetch_with(&key(), &FetchOptions::new().only("a")).is_err());
+        assert_eq!(&**manager.fetch(&key()).unwrap().endpoint(), "b");
+    }
+    // A drained endpoint may have it.
+    let manager = new();
+    manager.source().set("a", Manner::NotHere);
+    manager.drain("b");
+    let error = manager.fetch(&key()).unwrap_err();
+    assert!(matches!(error.kind(), FetchErrorKind::Missing), "{error}");
+    manager.restore("b");
+    assert_eq!(&**manager.fetch(&key()).unwrap().endpoint(), "b");
+}
+
+#[test]
+fn a_refresh_by_hand_gets_past_what_is_held() {
+    use crate::support::{Manner, ScriptedSource};
+    for manner in [Manner::Missing, Manner::Fail] {
+        let config = config(&["a"]).retry(feedguard::retry::RetryConfig::off());
+        let manager = feedguard::DataSourceManager::new("feed", config, ScriptedSource::default()).unwrap();
+        manager.source().set("a", manner);
+        assert!(manager.fetch(&key()).is_err());
+        manager.source().set("a", Manner::Answer);
+        assert!(manager.fetch(&key()).is_err(), "held");
+        assert!(manager.fetch_with(&key(), &FetchOptions::new().refresh()).is_ok());
+        assert!(manager.fetch(&key()).is_ok(), "and stored");
+    }
+}

@@ -112,3 +112,53 @@ fn a_drained_endpoint_gets_no_calls_until_it_is_restored() {
     assert!(manager.restore("a"));
     assert!((10..20).any(|n: i32| &**manager.fetch(&n.to_string()).unwrap().endpoint() == "a"));
 }
+
+#[test]
+fn what_a_source_has_said_of_its_limits_outlives_a_reload_with_other_settings() {
+    use feedguard::limiter::{QuotaPeriod, QuotaWindow};
+    use feedguard::manager::QuotaGroupConfig;
+    let mut settings = config(&["a"]);
+    settings.endpoints[0].limiter = LimiterConfig::default().burst(10);
+    settings.endpoints[0].limiter.quotas = vec![QuotaWindow::new(100, QuotaPeriod::Day)];
+    settings.endpoints[0].quota_group = Some("account".to_owned());
+    settings.quota_groups = vec![QuotaGroupConfig::new("account", vec![QuotaWindow::new(50, QuotaPeriod::Day)])];
+    let (manager, _host, time, clock) = manager(settings.clone());
+    let limiter = manager.limiter("a").unwrap();
+    for _ in 0..200 {
+        time.advance(S(1));
+        limiter.record(feedguard::Outcome::Success);
+    }
+    (0..3).for_each(|_| limiter.try_acquire(1).unwrap().succeed());
+    limiter.try_acquire(1).unwrap().finish(feedguard::Outcome::Limited { retry_after: Some(S(60)) });
+    let before = limiter.snapshot();
+    settings.endpoints[0].limiter.burst = 20;
+    settings.quota_groups[0].windows[0].limit = 60;
+    manager.reload(settings).unwrap();
+    let reloaded = manager.limiter("a").unwrap();
+    assert!(!std::sync::Arc::ptr_eq(&limiter, &reloaded));
+    assert_eq!(reloaded.quotas()[0].remaining(QuotaPeriod::Day), Some(96));
+    assert_eq!(manager.quota_group("account").unwrap().remaining(QuotaPeriod::Day), Some(56));
+    let after = reloaded.snapshot();
+    assert_eq!((after.rate_per_sec, after.paused_for), (before.rate_per_sec, before.paused_for));
+    let _ = clock;
+}
+
+#[test]
+fn who_waits_in_a_limiter_that_is_replaced_waits_in_the_new_one() {
+    let mut settings = config(&["a"]);
+    settings.endpoints[0].limiter = LimiterConfig::fixed(0.1).burst(1);
+    let (manager, _host, time, _clock) = manager(settings.clone());
+    manager.fetch(&"x".to_owned()).unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| manager.fetch(&"y".to_owned()).map(|fetched| fetched.rows.len()));
+        eventually("it waits", || manager.health().endpoints[0].limiter.waiting == 1);
+        settings.endpoints[0].limiter = LimiterConfig::fixed(1000.0).burst(10);
+        manager.reload(settings).unwrap();
+        // By the clock of the old limiter it would be ten seconds.
+        let served = || eventually("it is served", || waiter.is_finished());
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(served));
+        time.advance(S(60));
+        assert!(result.is_ok());
+        assert_eq!(waiter.join().unwrap().unwrap(), 250);
+    });
+}

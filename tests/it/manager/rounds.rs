@@ -200,3 +200,57 @@ fn after_a_shutdown_all_who_wait_hear_of_it() {
     assert!(matches!(error.kind(), FetchErrorKind::ShuttingDown));
     let _ = Outcome::Success;
 }
+
+#[test]
+fn a_ranking_that_is_out_of_date_gives_nobody_a_second_call() {
+    let mut settings = config(&["a", "b"]).retry(RetryConfig::off());
+    settings.endpoints[1].spec = settings.endpoints[1].spec.clone().free_quota(1);
+    let (manager, host, _time, _clock) = manager(settings);
+    let (inner, link) = (std::sync::Arc::downgrade(&manager), std::sync::atomic::AtomicBool::new(true));
+    host.set("a", move |_, _| {
+        // While the first endpoint is asked, somebody else makes the free call of the second one.
+        if link.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            let only_b = feedguard::manager::FetchOptions::new().only("b");
+            inner.upgrade().unwrap().fetch_with(&"other".to_owned(), &only_b).unwrap();
+        }
+        Err(std::io::Error::other("down"))
+    });
+    assert_eq!(&**manager.fetch(&"x".to_owned()).unwrap().endpoint(), "b");
+    assert_eq!((host.calls("a"), host.calls("b")), (1, 2));
+}
+
+#[test]
+fn who_waits_for_an_endpoint_hears_of_a_reset_and_of_a_restored_one() {
+    for by_reset in [true, false] {
+        let (manager, _host, time, clock) = manager(config(&["a", "b"]));
+        manager.drain("b");
+        let breaker = manager.breaker("a").unwrap();
+        for _ in 0..3 {
+            breaker.try_acquire().unwrap().fail();
+        }
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| manager.fetch_by(&"x".to_owned(), feedguard::Deadline::never()));
+            let health = || manager.health();
+            crate::support::eventually("it is on its way", || health().caches.iter().any(|(_, of)| of.miss > 0));
+            (0..1000).for_each(|_| std::thread::yield_now());
+            if by_reset {
+                breaker.reset();
+            } else {
+                assert!(manager.restore("b"));
+            }
+            let (told, driver) = (clock.now(), Driver::start(&time, MS(10)));
+            let fetched = waiter.join().unwrap().unwrap();
+            drop(driver);
+            assert!(clock.now().since(told) < S(50), "the breaker stays open for 60 s");
+            assert_eq!(&**fetched.endpoint(), if by_reset { "a" } else { "b" });
+        });
+    }
+}
+
+#[test]
+fn what_an_operator_has_forced_open_is_no_promise_of_a_time() {
+    let (manager, _host, _time, _clock) = manager(config(&["a"]));
+    manager.breaker("a").unwrap().force_open();
+    let error = manager.fetch_by(&"x".to_owned(), feedguard::Deadline::never()).unwrap_err();
+    assert_eq!((error.reached_source(), error.retry_after()), (false, None));
+}
