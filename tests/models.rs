@@ -439,6 +439,11 @@ fn explore_long(model: impl Fn() + Send + Sync + 'static) {
     shuttle::check_random(model, SCHEDULES / 10);
 }
 
+/// For models that need one thread to stand still while another takes many steps.
+fn explore_rare(model: impl Fn() + Send + Sync + 'static) {
+    shuttle::check_pct(model, SCHEDULES / 2, 3);
+}
+
 #[test]
 fn a_call_thread_always_tells_who_waits() {
     explore_long(|| {
@@ -458,7 +463,7 @@ fn a_call_thread_always_tells_who_waits() {
 
 #[test]
 fn who_finds_no_place_is_woken_when_one_is_free() {
-    explore_long(|| {
+    explore_rare(|| {
         let (manager, _calls) = quotes(1);
         let users: Vec<_> = (0..3)
             .map(|key| {
@@ -473,13 +478,13 @@ fn who_finds_no_place_is_woken_when_one_is_free() {
 
 #[test]
 fn a_fetch_beside_a_reload_charges_whom_it_calls() {
-    explore_long(|| {
+    explore_rare(|| {
         let (clock, _time) = Clock::manual();
         let endpoint = |name: &str, price: f64| {
             let spec = feedguard::EndpointSpec::named(name).price(price);
             feedguard::EndpointConfig::new(spec).limiter(LimiterConfig::off())
         };
-        let (a, b) = (endpoint("a", 0.0), endpoint("b", 5.0));
+        let (a, b) = (endpoint("a", 1.0), endpoint("b", 5.0));
         let caches =
             feedguard::manager::CachesConfig::default().all(|cache| cache.eviction(Eviction::Lru).max_capacity(4));
         let config = feedguard::ManagerConfig::default().caches(caches).quality(feedguard::QualityConfig::off());
@@ -499,13 +504,15 @@ fn a_fetch_beside_a_reload_charges_whom_it_calls() {
         manager.reload(config.endpoints(vec![b, a])).unwrap();
         user.join().unwrap();
         let health = manager.health();
-        assert_eq!(health.endpoints[1].router.calls, called.load(Ordering::SeqCst), "calls of a, as its router knows");
+        let a = called.load(Ordering::SeqCst) as f64;
+        let costs = [1, 0].map(|at: usize| health.endpoints[at].router.cost);
+        assert_eq!(costs, [a, 5.0 * (1.0 - a)], "the endpoint that was called is charged");
     });
 }
 
 #[test]
 fn a_fetch_beside_a_shutdown_has_an_end() {
-    explore_long(|| {
+    explore_rare(|| {
         let (manager, _calls) = quotes(4);
         let user = {
             let manager = Arc::clone(&manager);
@@ -516,6 +523,9 @@ fn a_fetch_beside_a_shutdown_has_an_end() {
         };
         manager.shutdown(Duration::ZERO);
         user.join().unwrap();
-        assert_eq!(manager.health().endpoints[0].places_taken, 0);
+        // A call under way is left behind; its place is free when it ends.
+        while manager.health().endpoints[0].places_taken > 0 {
+            thread::yield_now();
+        }
     });
 }
