@@ -230,18 +230,18 @@ pub(super) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
 pub(super) struct AttemptSet<'a, W: Work> {
     calls: &'a CallPool,
     told: Arc<Told<W>>,
-    running: Vec<Held<W>>,
+    running: Vec<Awaited<W>>,
 }
 
 /// A call that a set waits for.
-struct Held<W: Work> {
+struct Awaited<W: Work> {
     running: Arc<Running<W>>,
     until: Deadline,
     /// It has ended, and its end is on its way.
     is_ending: bool,
 }
 
-impl<W: Work> Held<W> {
+impl<W: Work> Awaited<W> {
     fn new(running: Arc<Running<W>>) -> Self {
         Self { until: running.deadline, running, is_ending: false }
     }
@@ -279,7 +279,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         }
         let queued = Queued(Some(Arc::clone(&running)));
         // Before it can end: whoever hears of an end looks for it here.
-        self.running.push(Held::new(Arc::clone(&running)));
+        self.running.push(Awaited::new(Arc::clone(&running)));
         let (job, returned) = give_back_on_refusal(queued);
         match self.calls.pool.submit(job) {
             Ok(()) => Ok(()),
@@ -338,7 +338,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         running.settle(&end);
         running.work.ended();
         running.tell(end);
-        self.running.push(Held::new(running));
+        self.running.push(Awaited::new(running));
     }
 
     /// The next end, also of a call given up before; waits for it until `until`, and gives up calls whose
@@ -350,18 +350,18 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         loop {
             if let Some((work, end)) = queue.ends.pop_front() {
                 drop(queue);
-                self.running.retain(|held| !Arc::ptr_eq(&held.running.work, &work));
+                self.running.retain(|awaited| !Arc::ptr_eq(&awaited.running.work, &work));
                 return Next::Ended(work, end);
             }
             let now = self.calls.clock.now();
-            if let Some(at) = self.running.iter().position(|held| held.until.has_passed(now)) {
+            if let Some(at) = self.running.iter().position(|awaited| awaited.until.has_passed(now)) {
                 drop(queue);
-                let held = self.running.swap_remove(at);
-                if held.is_ending || held.running.give_up() {
-                    return Next::Ended(Arc::clone(&held.running.work), End::TimedOut);
+                let awaited = self.running.swap_remove(at);
+                if awaited.is_ending || awaited.running.give_up() {
+                    return Next::Ended(Arc::clone(&awaited.running.work), End::TimedOut);
                 }
                 // It ended at this moment: its end is in the queue, or on its way there.
-                self.running.push(Held { until: Deadline::at(now.after(ENDING)), is_ending: true, ..held });
+                self.running.push(Awaited { until: Deadline::at(now.after(ENDING)), is_ending: true, ..awaited });
                 queue = told.queue.lock();
                 continue;
             }
@@ -371,7 +371,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
             if self.calls.is_closed.load(Ordering::Acquire) {
                 return Next::Closed;
             }
-            let earliest = self.running.iter().fold(until, |earliest, held| earliest.earlier(held.until));
+            let earliest = self.running.iter().fold(until, |earliest, awaited| earliest.earlier(awaited.until));
             self.calls.clock.wait(&told.changed, &mut queue, earliest.earlier(Deadline::at(now.after(LOOK))));
         }
     }
@@ -403,7 +403,7 @@ impl<W: Work> Drop for AttemptSet<'_, W> {
                 work.late(answer);
             }
         }
-        for Held { running, .. } in self.running.drain(..) {
+        for Awaited { running, .. } in self.running.drain(..) {
             let weak = Arc::downgrade(&running);
             self.calls.watch.add(running.deadline, weak);
         }

@@ -10,7 +10,7 @@ use crate::clock::{Clock, Deadline, ManualClock};
 
 /// A call that waits until it is let go; counts how often it was booked, late, and really ended.
 #[derive(Default)]
-struct Held {
+struct Gated {
     is_free: AtomicBool,
     panics: bool,
     booked: AtomicUsize,
@@ -19,7 +19,7 @@ struct Held {
     ended: AtomicUsize,
 }
 
-impl Work for Held {
+impl Work for Gated {
     type Output = u32;
 
     fn run(&self) -> u32 {
@@ -65,7 +65,7 @@ const S: fn(u64) -> Duration = Duration::from_secs;
 #[test]
 fn an_answer_in_time_is_booked_once_and_told() {
     let (calls, clock, _time) = pool(CallsConfig::default());
-    let work = Arc::new(Held::default());
+    let work = Arc::new(Gated::default());
     let mut set = AttemptSet::new(&calls);
     set.start(Arc::clone(&work), Deadline::after(&clock, S(1)), false).unwrap();
     assert!(!set.is_empty());
@@ -78,7 +78,7 @@ fn an_answer_in_time_is_booked_once_and_told() {
 #[test]
 fn a_hung_call_is_booked_at_its_deadline_and_its_late_answer_still_told() {
     let (calls, clock, time) = pool(CallsConfig::default());
-    let work = Arc::new(Held::default());
+    let work = Arc::new(Gated::default());
     let mut set = AttemptSet::new(&calls);
     set.start(Arc::clone(&work), Deadline::after(&clock, S(1)), false).unwrap();
     until("it runs", || calls.snapshot().busy == 1);
@@ -96,7 +96,7 @@ fn a_hung_call_is_booked_at_its_deadline_and_its_late_answer_still_told() {
 #[test]
 fn a_call_whose_set_has_left_is_watched_and_its_answer_comes_late() {
     let (calls, clock, time) = pool(CallsConfig::default());
-    let work = Arc::new(Held::default());
+    let work = Arc::new(Gated::default());
     let mut set = AttemptSet::new(&calls);
     set.start(Arc::clone(&work), Deadline::after(&clock, S(1)), false).unwrap();
     until("it runs", || calls.snapshot().busy == 1);
@@ -111,7 +111,7 @@ fn a_call_whose_set_has_left_is_watched_and_its_answer_comes_late() {
 #[test]
 fn a_panic_is_an_end_and_its_text_survives() {
     let (calls, clock, _time) = pool(CallsConfig::default());
-    let work = Arc::new(Held { panics: true, is_free: true.into(), ..Held::default() });
+    let work = Arc::new(Gated { panics: true, is_free: true.into(), ..Gated::default() });
     let mut set = AttemptSet::new(&calls);
     set.start(Arc::clone(&work), Deadline::after(&clock, S(1)), false).unwrap();
     let Next::Ended(_, End::Panicked(text)) = set.next(Deadline::never()) else { panic!("no end") };
@@ -122,21 +122,21 @@ fn a_panic_is_an_end_and_its_text_survives() {
 #[test]
 fn without_a_thread_a_call_is_refused_and_a_nested_one_runs_on_its_own() {
     let (calls, clock, _time) = pool(CallsConfig::default().max_threads(1));
-    let hung = Arc::new(Held::default());
+    let hung = Arc::new(Gated::default());
     let mut set = AttemptSet::new(&calls);
     let deadline = Deadline::after(&clock, S(1));
     set.start(Arc::clone(&hung), deadline, false).unwrap();
     until("it runs", || calls.snapshot().busy == 1);
-    let quick = Arc::new(Held { is_free: true.into(), ..Held::default() });
+    let quick = Arc::new(Gated { is_free: true.into(), ..Gated::default() });
     assert!(set.start(Arc::clone(&quick), deadline, false).is_err());
     assert_eq!((quick.booked.load(Ordering::SeqCst), quick.ended.load(Ordering::SeqCst)), (1, 1), "guards are back");
-    let nested = Arc::new(Held { is_free: true.into(), ..Held::default() });
+    let nested = Arc::new(Gated { is_free: true.into(), ..Gated::default() });
     set.start(Arc::clone(&nested), deadline, true).unwrap();
     let Next::Ended(work, End::Answered(7)) = set.next(Deadline::never()) else { panic!("no answer") };
     assert!(Arc::ptr_eq(&work, &nested));
     // A thread that waits for others makes room for one more.
     let room = calls.wait_inside();
-    let third = Arc::new(Held { is_free: true.into(), ..Held::default() });
+    let third = Arc::new(Gated { is_free: true.into(), ..Gated::default() });
     set.start(third, deadline, false).unwrap();
     assert!(matches!(set.next(Deadline::never()), Next::Ended(_, End::Answered(7))));
     drop(room);
@@ -146,13 +146,13 @@ fn without_a_thread_a_call_is_refused_and_a_nested_one_runs_on_its_own() {
 #[test]
 fn a_shutdown_wakes_who_waits_and_starts_nothing_more() {
     let (calls, clock, _time) = pool(CallsConfig::default());
-    let work = Arc::new(Held::default());
+    let work = Arc::new(Gated::default());
     let mut set = AttemptSet::new(&calls);
     set.start(Arc::clone(&work), Deadline::never(), false).unwrap();
     until("it runs", || calls.snapshot().busy == 1);
     assert_eq!(calls.shutdown(Duration::ZERO).abandoned, 1);
     assert!(matches!(set.next(Deadline::never()), Next::Closed));
-    assert!(set.start(Arc::new(Held::default()), Deadline::after(&clock, S(1)), false).is_err());
+    assert!(set.start(Arc::new(Gated::default()), Deadline::after(&clock, S(1)), false).is_err());
     drop(set);
     work.is_free.store(true, Ordering::Release);
     until("it ends in peace", || work.ended.load(Ordering::SeqCst) == 1);
@@ -163,7 +163,7 @@ fn a_shutdown_wakes_who_waits_and_starts_nothing_more() {
 fn idle_threads_leave() {
     let (calls, clock, _time) = pool(CallsConfig::default().idle_for(Duration::from_millis(1)));
     let mut set = AttemptSet::new(&calls);
-    let quick = Arc::new(Held { is_free: true.into(), ..Held::default() });
+    let quick = Arc::new(Gated { is_free: true.into(), ..Gated::default() });
     set.start(quick, Deadline::after(&clock, S(1)), false).unwrap();
     assert!(matches!(set.next(Deadline::never()), Next::Ended(_, End::Answered(7))));
     until("nobody is left", || calls.snapshot().idle == 0);
