@@ -4,10 +4,13 @@
 //! fetch -> cache -> fresh: done
 //!            | a miss, or a refresh in the background
 //!            v
-//!          round: route -> for each candidate: place, limiter, breaker, router -> call thread: call, judge, check
-//!            ^               ^                                                      |
-//!            |               +--- next candidate, hedge, backup <-------------------+ failed, flawed, slow
-//!            +-- pause until somebody can be called, within deadline, rounds and budget
+//!          round: route -> each candidate: place, limiter, breaker, router
+//!            ^               ^                                  |
+//!            |               |                                  v
+//!            |               |               call thread: call, judge, check
+//!            |               |                                  |
+//!            |               +- next candidate, hedge, backup <-+ failed, flawed, slow
+//!            +- pause until somebody can be called, within deadline, rounds and budget
 //! ```
 //! Owns: the order of the rooms, the threads of calls, what is remembered of endpoints. Locks: `plan`,
 //! `changes`, and those of the engine (see `docs/LOCKS.md`). `fetch.rs` is the story of a fetch, whole;
