@@ -24,10 +24,10 @@ use crate::sync::atomic::Ordering;
 /// # let source = source_fn(|_call: &Call<'_>, symbol: &u32| Ok::<_, std::io::Error>(*symbol));
 /// # let endpoint = EndpointConfig::new(EndpointSpec::named("sina")).limiter(LimiterConfig::default().burst(10));
 /// # let manager = DataSourceManager::new("quotes", ManagerConfig::default().endpoints(vec![endpoint]), source)?;
-/// fn failed<S: Source>(report: &FetchReport<S>) -> usize {
-///     report.failed()
+/// fn fetch_all<S: Source>(manager: &DataSourceManager<S>, requests: Vec<S::Request>) -> FetchReport<S> {
+///     manager.fetch_batch(requests, Deadline::never())
 /// }
-/// assert_eq!(failed(&manager.fetch_batch((0..10).collect(), Deadline::never())), 0);
+/// assert_eq!(fetch_all(&manager, (0..10).collect()).failed(), 0);
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
 pub type FetchReport<S> = BatchReport<Fetched<<S as Source>::Response>, FetchErrorOf<S>>;
