@@ -294,7 +294,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
                         Err(NotStarted::Closed)
                     }
                     // Better on this thread than not at all.
-                    _ if is_nested || refusal == SubmitError::NoThread => {
+                    _ if self.is_run_here(is_nested) || refusal == SubmitError::NoThread => {
                         queued.map(|mut queued| queued.0.take());
                         self.run_here(running);
                         Ok(())
@@ -309,6 +309,12 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         }
     }
 
+    /// Whether a call without a thread is better made on its caller's: threads that wait inside their calls
+    /// may wait for this very one.
+    fn is_run_here(&self, is_nested: bool) -> bool {
+        is_nested || self.calls.pool.has_waiters_inside()
+    }
+
     /// The call was dropped unrun and has told so; it is as if it had not been asked for.
     fn forget(&self, work: &Arc<W>) {
         self.told.queue.lock().ends.retain(|(ended, _)| !Arc::ptr_eq(ended, work));
@@ -316,7 +322,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
 
     /// Whether a call would find a thread now.
     pub(super) fn has_room(&self, is_nested: bool) -> bool {
-        is_nested || self.calls.config.isolation == Isolation::Caller || self.calls.pool.has_room()
+        self.is_run_here(is_nested) || self.calls.config.isolation == Isolation::Caller || self.calls.pool.has_room()
     }
 
     /// Makes the call on this thread; its panic is this thread's.

@@ -401,7 +401,8 @@ impl<S: Source> Caller<S> {
     /// An endpoint that may have few calls at once, and that nobody can stand in for, is waited for a while.
     fn check_ramp(&self, story: &mut Story<'_, S>, candidate: &Candidate) -> Result<(), RefusalReason> {
         let Some(ramping @ Exclusion::Ramping { .. }) = candidate.readmitted else { return Ok(()) };
-        if self.retry.rounds == 0 {
+        // The calls under way that a nested one would wait for may wait for it.
+        if self.retry.rounds == 0 || story.is_nested {
             return Ok(());
         }
         let now = self.clock.now();
@@ -438,6 +439,7 @@ impl<S: Source> Caller<S> {
         let may = self.retry.rounds > 0
             && story.rounds_with_calls <= self.retry.rounds
             && (story.calls == 0 || story.is_idempotent)
+            && story.may_pass()
             && story.refusals.iter().all(|refusal| refusal.reason != RefusalReason::NoRetryBudget);
         if !may || (story.refusals.is_empty() && !story.called_in_round) {
             return false;

@@ -53,6 +53,8 @@ pub(super) struct Story<'a, S: Source> {
     /// Endpoints that serve the category, those included that this fetch may not ask.
     serving: usize,
     failure: Option<FetchErrorKind<S::Error, S::Response>>,
+    /// A call of this round failed in a way that may be over the next time; bad data stays bad.
+    failed_for_now: bool,
     /// When the ramp of an endpoint was first waited for.
     pub(super) ramping_since: Option<Tick>,
 }
@@ -89,12 +91,14 @@ impl<'a, S: Source> Story<'a, S> {
             not_here: 0,
             serving: 0,
             failure: None,
+            failed_for_now: false,
             ramping_since: None,
         }
     }
 
     pub(super) fn begin_round(&mut self, serving: usize, refusals: Vec<Refusal>) {
         self.serving = serving;
+        self.failed_for_now = false;
         self.round += 1;
         self.called_in_round = false;
         self.refusals = refusals;
@@ -138,10 +142,12 @@ impl<'a, S: Source> Story<'a, S> {
         let answer = match end {
             End::Answered(answer) => answer,
             End::TimedOut => {
+                self.failed_for_now = true;
                 self.failure = Some(FetchErrorKind::TimedOut);
                 return None;
             }
             End::Panicked(_) => {
+                self.failed_for_now = true;
                 self.failure = Some(FetchErrorKind::Panicked);
                 return None;
             }
@@ -162,11 +168,15 @@ impl<'a, S: Source> Story<'a, S> {
             (Verdict::NotHere, _) => self.not_here += 1,
             (Verdict::Ignore, Err(_)) => return Some(Err(Self::source_error(endpoint, answer.result))),
             (_, Err(_)) => {
+                self.failed_for_now = true;
                 self.failure =
                     answer.result.err().map(|error| FetchErrorKind::Source { endpoint, error: Arc::new(error) });
             }
             // The host calls its own answer unusable.
-            (_, Ok(_)) => self.failure = Some(FetchErrorKind::Unusable { endpoint }),
+            (_, Ok(_)) => {
+                self.failed_for_now = true;
+                self.failure = Some(FetchErrorKind::Unusable { endpoint });
+            }
         }
         None
     }
@@ -204,6 +214,11 @@ impl<'a, S: Source> Story<'a, S> {
     pub(super) fn best_flawed(&mut self) -> Option<LoadResult<S>> {
         let (call, answer) = self.flawed.take()?;
         Some(self.deliver(&call, answer))
+    }
+
+    /// Whether the calls of this round may be made again: somebody failed for now, or was not asked.
+    pub(super) fn may_pass(&self) -> bool {
+        !self.called_in_round || self.failed_for_now || !self.refusals.is_empty()
     }
 
     pub(super) fn has_flawed(&self) -> bool {

@@ -249,6 +249,11 @@ impl WorkerPool {
         WaitingInside(Arc::clone(&self.shared))
     }
 
+    /// Whether jobs wait for other jobs of the pool.
+    pub(crate) fn has_waiters_inside(&self) -> bool {
+        self.shared.state.lock().waiting_inside > 0
+    }
+
     /// What the calling thread runs, if it is a worker of this pool.
     pub(crate) fn current_job(&self) -> Option<WorkerJob> {
         let thread = thread::current().id();

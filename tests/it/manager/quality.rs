@@ -70,7 +70,7 @@ fn an_answer_of_nothing_is_no_answer() {
 
 #[test]
 fn when_all_answers_are_unusable_the_error_carries_report_and_response() {
-    let (manager, host, _time, _clock) = manager(config(&["a", "b"]).retry(feedguard::retry::RetryConfig::off()));
+    let (manager, host, _time, _clock) = manager(config(&["a", "b"]));
     for name in ["a", "b"] {
         host.set(name, |_, _| Ok(Table::new(10, |_, cells| cells.swap(1, 2))));
     }
@@ -79,6 +79,7 @@ fn when_all_answers_are_unusable_the_error_carries_report_and_response() {
     assert_eq!((report.quarantine.len(), response.rows.len()), (10, 10));
     assert!(error.to_string().contains("high_below_low 10"), "{error}");
     assert_eq!(manager.health().endpoints[0].breaker.consecutive_failures, 0, "bad data is no outage");
+    assert_eq!((host.calls("a"), host.calls("b")), (1, 1), "data that is bad stays bad: no second round");
 }
 
 #[test]
