@@ -224,7 +224,10 @@ fn nested(config: ManagerConfig) -> Arc<DataSourceManager<Nested>> {
     let link = Arc::new(std::sync::OnceLock::new());
     let endpoints = ["a", "b"].map(|name| EndpointConfig::new(EndpointSpec::named(name)).limiter(LimiterConfig::off()));
     let config = config.endpoints(endpoints.into());
-    let manager = Arc::new(DataSourceManager::new("nest", config, Nested(Arc::clone(&link))).unwrap());
+    // Time stands still: whoever waits for it waits for ever.
+    let (clock, _time) = Clock::manual();
+    let manager = DataSourceManager::builder(Nested(Arc::clone(&link))).config(config).clock(clock).build().unwrap();
+    let manager = Arc::new(manager);
     link.set(Arc::downgrade(&manager)).unwrap();
     manager
 }
@@ -232,7 +235,8 @@ fn nested(config: ManagerConfig) -> Arc<DataSourceManager<Nested>> {
 #[test]
 fn a_call_that_asks_for_itself_is_told_at_once_hedged_or_not() {
     for hedge in [false, true] {
-        let manager = nested(ManagerConfig::default().hedge(HedgeConfig::default().enabled(hedge)));
+        let manager =
+            nested(ManagerConfig::default().hedge(HedgeConfig::default().enabled(hedge)).retry(RetryConfig::off()));
         let error = manager.fetch(&13).unwrap_err();
         assert_eq!(error.source_error().unwrap().to_string(), "reentrant");
     }
