@@ -172,7 +172,12 @@ pub(super) fn fetch<S: Source>(
         return Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None));
     }
     // Within a call: its thread waits for others of the pool.
-    let _room = (Chain::current().depth() > 0).then(|| caller.calls.wait_inside());
+    let _room = (Chain::current().depth() > 0).then(|| {
+        let room = caller.calls.wait_inside();
+        // There is room for one more now.
+        caller.changes.tell();
+        room
+    });
     let deadline = options.deadline.unwrap_or_else(|| caller.default_deadline());
     let lookup = LookupOptions {
         deadline,

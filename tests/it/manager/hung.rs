@@ -220,12 +220,10 @@ impl Source for Nested {
     }
 }
 
-fn nested(config: ManagerConfig) -> Arc<DataSourceManager<Nested>> {
+fn nested(config: ManagerConfig, clock: Clock) -> Arc<DataSourceManager<Nested>> {
     let link = Arc::new(std::sync::OnceLock::new());
     let endpoints = ["a", "b"].map(|name| EndpointConfig::new(EndpointSpec::named(name)).limiter(LimiterConfig::off()));
     let config = config.endpoints(endpoints.into());
-    // Time stands still: whoever waits for it waits for ever.
-    let (clock, _time) = Clock::manual();
     let manager = DataSourceManager::builder(Nested(Arc::clone(&link))).config(config).clock(clock).build().unwrap();
     let manager = Arc::new(manager);
     link.set(Arc::downgrade(&manager)).unwrap();
@@ -235,8 +233,10 @@ fn nested(config: ManagerConfig) -> Arc<DataSourceManager<Nested>> {
 #[test]
 fn a_call_that_asks_for_itself_is_told_at_once_hedged_or_not() {
     for hedge in [false, true] {
-        let manager =
-            nested(ManagerConfig::default().hedge(HedgeConfig::default().enabled(hedge)).retry(RetryConfig::off()));
+        let manager = nested(
+            ManagerConfig::default().hedge(HedgeConfig::default().enabled(hedge)).retry(RetryConfig::off()),
+            Clock::system(),
+        );
         let error = manager.fetch(&13).unwrap_err();
         assert_eq!(error.source_error().unwrap().to_string(), "reentrant");
     }
@@ -245,7 +245,9 @@ fn a_call_that_asks_for_itself_is_told_at_once_hedged_or_not() {
 #[test]
 fn calls_within_calls_do_not_wait_for_each_others_threads() {
     let calls = feedguard::manager::CallsConfig::default().max_threads(2);
-    let manager = nested(ManagerConfig::default().calls(calls));
+    let (clock, time) = Clock::manual();
+    let manager = nested(ManagerConfig::default().calls(calls), clock.clone());
+    let (started, _driver) = (clock.now(), Driver::start(&time, MS(1)));
     assert_eq!(*manager.fetch(&120).unwrap(), 100, "twenty deep on two threads");
     thread::scope(|scope| {
         for n in 0..8 {
@@ -253,6 +255,7 @@ fn calls_within_calls_do_not_wait_for_each_others_threads() {
             scope.spawn(move || assert_eq!(*manager.fetch(&(130 + n)).unwrap(), 100));
         }
     });
+    assert!(clock.now().since(started) < S(8), "no ramp, no call_timeout was waited for");
 }
 
 #[test]
