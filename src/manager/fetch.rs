@@ -276,7 +276,7 @@ impl<S: Source> Caller<S> {
                     Ok(()) => due = self.due(story, &candidate),
                     Err(reason) if view.is_worth_another(&reason) => {
                         view = view.again(self.route(story.category, story.options));
-                        story.refusals = Self::refusals_of(&view.plan, &view.decision);
+                        story.look_again(&view.tried, Self::refusals_of(&view.plan, &view.decision));
                         continue;
                     }
                     Err(reason) => story.refused(view.name(&candidate), reason),

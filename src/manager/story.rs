@@ -105,6 +105,12 @@ impl<'a, S: Source> Story<'a, S> {
         self.not_here = 0;
     }
 
+    /// Another ranking in the same round; those that had their turn in it keep their refusals.
+    pub(super) fn look_again(&mut self, tried: &[Arc<str>], refusals: Vec<Refusal>) {
+        self.refusals.retain(|refusal| tried.contains(&refusal.endpoint));
+        self.refusals.extend(refusals.into_iter().filter(|refusal| !tried.contains(&refusal.endpoint)));
+    }
+
     pub(super) fn refused(&mut self, endpoint: &Arc<str>, reason: RefusalReason) {
         self.refusals.push(Refusal { endpoint: Arc::clone(endpoint), reason });
     }
@@ -301,3 +307,36 @@ impl<'a, S: Source> Story<'a, S> {
 
 /// Turns a record keeps; a fetch with more says so by its rounds.
 const MAX_ATTEMPTS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::Call;
+
+    struct Nothing;
+
+    impl Source for Nothing {
+        type Request = u32;
+        type Response = u32;
+        type Error = std::io::Error;
+
+        fn call(&self, _call: &Call<'_>, request: &u32) -> Result<u32, std::io::Error> {
+            Ok(*request)
+        }
+    }
+
+    #[test]
+    fn another_ranking_keeps_what_was_refused_before_it() {
+        let options = FetchOptions::new();
+        let mut story = Story::<Nothing>::new(&1, (0, 0), &options, Deadline::never(), Tick(1));
+        let [a, b, c] = ["a", "b", "c"].map(Arc::<str>::from);
+        let by_ranking =
+            |endpoint: &Arc<str>| Refusal { endpoint: Arc::clone(endpoint), reason: RefusalReason::NoThread };
+        story.begin_round(3, vec![by_ranking(&c)]);
+        story.refused(&a, RefusalReason::Saturated { in_flight: 1 });
+        story.look_again(&[Arc::clone(&a)], vec![by_ranking(&a), by_ranking(&b)]);
+        let left: Vec<(&str, bool)> =
+            story.refusals.iter().map(|of| (&*of.endpoint, of.reason == RefusalReason::NoThread)).collect();
+        assert_eq!(left, [("a", false), ("b", true)], "a had its turn, c may be asked now");
+    }
+}
