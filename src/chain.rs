@@ -20,11 +20,6 @@ impl Chain {
         LOADS.with(|loads| Self(loads.borrow().clone()))
     }
 
-    /// How many there are.
-    pub(crate) fn depth(&self) -> usize {
-        self.0.len()
-    }
-
     /// Makes them the calling thread's, until the guard is dropped.
     pub(crate) fn enter(self) -> Entered {
         LOADS.with(|loads| Entered(loads.replace(self.0)))
@@ -38,6 +33,11 @@ pub(crate) fn enter(ids: impl IntoIterator<Item = usize>) -> Entered {
         loads.borrow_mut().extend(ids);
         Entered(before)
     })
+}
+
+/// How many loads the calling code is part of.
+pub(crate) fn depth() -> usize {
+    LOADS.with(|loads| loads.borrow().len())
 }
 
 /// Whether the calling code is part of that load.

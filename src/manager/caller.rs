@@ -66,6 +66,11 @@ impl Plan {
         self.endpoints.iter().find(|endpoint| **endpoint.name() == *name)
     }
 
+    /// Those that serve a category, also the drained ones.
+    pub(super) fn serving<'a>(&'a self, category: &'a str) -> impl Iterator<Item = &'a Arc<Guarded>> {
+        self.endpoints.iter().filter(move |endpoint| endpoint.config.spec.serves(category))
+    }
+
     pub(super) fn quota_group(&self, name: &str) -> Option<&Arc<CalendarQuota>> {
         self.quota_groups.iter().find(|group| **group.name() == *name)
     }
@@ -81,6 +86,12 @@ impl<S: Source> Caller<S> {
 
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// The number of a request's category.
+    #[inline]
+    pub(super) fn category_of(&self, request: &S::Request) -> usize {
+        self.categories.number(self.source.category(request))
     }
 
     pub(super) fn default_deadline(&self) -> Deadline {
@@ -167,9 +178,8 @@ impl<S: Source> Caller<S> {
     /// Whether a fetch whose key is held may look now whether an endpoint of its category is back.
     pub(super) fn may_look(&self, category: usize) -> bool {
         let (plan, now) = (self.plan(), self.clock.now());
-        let name = &self.categories.get(category).name;
-        let mut serving = plan.endpoints.iter().filter(|endpoint| endpoint.config.spec.serves(name));
-        serving.any(|endpoint| endpoint.breaker.peek().is_none() && endpoint.memory.may_look(now))
+        plan.serving(&self.categories.get(category).name)
+            .any(|endpoint| endpoint.breaker.peek().is_none() && endpoint.memory.may_look(now))
     }
 
     /// An endpoint is back: what its categories hold because of failures is over.

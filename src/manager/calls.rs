@@ -54,12 +54,9 @@ pub(super) enum End<A> {
     Dropped,
 }
 
-/// Why a call was not started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotStarted {
-    Closed,
-    NoThread,
-}
+/// A call was not started: the threads are shut down, or none is free.
+#[derive(Debug)]
+pub(super) struct NotStarted;
 
 /// What a wait for the next end gave.
 pub(super) enum Next<W: Work> {
@@ -151,6 +148,13 @@ impl<W: Work> Running<W> {
         is_first
     }
 
+    /// The call has ended on its thread, or will never have one.
+    fn finish(&self, end: End<W::Output>) {
+        self.settle(&end);
+        self.work.ended();
+        self.tell(end);
+    }
+
     fn tell(&self, end: End<W::Output>) {
         let mut queue = self.told.queue.lock();
         if queue.is_over {
@@ -204,18 +208,14 @@ impl<W: Work> Queued<W> {
             Ok(answer) => End::Answered(answer),
             Err(payload) => End::Panicked(panic_text(payload.as_ref())),
         };
-        running.settle(&end);
-        running.work.ended();
-        running.tell(end);
+        running.finish(end);
     }
 }
 
 impl<W: Work> Drop for Queued<W> {
     fn drop(&mut self) {
         if let Some(running) = self.0.take() {
-            running.settle(&End::Dropped);
-            running.work.ended();
-            running.tell(End::Dropped);
+            running.finish(End::Dropped);
         }
     }
 }
@@ -263,7 +263,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
     /// for each other's threads.
     pub(super) fn start(&mut self, work: Arc<W>, deadline: Deadline, is_nested: bool) -> Result<(), NotStarted> {
         if self.calls.is_closed.load(Ordering::Acquire) {
-            return Err(NotStarted::Closed);
+            return Err(NotStarted);
         }
         let running = Arc::new(Running {
             work,
@@ -287,24 +287,16 @@ impl<'a, W: Work> AttemptSet<'a, W> {
                 drop(job);
                 self.running.pop();
                 let queued = returned.lock().take();
-                match refusal {
-                    SubmitError::Closed => {
-                        drop(queued);
-                        self.forget(&running.work);
-                        Err(NotStarted::Closed)
-                    }
+                let may_run_here = refusal == SubmitError::NoThread || self.is_run_here(is_nested);
+                if refusal != SubmitError::Closed && may_run_here {
                     // Better on this thread than not at all.
-                    _ if self.is_run_here(is_nested) || refusal == SubmitError::NoThread => {
-                        queued.map(|mut queued| queued.0.take());
-                        self.run_here(running);
-                        Ok(())
-                    }
-                    _ => {
-                        drop(queued);
-                        self.forget(&running.work);
-                        Err(NotStarted::NoThread)
-                    }
+                    queued.map(|mut queued| queued.0.take());
+                    self.run_here(running);
+                    return Ok(());
                 }
+                drop(queued);
+                self.forget(&running.work);
+                Err(NotStarted)
             }
         }
     }
@@ -340,10 +332,7 @@ impl<'a, W: Work> AttemptSet<'a, W> {
         let answer = running.work.run();
         unwinding.0 = None;
         drop(unwinding);
-        let end = End::Answered(answer);
-        running.settle(&end);
-        running.work.ended();
-        running.tell(end);
+        running.finish(End::Answered(answer));
         self.running.push(Awaited::new(running));
     }
 

@@ -72,8 +72,8 @@ impl<S: Source> DataSourceManager<S> {
     /// is that endpoint's failure.
     #[inline]
     pub fn fetch(&self, request: &S::Request) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
-        let category = self.caller.categories.number(self.caller.source.category(request));
-        if !self.caller.is_closed.load(Ordering::Relaxed) {
+        let category = self.caller.category_of(request);
+        if !self.caller.is_closed() {
             if let Some(fresh) = self.cache(category).fresh(request) {
                 return Ok(Fetched(fresh));
             }
@@ -105,7 +105,7 @@ impl<S: Source> DataSourceManager<S> {
         request: &S::Request,
         options: &FetchOptions,
     ) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
-        let category = self.caller.categories.number(self.caller.source.category(request));
+        let category = self.caller.category_of(request);
         self.fetch_in(category, request, options)
     }
 
@@ -127,13 +127,11 @@ impl<S: Source> DataSourceManager<S> {
     /// returns when each has ended or was given up: no endpoint can hang it.
     pub fn warm_up(&self, requests: &[S::Request], mut progress: impl FnMut(&WarmUpReport)) -> WarmUpReport {
         let mut total = WarmUpReport::default();
-        for category in 0..self.caller.categories.len() {
-            let of =
-                |request: &&S::Request| self.caller.categories.number(self.caller.source.category(request)) == category;
-            let keys: Vec<S::Request> = requests.iter().filter(of).cloned().collect();
-            if keys.is_empty() {
-                continue;
-            }
+        let mut by_category: Vec<Vec<S::Request>> = vec![Vec::new(); self.caller.categories.len()];
+        for request in requests {
+            by_category[self.caller.category_of(request)].push(request.clone());
+        }
+        for (category, keys) in by_category.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
             let (before, caller, options) = (total, Arc::clone(&self.caller), FetchOptions::default());
             let load = move |request: &S::Request, context: &LoadContext<'_, _, _, _>| {
                 caller.load(request, category, &options, caller.default_deadline(), context)
@@ -146,13 +144,13 @@ impl<S: Source> DataSourceManager<S> {
 
     /// Removes an answer from its cache; a call under way for it will not be cached.
     pub fn invalidate(&self, request: &S::Request) -> bool {
-        let category = self.caller.categories.number(self.caller.source.category(request));
+        let category = self.caller.category_of(request);
         self.cache(category).invalidate(request)
     }
 
     /// How a request would be routed now, with every term; it leaves no trace.
     pub fn explain(&self, request: &S::Request) -> Decision {
-        let category = self.caller.categories.number(self.caller.source.category(request));
+        let category = self.caller.category_of(request);
         self.caller.explain(category, &FetchOptions::default()).1
     }
 

@@ -23,7 +23,7 @@ use super::source::Source;
 use super::source_call::{Guards, SourceCall};
 use super::story::{LoadResult, Story};
 use crate::cache::{LoadContext, LoadError, Loaded, LookupOptions};
-use crate::chain::Chain;
+use crate::chain::{self, Chain};
 use crate::clock::{Deadline, Tick};
 use crate::limiter::LimitReason;
 use crate::router::{Candidate, Decision, EndpointIndex, Exclusion};
@@ -172,7 +172,7 @@ pub(super) fn fetch<S: Source>(
         return Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None));
     }
     // Within a call: its thread waits for others of the pool.
-    let _room = (Chain::current().depth() > 0).then(|| {
+    let _room = (chain::depth() > 0).then(|| {
         let room = caller.calls.wait_inside();
         // There is room for one more now.
         caller.changes.tell();
@@ -200,9 +200,10 @@ pub(super) fn fetch<S: Source>(
         result = look(LookupOptions { ignores_failures: true, ..lookup });
     }
     result.map(Fetched).map_err(|error| {
-        let error = FetchError::from_load(&error);
-        let closed = |reached_source| FetchError::new(FetchErrorKind::ShuttingDown, reached_source, None);
-        let error = if caller.is_closed() { closed(error.reached_source()) } else { error };
+        let mut error = FetchError::from_load(&error);
+        if caller.is_closed() {
+            error = FetchError::new(FetchErrorKind::ShuttingDown, error.reached_source(), None);
+        }
         error.or_retry_after(|| caller.earliest(category, options))
     })
 }
@@ -223,7 +224,7 @@ impl<S: Source> Caller<S> {
         story.is_idempotent = self.source.is_idempotent(request);
         story.late = context.late_ticket();
         // This load is one of the chain, where loads are flights.
-        story.is_nested = Chain::current().depth() > usize::from(story.late.is_some());
+        story.is_nested = chain::depth() > usize::from(story.late.is_some());
         self.retry_budget.earn();
         let result = loop {
             if let Some(result) = self.round(&mut story).or_else(|| story.best_flawed()) {
@@ -255,7 +256,8 @@ impl<S: Source> Caller<S> {
         // Before the first look: what changes after it is waited for by nobody in vain.
         story.seen = self.changes.numbers();
         let mut view = View::new(self.route(story.category, story.options));
-        story.begin_round(self.serving(&view.plan, story.category), Self::refusals_of(&view.plan, &view.decision));
+        let serving = view.plan.serving(&self.categories.get(story.category).name).count();
+        story.begin_round(serving, Self::refusals_of(&view.plan, &view.decision));
         let mut attempts = AttemptSet::new(&self.calls);
         let mut due = Due::default();
         loop {
@@ -302,12 +304,6 @@ impl<S: Source> Caller<S> {
                 Next::Closed => return Some(Err(FetchError::new(FetchErrorKind::ShuttingDown, true, None))),
             }
         }
-    }
-
-    /// Endpoints that serve a category, also those that are drained.
-    fn serving(&self, plan: &Plan, category: usize) -> usize {
-        let name = &self.categories.get(category).name;
-        plan.endpoints.iter().filter(|endpoint| endpoint.config.spec.serves(name)).count()
     }
 
     /// Whether another call is to be started now, and what for.

@@ -13,7 +13,6 @@ use super::source::Source;
 use crate::batch::{BatchReport, CallScope, ItemError};
 use crate::clock::Deadline;
 use crate::name::Name;
-use crate::sync::atomic::Ordering;
 
 /// Result of [`DataSourceManager::fetch_batch`].
 ///
@@ -76,7 +75,7 @@ impl<S: Source> DataSourceManager<S> {
         let (places, cold): (Vec<usize>, Vec<S::Request>) = cold.into_iter().unzip();
         let (caches, caller) = (Arc::clone(&self.caches), Arc::clone(&self.caller));
         let job = self.batch.job(move |request: &S::Request, scope: &CallScope| {
-            let category = caller.categories.number(caller.source.category(request));
+            let category = caller.category_of(request);
             let cache = &caches[caller.categories.get(category).cache];
             let options = FetchOptions::new().deadline(scope.deadline());
             fetch(cache, &caller, category, request, &options)
@@ -99,16 +98,16 @@ impl<S: Source> DataSourceManager<S> {
 
     /// The answer of a request that needs no call.
     fn cached(&self, request: &S::Request) -> Slot<S> {
-        if self.caller.is_closed.load(Ordering::Acquire) {
+        if self.caller.is_closed() {
             return Some(Err(ItemError::Failed(Self::shutting_down())));
         }
-        let category = self.caller.categories.number(self.caller.source.category(request));
+        let category = self.caller.category_of(request);
         self.cache(category).fresh(request).map(|fresh| Ok(Fetched(fresh)))
     }
 
     /// The vendor whose endpoint would be asked first: its items share a lane, and its limits.
     fn lane(&self, request: &S::Request) -> Name {
-        let category = self.caller.categories.number(self.caller.source.category(request));
+        let category = self.caller.category_of(request);
         let (plan, decision) = self.caller.explain(category, &FetchOptions::default());
         let best = decision.candidates().next().or_else(|| decision.explain().first().map(|first| first.endpoint));
         let endpoint = best.and_then(|index| plan.endpoints.get(index.0));

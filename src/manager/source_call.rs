@@ -88,12 +88,11 @@ impl<S: Source> Work for SourceCall<S> {
 
     fn settle(&self, end: &End<Answered<S>>) {
         let Some(guards) = self.guards.lock().take() else { return };
-        if matches!(end, End::Dropped) {
+        let Some((status, mut outcome)) = meaning(end) else {
             // No call was made: whatever was taken for it goes back.
             drop(guards);
             return;
-        }
-        let (status, mut outcome) = meaning(end);
+        };
         let is_overdue = || self.deadline.has_passed(self.caller.clock.now());
         if status == AttemptOutcome::Failed && is_overdue() {
             // The source has kept the deadline it was given, by giving up.
@@ -193,16 +192,16 @@ fn quality_of<S: Source>(end: &End<Answered<S>>) -> Option<&(QualityReport, Grad
     if let End::Answered(answer) = end { answer.quality.as_ref() } else { None }
 }
 
-/// What an end is called, and what it means to the guards. Flawed and unusable data are no outage: they
+/// What an end is called, and what it means to the guards; none if no call was made. Flawed and unusable data are no outage: they
 /// neither open a breaker nor eject.
-fn meaning<S: Source>(end: &End<Answered<S>>) -> (AttemptOutcome, Outcome) {
+fn meaning<S: Source>(end: &End<Answered<S>>) -> Option<(AttemptOutcome, Outcome)> {
     let answer = match end {
         End::Answered(answer) => answer,
-        End::TimedOut => return (AttemptOutcome::TimedOut, Outcome::TimedOut),
-        End::Panicked(_) => return (AttemptOutcome::Panicked, Outcome::Failure),
-        End::Dropped => return (AttemptOutcome::Refused, Outcome::Ignored),
+        End::TimedOut => return Some((AttemptOutcome::TimedOut, Outcome::TimedOut)),
+        End::Panicked(_) => return Some((AttemptOutcome::Panicked, Outcome::Failure)),
+        End::Dropped => return None,
     };
-    match answer.verdict {
+    Some(match answer.verdict {
         Verdict::Good | Verdict::GoodFor(_) if answer.result.is_err() => (AttemptOutcome::Failed, Outcome::Failure),
         Verdict::Good | Verdict::GoodFor(_) => match answer.quality.as_ref().map(|(_, grade)| *grade) {
             Some(Grade::Unusable) => (AttemptOutcome::Unusable, Outcome::Success),
@@ -215,7 +214,7 @@ fn meaning<S: Source>(end: &End<Answered<S>>) -> (AttemptOutcome, Outcome) {
         Verdict::BadFor(time) => (AttemptOutcome::Failed, Outcome::FailureFor(time)),
         Verdict::Limited { retry_after } => (AttemptOutcome::Limited, Outcome::Limited { retry_after }),
         Verdict::Ignore => (AttemptOutcome::Ignored, Outcome::Ignored),
-    }
+    })
 }
 
 /// What a record says beside the outcome.

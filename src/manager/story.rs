@@ -122,8 +122,9 @@ impl<'a, S: Source> Story<'a, S> {
         call: &Arc<SourceCall<S>>,
         end: End<Answered<S>>,
     ) -> Option<LoadResult<S>> {
-        self.opinions += u32::from(self.has_flawed() && !self.heard.contains(&call.number));
-        let result = self.hear_end(caller, call, end);
+        let is_late = self.heard.contains(&call.number);
+        self.opinions += u32::from(self.has_flawed() && !is_late);
+        let result = self.hear_end(caller, call, end, is_late);
         match &result {
             Some(Ok(Loaded::Value(_) | Loaded::ValueFor(..))) => result,
             // A usable answer is in hand: it is never given up for an error, nor for nothing.
@@ -138,8 +139,8 @@ impl<'a, S: Source> Story<'a, S> {
         caller: &Caller<S>,
         call: &Arc<SourceCall<S>>,
         end: End<Answered<S>>,
+        is_late: bool,
     ) -> Option<LoadResult<S>> {
-        let is_late = self.heard.contains(&call.number);
         if !is_late && self.attempts.len() < MAX_ATTEMPTS {
             self.heard.push(call.number);
             self.attempts.extend(call.record.get().cloned());

@@ -72,10 +72,9 @@ impl Watch {
     pub(super) fn close(&self) {
         let mut state = self.0.state.lock();
         state.is_closed = true;
-        let rest = std::mem::take(&mut state.waiting);
+        state.waiting.clear();
         drop(state);
         self.0.changed.notify_all();
-        drop(rest);
     }
 }
 

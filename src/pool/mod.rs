@@ -149,6 +149,23 @@ impl State {
     }
 }
 
+impl Shared {
+    /// Whether one more job may be queued.
+    fn admit(&self, state: &State) -> Result<(), SubmitError> {
+        if state.closed {
+            return Err(SubmitError::Closed);
+        }
+        if state.stuck.len() >= self.max_workers {
+            return Err(SubmitError::Saturated);
+        }
+        let possible = state.idle + state.starting + state.limit(self.max_workers).saturating_sub(state.workers());
+        if state.queue.len() >= self.max_queue.saturating_add(possible) {
+            return Err(SubmitError::Full);
+        }
+        Ok(())
+    }
+}
+
 impl WorkerPool {
     pub(crate) fn new(name: impl Into<Arc<str>>, clock: Clock, max_workers: usize, max_queue: usize) -> Self {
         Self::with_idle(name, clock, max_workers, max_queue, None)
@@ -179,19 +196,12 @@ impl WorkerPool {
     /// Queues a job and makes sure that a worker will come for it.
     pub(crate) fn submit(&self, job: Job) -> Result<(), (SubmitError, Job)> {
         let mut state = self.shared.state.lock();
-        if state.closed {
-            return Err((SubmitError::Closed, job));
-        }
-        let waiting_workers = state.idle + state.starting;
-        let possible = waiting_workers + state.limit(self.shared.max_workers).saturating_sub(state.workers());
-        if state.stuck.len() >= self.shared.max_workers {
-            return Err((SubmitError::Saturated, job));
-        }
-        if state.queue.len() >= self.shared.max_queue.saturating_add(possible) {
-            return Err((SubmitError::Full, job));
+        if let Err(refusal) = self.shared.admit(&state) {
+            return Err((refusal, job));
         }
         state.queue.push_back(job);
-        let short = state.queue.len() > waiting_workers && state.workers() < state.limit(self.shared.max_workers);
+        let short =
+            state.queue.len() > state.idle + state.starting && state.workers() < state.limit(self.shared.max_workers);
         // Without a queue a job must not wait for a worker that may never be free.
         let is_stuck = |state: &State| state.workers() == 0 || self.shared.max_queue == 0;
         if short && !Shared::start(&self.shared, &mut state) && is_stuck(&state) {
@@ -209,11 +219,7 @@ impl WorkerPool {
 
     /// Whether a job would be taken now.
     pub(crate) fn has_room(&self) -> bool {
-        let state = self.shared.state.lock();
-        let waiting_workers = state.idle + state.starting;
-        let possible = waiting_workers + state.limit(self.shared.max_workers).saturating_sub(state.workers());
-        state.stuck.len() < self.shared.max_workers
-            && state.queue.len() < self.shared.max_queue.saturating_add(possible)
+        self.shared.admit(&self.shared.state.lock()).is_ok()
     }
 
     /// Gives up on a worker that still runs this job: it is counted abandoned and its place is

@@ -3,32 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use feedguard::Outcome;
 use feedguard::clock::ManualClock;
 use feedguard::limiter::{CalendarQuota, QuotaPeriod, QuotaWindow, RateBound, RateControl, RatePermit};
 use feedguard::{AdaptiveRateLimiter, Clock, Deadline, LimiterConfig};
 
+use crate::support::drive;
+
 const S: fn(u64) -> Duration = Duration::from_secs;
 const MS: fn(u64) -> Duration = Duration::from_millis;
 fn lim(c: LimiterConfig) -> (AdaptiveRateLimiter, Clock, ManualClock) {
     let (clock, time) = Clock::manual();
     (AdaptiveRateLimiter::builder("l").config(c).clock(clock.clone()).build().unwrap(), clock, time)
-}
-
-// drives the manual clock by `step` until `done`, at most `max` steps
-fn drive(time: &ManualClock, step: Duration, max: u32, done: impl Fn() -> bool) {
-    for _ in 0..max {
-        if done() {
-            return;
-        }
-        let t = Instant::now();
-        while t.elapsed() < MS(3) && !done() {
-            thread::yield_now();
-        }
-        time.advance(step);
-    }
 }
 
 #[test]

@@ -115,12 +115,7 @@ fn places_are_hard_and_those_who_find_none_go_elsewhere() {
     for n in 0..8 {
         manager.fetch(&format!("warm {n}")).unwrap();
     }
-    let gate = crate::support::Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(super::host::Table::clean())
-    });
+    let gate = host.gate("a");
     thread::scope(|scope| {
         let first = scope.spawn(|| manager.fetch(&"first".to_owned()).unwrap());
         gate.await_arrivals(1);
@@ -143,12 +138,7 @@ fn a_half_open_breaker_whose_probes_are_taken_costs_nobody_a_token() {
         drop(manager.fetch(&n.to_string()));
     }
     time.advance(S(61));
-    let gate = crate::support::Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(super::host::Table::clean())
-    });
+    let gate = host.gate("a");
     thread::scope(|scope| {
         let probe = scope.spawn(|| manager.fetch(&"probe".to_owned()).unwrap());
         gate.await_arrivals(1);
@@ -172,12 +162,7 @@ fn a_crowd_without_threads_costs_no_tokens() {
     settings.endpoints[0].limiter = LimiterConfig::fixed(1000.0).burst(100);
     settings.endpoints[0].limiter.quotas = vec![QuotaWindow::new(1000, QuotaPeriod::Day)];
     let (manager, host, time, _clock) = manager(settings);
-    let gate = crate::support::Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(super::host::Table::clean())
-    });
+    let gate = host.gate("a");
     thread::scope(|scope| {
         for n in 0..8 {
             let manager = &manager;

@@ -12,6 +12,8 @@ use feedguard::{
     Source,
 };
 
+use crate::support::Gate;
+
 pub(super) const S: fn(u64) -> Duration = Duration::from_secs;
 pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -59,6 +61,17 @@ impl BarsHost {
         answer: impl Fn(&Call<'_>, &str) -> Result<Table, std::io::Error> + Send + Sync + 'static,
     ) {
         self.answers.lock().unwrap().insert(endpoint.to_owned(), Arc::new(answer));
+    }
+
+    /// Calls of that endpoint stand at the gate, then give clean bars.
+    pub(super) fn gate(&self, endpoint: &str) -> Gate {
+        let gate = Gate::default();
+        let stuck = gate.clone();
+        self.set(endpoint, move |_, _| {
+            stuck.pass();
+            Ok(Table::clean())
+        });
+        gate
     }
 
     pub(super) fn calls(&self, endpoint: &str) -> usize {

@@ -24,12 +24,7 @@ fn a_preferred_endpoint_that_hangs_loses_no_item_of_a_batch_nor_of_the_next() {
         manager.fetch(&format!("warm {warm}")).unwrap();
     }
     assert!(host.calls("a") > 40, "it is the first choice");
-    let gate = Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(Table::clean())
-    });
+    let gate = host.gate("a");
     let driver = Driver::start(&time, MS(20));
     for round in 0..2 {
         let report = manager.fetch_batch((0..400).map(|n| format!("{round} {n}")).collect(), Deadline::never());
@@ -49,12 +44,7 @@ fn a_hung_refresh_keeps_nobody_from_the_value_and_is_told_at_the_call_timeout() 
     let (manager, host, time, clock) = manager(config(&["a"]).call_timeout(S(10)).retry(RetryConfig::off()));
     let key = "x".to_owned();
     manager.fetch(&key).unwrap();
-    let gate = Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(Table::clean())
-    });
+    let gate = host.gate("a");
     // Nine tenths of the hour of the default category.
     time.advance(S(3240));
     assert_eq!(manager.fetch(&key).unwrap().status(), CacheStatus::Refreshing);
@@ -132,12 +122,7 @@ fn callers_of_a_hung_endpoint_get_their_answer_elsewhere_before_their_own_deadli
     // The time-out of a call is longer than callers wait: half of their time goes to the first choice.
     let (manager, host, time, clock) = manager(config(&["a", "b"]).fetch_timeout(S(1)).call_timeout(S(10)));
     manager.fetch(&"warm".to_owned()).unwrap();
-    let gate = Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(Table::clean())
-    });
+    let gate = host.gate("a");
     let driver = Driver::start(&time, MS(1));
     let (ok, started) = (AtomicUsize::new(0), clock.now());
     thread::scope(|scope| {

@@ -2,31 +2,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use feedguard::breaker::RateWindow;
-use feedguard::clock::ManualClock;
 use feedguard::manager::Call;
 use feedguard::{
     BreakerConfig, Clock, DataSourceManager, EndpointConfig, EndpointSpec, LimiterConfig, ManagerConfig, Source,
     Verdict,
 };
 
+use crate::support::drive;
+
 const S: fn(u64) -> Duration = Duration::from_secs;
 const MS: fn(u64) -> Duration = Duration::from_millis;
-// drives the manual clock by `step` until `done`, at most `max` steps
-fn drive(time: &ManualClock, step: Duration, max: u32, done: impl Fn() -> bool) {
-    for _ in 0..max {
-        if done() {
-            return;
-        }
-        let t = Instant::now();
-        while t.elapsed() < MS(3) && !done() {
-            thread::yield_now();
-        }
-        time.advance(step);
-    }
-}
 
 struct Src;
 impl Source for Src {

@@ -6,8 +6,8 @@ use feedguard::breaker::BreakerState;
 use feedguard::retry::RetryConfig;
 use feedguard::{BreakerConfig, CacheConfig, LimiterConfig};
 
-use super::host::{S, Table, config, endpoints, manager};
-use crate::support::{Gate, eventually};
+use super::host::{S, config, endpoints, manager};
+use crate::support::eventually;
 
 #[test]
 fn an_open_breaker_stays_open_over_a_reload_also_with_other_settings() {
@@ -50,12 +50,7 @@ fn statistics_limiters_and_drains_outlive_a_reload() {
 #[test]
 fn calls_under_way_end_in_peace_also_to_an_endpoint_that_is_removed() {
     let (manager, host, _time, _clock) = manager(config(&["a"]));
-    let gate = Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(Table::clean())
-    });
+    let gate = host.gate("a");
     thread::scope(|scope| {
         let fetch = scope.spawn(|| manager.fetch(&"x".to_owned()).unwrap());
         gate.await_arrivals(1);

@@ -171,12 +171,7 @@ fn after_a_shutdown_all_who_wait_hear_of_it() {
     let mut settings = config(&["a"]).fetch_timeout(S(1_000_000)).call_timeout(S(1_000_000));
     settings.endpoints[0].limiter = LimiterConfig::off();
     let (manager, host, _time, _clock) = manager(settings);
-    let gate = crate::support::Gate::default();
-    let stuck = gate.clone();
-    host.set("a", move |_, _| {
-        stuck.pass();
-        Ok(Table::clean())
-    });
+    let gate = host.gate("a");
     thread::scope(|scope| {
         // The leader in a call that hangs, and two who wait for it.
         let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| manager.fetch(&"x".to_owned()).unwrap_err())).collect();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use feedguard::clock::ManualClock;
 use feedguard::manager::Call;
 use feedguard::{Source, Verdict};
 
@@ -15,6 +16,20 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(20), "never happened: {what}");
         std::thread::yield_now();
+    }
+}
+
+/// Drives the manual clock by `step` until `done`, at most `max` steps.
+pub(crate) fn drive(time: &ManualClock, step: Duration, max: u32, done: impl Fn() -> bool) {
+    for _ in 0..max {
+        if done() {
+            return;
+        }
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(3) && !done() {
+            std::thread::yield_now();
+        }
+        time.advance(step);
     }
 }
 
