@@ -531,3 +531,61 @@ fn a_fetch_beside_a_shutdown_has_an_end() {
         }
     });
 }
+
+fn batch(workers: usize) -> feedguard::BatchProcessor {
+    let (clock, _time) = Clock::manual();
+    let config = feedguard::BatchConfig::default().workers(workers).per_source(1).max_queued(2);
+    feedguard::BatchProcessor::builder("model").config(config).clock(clock).build().unwrap()
+}
+
+/// Runs these items of two sources to their end.
+fn run_all(batch: &feedguard::BatchProcessor, items: u32) {
+    let job = batch.job(|n: &u32, _: &feedguard::batch::CallScope| Ok::<_, ()>(*n));
+    let report = job.source(|n| if n % 2 == 0 { "even".into() } else { "odd".into() }).run(0..items);
+    assert_eq!(report.succeeded(), items as usize);
+}
+
+#[test]
+fn a_worker_that_leaves_forgets_no_item() {
+    explore_long(|| {
+        let batch = Arc::new(batch(2));
+        let other = Arc::clone(&batch);
+        let user = thread::spawn(move || run_all(&other, 2));
+        run_all(&batch, 3);
+        user.join().unwrap();
+    });
+}
+
+#[test]
+fn who_waits_for_a_place_or_for_room_is_woken_when_there_is_one() {
+    explore_long(|| {
+        let batch = Arc::new(batch(1));
+        let other = Arc::clone(&batch);
+        let user = thread::spawn(move || {
+            let job = other.job(|n: &u32, _: &feedguard::batch::CallScope| Ok::<_, ()>(*n));
+            // Leaves while it may be in line, or have been promised room.
+            let _first = job.source(|_| "even".into()).stream(0..4).next();
+        });
+        run_all(&batch, 3);
+        user.join().unwrap();
+    });
+}
+
+#[test]
+fn a_batch_beside_a_shutdown_has_an_end() {
+    explore_long(|| {
+        let batch = Arc::new(batch(1));
+        let other = Arc::clone(&batch);
+        let user = thread::spawn(move || {
+            let call = |n: &u32, _: &feedguard::batch::CallScope| Ok::<_, ()>(*n);
+            let report = other.job(call).source(|_| "one".into()).run(0..3);
+            let ended = |result: &Result<u32, feedguard::batch::ItemError<()>>| match result {
+                Ok(_) => true,
+                Err(error) => matches!(error, feedguard::batch::ItemError::ShuttingDown),
+            };
+            assert!(report.results.iter().all(ended), "{:?}", report.results);
+        });
+        batch.shutdown(Duration::ZERO);
+        user.join().unwrap();
+    });
+}

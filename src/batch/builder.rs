@@ -1,16 +1,14 @@
 //! Makes a batch processor.
 
-use std::sync::Arc;
-
+use super::board::Limits;
+use super::engine::Engine;
 use super::metrics::BatchMetrics;
-use super::slots::Slots;
 use super::{BatchConfig, BatchProcessor};
 use crate::clock::Clock;
 use crate::config::builder_setters;
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
 use crate::name::Name;
-use crate::pool::WorkerPool;
 
 /// Collects what a [`BatchProcessor`] works with.
 ///
@@ -64,18 +62,16 @@ impl BatchBuilder {
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<BatchProcessor, ConfigError> {
         self.config.validate()?;
-        let pool = WorkerPool::new(Arc::from(self.name.as_str()), self.clock.clone(), self.config.workers, usize::MAX);
-        Ok(BatchProcessor {
-            metrics: BatchMetrics::new(&self.metrics, &self.name),
-            slots: Arc::new(Slots::new(
-                self.config.per_source,
-                self.config.source_limits.clone(),
-                self.config.max_queued,
-            )),
-            name: self.name,
-            config: self.config,
-            clock: self.clock,
-            pool: Arc::new(pool),
-        })
+        let config = self.config;
+        let limits = Limits {
+            workers: config.workers,
+            item_timeout: config.item_timeout,
+            per_source: config.per_source,
+            exceptions: config.source_limits.clone(),
+            room: config.max_queued,
+        };
+        let metrics = BatchMetrics::new(&self.metrics, &self.name);
+        let engine = Engine::new(&self.name, limits, config.max_abandoned, self.clock, metrics);
+        Ok(BatchProcessor { name: self.name, config, engine })
     }
 }

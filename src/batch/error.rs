@@ -1,5 +1,6 @@
 //! Why an item gave no value.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why an item gave no value.
@@ -28,8 +29,11 @@ pub enum ItemError<E> {
         after: Duration,
     },
     /// The call panicked.
-    #[error("call panicked")]
-    Panicked,
+    #[error("call panicked: {}", .message.escape_debug())]
+    Panicked {
+        /// What it said.
+        message: Arc<str>,
+    },
     /// The deadline of the run passed before the item was started.
     #[error("not started before the deadline of the batch")]
     NotStarted,
@@ -53,6 +57,6 @@ pub enum ItemError<E> {
 impl<E> ItemError<E> {
     /// Whether the call was made.
     pub const fn reached_source(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::TimedOut { .. } | Self::Panicked)
+        matches!(self, Self::Failed(_) | Self::TimedOut { .. } | Self::Panicked { .. })
     }
 }

@@ -1,20 +1,18 @@
-//! A job being put together, and its results as they come.
+//! A job being put together.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::cancel::CancelToken;
 use super::run::{ItemResult, Run};
-use super::{BatchProcessor, BatchReport, CallScope, ItemError, WhenFull};
-use crate::clock::{Deadline, Tick};
+use super::{BatchProcessor, BatchReport, BatchStream, CallScope, Pending};
+use crate::clock::Deadline;
 use crate::name::Name;
-use crate::pool::SubmitError;
 
-type SourceOf<'b, K> = Box<dyn Fn(&K) -> Name + 'b>;
-type PaceOf<'b, K> = Box<dyn Fn(&K) -> Duration + 'b>;
+pub(super) type SourceOf<'b, K> = Box<dyn Fn(&K) -> Name + 'b>;
+pub(super) type PaceOf<'b, K> = Box<dyn Fn(&K) -> Duration + 'b>;
 
 /// A job being put together: what to call, and how.
 ///
@@ -39,12 +37,12 @@ type PaceOf<'b, K> = Box<dyn Fn(&K) -> Duration + 'b>;
 /// ```
 #[must_use]
 pub struct BatchJob<'b, K, F> {
-    processor: &'b BatchProcessor,
-    call: F,
-    deadline: Deadline,
-    cancel: CancelToken,
-    source: Option<SourceOf<'b, K>>,
-    pace: Option<PaceOf<'b, K>>,
+    pub(super) processor: &'b BatchProcessor,
+    pub(super) call: F,
+    pub(super) deadline: Deadline,
+    pub(super) cancel: CancelToken,
+    pub(super) source: Option<SourceOf<'b, K>>,
+    pub(super) pace: Option<PaceOf<'b, K>>,
 }
 
 impl<'b, K, F> BatchJob<'b, K, F> {
@@ -74,9 +72,10 @@ impl<'b, K, F> BatchJob<'b, K, F> {
         self
     }
 
-    /// How long the next item has to wait before it is given to a worker, a limiter's
-    /// [`peek`](crate::AdaptiveRateLimiter::peek) for instance. Runs on this thread; the items behind
-    /// it wait too.
+    /// How long an item has to wait before it may be given to a worker: its place in a limiter's line, for
+    /// instance. Runs on this thread, once for each item, so that it may reserve; the item then waits
+    /// without a worker. No more items than there are workers wait so at once; those behind them are not
+    /// asked for before one's time has come.
     pub fn pace(mut self, pace: impl Fn(&K) -> Duration + 'b) -> Self {
         self.pace = Some(Box::new(pace));
         self
@@ -108,7 +107,7 @@ where
         let (clock, started) = (self.processor.clock().clone(), self.processor.clock().now());
         let items = items.into_iter();
         let expected = items.size_hint().0;
-        let mut results: Vec<Option<ItemResult<T, E>>> = Vec::with_capacity(expected);
+        let mut results: Vec<Option<ItemResult<T, E>>> = Vec::with_capacity(expected.min(1 << 20));
         let mut done = 0;
         let mut stream = self.stream(items);
         while let Some((index, result)) = stream.next() {
@@ -117,11 +116,10 @@ where
             }
             results[index] = Some(result);
             done += 1;
-            progress(done, stream.pulled.max(expected));
+            progress(done, stream.pulled().max(expected));
         }
         drop(stream);
-        let results = results.into_iter().map(|result| result.unwrap_or(Err(ItemError::NotStarted)));
-        BatchReport { results: results.collect(), elapsed: clock.now().since(started) }
+        BatchReport::of(results, clock.now().since(started))
     }
 
     /// As [`run`](Self::run), but items that are equal are called for once and share the result.
@@ -147,196 +145,26 @@ where
     }
 
     /// Runs it; results as they come, with the position of their item. Items are pulled from the
-    /// iterator, on this thread, only as far as the queue has room: a job of a million items takes
-    /// the memory of [`max_queued`](super::BatchConfig::max_queued). Dropped, it starts nothing more.
-    pub fn stream<I: IntoIterator<Item = K>>(self, items: I) -> BatchStream<'b, K, T, E, F, I::IntoIter> {
-        let context = self.processor.context(self.deadline, self.cancel);
-        BatchStream {
-            processor: self.processor,
-            run: Run::new(self.call, context),
-            items: Some(items.into_iter()),
-            source: self.source,
-            pace: self.pace,
-            next: None,
-            paced_until: Tick::default(),
-            pulled: 0,
-            fetched: 0,
-            is_inline: self.processor.is_inline(),
-        }
+    /// iterator, on this thread, one by one, only as far as the queue has room: a job of a million items
+    /// takes the memory of [`max_queued`](super::BatchConfig::max_queued). Dropped, it starts nothing more.
+    pub fn stream<I: IntoIterator<Item = K>>(self, items: I) -> BatchStream<'b, K, T, E, I::IntoIter> {
+        let Self { processor, call, deadline, cancel, source, pace } = self;
+        BatchStream::new(processor, Run::new(Box::new(call), deadline, cancel), source, pace, items.into_iter())
+    }
+
+    /// Gives one item to the workers and returns at once: what will become of it. Waits for room in the
+    /// queue, if [`when_full`](super::BatchConfig::when_full) says so. From inside a call of the same
+    /// processor, and with [`BatchMode::Serial`](super::BatchMode::Serial), it runs here and now.
+    pub fn submit(self, item: K) -> Pending<T, E> {
+        let Self { processor, call, deadline, cancel, source, pace } = self;
+        let run = Run::new(Box::new(call), deadline, cancel);
+        let (owner, result) = BatchStream::new(processor, run, source, pace, std::iter::once(item)).into_fed();
+        Pending::new(owner, result)
     }
 }
 
 impl<K, F> fmt::Debug for BatchJob<'_, K, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchJob").field("deadline", &self.deadline).finish_non_exhaustive()
-    }
-}
-
-/// The results of a job as they come: position of the item, and its result. Item time-outs are watched
-/// while it is read; dropped, it gives up on calls under way.
-///
-/// # Examples
-/// ```
-/// use feedguard::batch::CallScope;
-/// use feedguard::{BatchConfig, BatchProcessor};
-/// let batch = BatchProcessor::new("nightly", BatchConfig::default())?;
-/// let stream = batch.job(|n: &u32, _: &CallScope| if *n == 3 { Err("no such") } else { Ok(*n) }).stream(0..10);
-/// let failed: Vec<usize> = stream.filter(|(_, result)| result.is_err()).map(|(index, _)| index).collect();
-/// assert_eq!(failed, [3]);
-/// # Ok::<(), feedguard::ConfigError>(())
-/// ```
-#[must_use = "a stream that is dropped starts nothing more"]
-pub struct BatchStream<'b, K, T, E, F, I>
-where
-    K: Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-    F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
-{
-    processor: &'b BatchProcessor,
-    run: Arc<Run<K, T, E, F>>,
-    items: Option<I>,
-    source: Option<SourceOf<'b, K>>,
-    pace: Option<PaceOf<'b, K>>,
-    /// Pulled, but the queue had no room or its time has not come.
-    next: Option<K>,
-    paced_until: Tick,
-    pub(super) pulled: usize,
-    fetched: usize,
-    /// The old way, or on one of the processor's own workers: one after the other on this thread.
-    is_inline: bool,
-}
-
-impl<K, T, E, F, I> Iterator for BatchStream<'_, K, T, E, F, I>
-where
-    K: Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-    F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
-    I: Iterator<Item = K>,
-{
-    type Item = (usize, ItemResult<T, E>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let found = if self.is_inline { self.next_inline() } else { self.next_pooled() };
-        self.fetched += usize::from(found.is_some());
-        found
-    }
-}
-
-impl<K, T, E, F, I> BatchStream<'_, K, T, E, F, I>
-where
-    K: Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-    F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
-    I: Iterator<Item = K>,
-{
-    fn next_pooled(&mut self) -> Option<(usize, ItemResult<T, E>)> {
-        loop {
-            if let Some(refused) = self.feed() {
-                return Some(refused);
-            }
-            let refusal = self.run.ensure_workers().err();
-            if refusal == Some(SubmitError::NoThread) {
-                // The system gives no thread at all: better slowly than not.
-                self.is_inline = true;
-                return self.next_inline();
-            }
-            self.run.fail_hopeless(refusal);
-            if self.items.is_none() && self.next.is_none() && self.fetched == self.pulled {
-                self.processor.show();
-                return None;
-            }
-            let wake = if self.next.is_some() { Deadline::at(self.paced_until) } else { Deadline::never() };
-            let wake = if wake.has_passed(self.processor.clock().now()) { Deadline::never() } else { wake };
-            if let Some(found) = self.run.next(wake) {
-                return Some(found);
-            }
-        }
-    }
-
-    /// Pulls items for which there is room, and gives them to the run; an item that finds none and is
-    /// not to wait comes back.
-    fn feed(&mut self) -> Option<(usize, ItemResult<T, E>)> {
-        let is_closed = self.processor.is_closed();
-        while self.run.unfetched() < self.processor.window() {
-            let item = self.next.take().or_else(|| self.pull())?;
-            let context = &self.run.context;
-            let now = context.clock.now();
-            let stopped = context.stopped(is_closed, now);
-            if let Some(error) = stopped {
-                return Some((self.pulled - 1, Err(error)));
-            }
-            let wait = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace(&item));
-            if !wait.is_zero() {
-                self.paced_until = now.after(wait);
-                self.next = Some(item);
-                return None;
-            }
-            let source = self.source.as_ref().map(|source| source(&item));
-            if !context.slots.try_queue() {
-                if self.processor.when_full() == WhenFull::Reject && self.run.pending() == 0 {
-                    return Some((self.pulled - 1, Err(ItemError::QueueFull)));
-                }
-                self.paced_until = Tick::MAX;
-                self.next = Some(item);
-                return None;
-            }
-            self.run.push(self.pulled - 1, item, source);
-        }
-        None
-    }
-
-    fn pull(&mut self) -> Option<K> {
-        let item = self.items.as_mut()?.next();
-        match item {
-            Some(_) => self.pulled += 1,
-            None => self.items = None,
-        }
-        item
-    }
-
-    fn next_inline(&mut self) -> Option<(usize, ItemResult<T, E>)> {
-        // What waits first: the system gave no thread for it.
-        let waiting = self.run.take_waiting();
-        let (index, item) = if let Some(waiting) = waiting {
-            waiting
-        } else {
-            let item = self.next.take().or_else(|| self.pull())?;
-            (self.pulled - 1, item)
-        };
-        let context = &self.run.context;
-        let now = context.clock.now();
-        let stopped = context.stopped(self.processor.is_closed(), now);
-        let result = stopped.map_or_else(|| self.run.call(index, &item, now), Err);
-        Some((index, result))
-    }
-}
-
-impl<K, T, E, F, I> Drop for BatchStream<'_, K, T, E, F, I>
-where
-    K: Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-    F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
-{
-    fn drop(&mut self) {
-        self.run.forget_rest();
-    }
-}
-
-impl<K, T, E, F, I> fmt::Debug for BatchStream<'_, K, T, E, F, I>
-where
-    K: Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-    F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchStream")
-            .field("pulled", &self.pulled)
-            .field("fetched", &self.fetched)
-            .finish_non_exhaustive()
     }
 }

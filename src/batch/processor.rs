@@ -4,21 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cancel::CancelToken;
-use super::metrics::BatchMetrics;
-use super::run::RunContext;
-use super::slots::Slots;
-use super::{BatchConfig, BatchJob, BatchMode, BatchReport, CallScope, WhenFull};
+use super::engine::Engine;
+use super::{BatchConfig, BatchJob, BatchMode, BatchReport, CallScope};
 use crate::clock::{Clock, Deadline};
 use crate::name::Name;
-use crate::pool::{PoolSnapshot, ShutdownReport, WorkerPool};
+use crate::pool::{PoolSnapshot, ShutdownReport};
 
 /// Runs many calls at once on its own threads.
 ///
 /// # Concurrency
-/// Thread-safe; runs of several callers take turns on the threads. Threads start with the first
-/// run. A run started by a call of the same processor goes one after the other on that worker, so
-/// nested runs cannot wait for each other.
+/// Thread-safe; runs of several callers take turns, item by item, on the threads, so that a small run
+/// does not wait for a large one. Threads start with the first run, and so does the one that watches
+/// time-outs; all end with the processor. A run started by a call of the same processor goes one after
+/// the other on that worker, so nested runs cannot wait for each other.
 ///
 /// # Examples
 /// ```
@@ -31,10 +29,7 @@ use crate::pool::{PoolSnapshot, ShutdownReport, WorkerPool};
 pub struct BatchProcessor {
     pub(super) name: Name,
     pub(super) config: BatchConfig,
-    pub(super) clock: Clock,
-    pub(super) metrics: BatchMetrics,
-    pub(super) pool: Arc<WorkerPool>,
-    pub(super) slots: Arc<Slots>,
+    pub(super) engine: Arc<Engine>,
 }
 
 impl BatchProcessor {
@@ -60,54 +55,32 @@ impl BatchProcessor {
     /// Puts a job together: sub-limits by source, cancellation, pacing, results as they come.
     pub fn job<K, T, E, F>(&self, call: F) -> BatchJob<'_, K, F>
     where
-        F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync + 'static,
+        F: Fn(&K, &CallScope) -> Result<T, E> + Send + Sync,
     {
         BatchJob::new(self, call)
     }
 
     /// Threads of the pool at this moment.
     pub fn snapshot(&self) -> PoolSnapshot {
-        self.pool.snapshot()
+        self.engine.snapshot()
     }
 
-    /// Items of all jobs that wait for a worker.
+    /// Items of all jobs that wait: for a worker, for a place at their source, for their time.
     pub fn queued(&self) -> usize {
-        self.slots.queued()
+        self.engine.queued()
     }
 
-    /// Refuses new items, runs out what waits for a worker until `within` is over, and fails the
-    /// rest, and what waits for a place at its source, with
-    /// [`ItemError::ShuttingDown`](super::ItemError::ShuttingDown). Never waits for a hung call.
+    /// Refuses new items, runs out what waits until `within` is over, and fails the rest with
+    /// [`ItemError::ShuttingDown`](super::ItemError::ShuttingDown). Never waits for a call that was given
+    /// up on. The report counts items: done and cancelled since the shutdown began.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
-        self.pool.close(within);
-        self.slots.wake_all();
-        let report = self.pool.shutdown(within);
-        let cancelled = self.slots.cancelled();
-        self.slots.wake_all();
-        ShutdownReport { cancelled, ..report }
-    }
-
-    pub(super) fn context(&self, deadline: Deadline, cancel: CancelToken) -> RunContext {
-        RunContext {
-            clock: self.clock.clone(),
-            deadline,
-            item_timeout: self.config.item_timeout,
-            workers: self.config.workers,
-            max_abandoned: self.config.max_abandoned,
-            cancel,
-            slots: Arc::clone(&self.slots),
-            pool: Arc::downgrade(&self.pool),
-        }
+        self.engine.shutdown(within)
     }
 
     /// Whether items run on the caller's thread: the old way, or a job inside a job, which must not
     /// wait for the workers that wait for it.
     pub(super) fn is_inline(&self) -> bool {
-        self.config.mode == BatchMode::Serial || self.pool.is_worker()
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.pool.is_closed()
+        self.config.mode == BatchMode::Serial || self.engine.is_worker()
     }
 
     /// Items of one job that may wait, run, or have ended unread.
@@ -115,17 +88,15 @@ impl BatchProcessor {
         self.config.max_queued + self.config.workers
     }
 
-    pub(super) fn when_full(&self) -> WhenFull {
-        self.config.when_full
-    }
-
     pub(super) fn clock(&self) -> &Clock {
-        &self.clock
+        &self.engine.clock
     }
+}
 
-    /// Shows the pool in the metrics.
-    pub(super) fn show(&self) {
-        self.metrics.set(self.pool.snapshot());
+impl Drop for BatchProcessor {
+    /// Fails what waits; waits for no thread.
+    fn drop(&mut self) {
+        self.engine.close();
     }
 }
 

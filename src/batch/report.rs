@@ -24,6 +24,11 @@ pub struct BatchReport<T, E> {
 }
 
 impl<T, E> BatchReport<T, E> {
+    pub(super) fn of(results: Vec<Option<Result<T, ItemError<E>>>>, elapsed: Duration) -> Self {
+        let results = results.into_iter().map(|result| result.unwrap_or(Err(ItemError::NotStarted)));
+        Self { results: results.collect(), elapsed }
+    }
+
     /// Items that gave a value.
     pub fn succeeded(&self) -> usize {
         self.results.iter().filter(|result| result.is_ok()).count()

@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::calls_config::{CallsConfig, Isolation};
 use super::watch::{Expire, Watch};
 use crate::clock::{Clock, Deadline};
-use crate::pool::{PoolSnapshot, ShutdownReport, SubmitError, WaitingInside, WorkerJob, WorkerPool};
+use crate::pool::{PoolSnapshot, ShutdownReport, SubmitError, WaitingInside, WorkerJob, WorkerPool, panic_text};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -218,12 +218,6 @@ impl<W: Work> Drop for Queued<W> {
             running.finish(End::Dropped);
         }
     }
-}
-
-/// The text of a panic, if it has one.
-pub(super) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 /// The calls of one fetch. Dropped, it leaves those under way to the watch.

@@ -7,9 +7,11 @@
 //! ```
 //! Locks: `state`, one for the pool; no job runs under it and no job is dropped under it.
 
+mod alarm;
 mod ticker;
 mod worker;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use ticker::Ticker;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::{Clock, Deadline, Tick};
+use crate::clock::{Clock, Deadline};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
 
@@ -120,8 +122,6 @@ struct Shared {
 struct State {
     queue: VecDeque<Job>,
     closed: bool,
-    /// After a shutdown: how long queued work may still run out.
-    runs_out_until: Tick,
     idle: usize,
     /// The number of the job each worker runs.
     busy: HashMap<ThreadId, u64>,
@@ -219,7 +219,12 @@ impl WorkerPool {
 
     /// Whether a job would be taken now.
     pub(crate) fn has_room(&self) -> bool {
-        self.shared.admit(&self.shared.state.lock()).is_ok()
+        self.refusal().is_none()
+    }
+
+    /// Why a job would not be taken now, but for want of a thread.
+    pub(crate) fn refusal(&self) -> Option<SubmitError> {
+        self.shared.admit(&self.shared.state.lock()).err()
     }
 
     /// Gives up on a worker that still runs this job: it is counted abandoned and its place is
@@ -267,27 +272,11 @@ impl WorkerPool {
         Some(WorkerJob { thread, number })
     }
 
-    /// Counts a call that ended inside a job that continues.
-    pub(crate) fn count_done(&self) {
-        self.shared.state.lock().done += 1;
-    }
-
     /// Whether the calling thread is a worker of this pool.
     pub(crate) fn is_worker(&self) -> bool {
         let me = thread::current().id();
         let state = self.shared.state.lock();
         state.busy.contains_key(&me) || state.abandoned.contains(&me)
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.shared.state.lock().closed
-    }
-
-    /// Whether it is shut down and what waits may still be run.
-    pub(crate) fn runs_out(&self) -> bool {
-        let now = self.shared.clock.now();
-        let state = self.shared.state.lock();
-        state.closed && now < state.runs_out_until
     }
 
     pub(crate) fn snapshot(&self) -> PoolSnapshot {
@@ -306,12 +295,14 @@ impl WorkerPool {
         self.shutdown_by(&self.shared.clock, within)
     }
 
-    /// Refuses new jobs from now on; what is queued may run out for `within`.
-    pub(crate) fn close(&self, within: Duration) {
-        let until = self.shared.clock.now().after(within);
+    /// Drops what is queued and tells the workers to leave; waits for none of them.
+    pub(crate) fn close(&self) {
         let mut state = self.shared.state.lock();
         state.closed = true;
-        state.runs_out_until = until;
+        let rest = std::mem::take(&mut state.queue);
+        drop(state);
+        self.shared.work.notify_all();
+        drop(rest);
     }
 
     /// As [`shutdown`](Self::shutdown), by a clock of the caller's.
@@ -320,7 +311,6 @@ impl WorkerPool {
         let me = thread::current().id();
         let mut state = self.shared.state.lock();
         state.closed = true;
-        state.runs_out_until = deadline.tick();
         let done_before = state.done;
         self.shared.work.notify_all();
         loop {
@@ -345,6 +335,12 @@ impl WorkerPool {
     }
 }
 
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
 /// A job that waits for other jobs of its pool.
 pub(crate) struct WaitingInside(Arc<Shared>);
 
@@ -355,14 +351,8 @@ impl Drop for WaitingInside {
 }
 
 impl Drop for WorkerPool {
-    /// Drops what is queued and tells the workers to leave; waits for none of them.
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock();
-        state.closed = true;
-        let rest = std::mem::take(&mut state.queue);
-        drop(state);
-        self.shared.work.notify_all();
-        drop(rest);
+        self.close();
     }
 }
 

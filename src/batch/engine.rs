@@ -1,0 +1,271 @@
+//! The shell around the [`Board`]: its lock, the threads that take turns, the alarm that watches clocks.
+//!
+//! Locks: `board`, held for one step; then, under no lock, what its [`Effects`] say. No host code runs
+//! under it, and no lock of a job is taken under it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::board::{Board, CallId, Effects, Failure, JobId, Limits, Offer, Turn};
+use super::metrics::BatchMetrics;
+use super::wakers::Wake;
+use crate::clock::{Clock, Deadline, Tick};
+use crate::name::Name;
+use crate::pool::{Alarm, PoolSnapshot, ShutdownReport, SubmitError, WorkerJob, WorkerPool};
+use crate::sync::{Condvar, Mutex};
+
+/// A job as the engine knows it. Nothing but `run` calls the host.
+pub(super) trait Job: Wake {
+    /// Runs one item on this worker; the worker's next turn.
+    fn run(&self, engine: &Arc<Engine>, turn: &HeldTurn, worker: WorkerJob) -> Option<HeldTurn>;
+
+    /// An item has ended without a result of its own.
+    fn settle(&self, index: usize, failure: Failure);
+
+    /// No thread is to be had for the job's items: its owner has to run them.
+    fn strand(&self);
+}
+
+pub(super) type Handle = Arc<dyn Job>;
+pub(super) type HeldTurn = Turn<Handle>;
+
+pub(super) struct Engine {
+    pub(super) clock: Clock,
+    pub(super) item_timeout: Duration,
+    max_abandoned: usize,
+    board: Mutex<Board<Handle>>,
+    /// Nothing waits and nothing runs any more.
+    quiet: Condvar,
+    pool: WorkerPool,
+    alarm: Alarm,
+    metrics: BatchMetrics,
+}
+
+/// A worker that was sent for; dropped before it came, refused or later, it takes itself off the count.
+struct Sent(Option<Arc<Engine>>);
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let Some(engine) = self.0.take() else { return };
+        if engine.step(|board, _| board.never_came()) {
+            engine.nobody_comes();
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn new(
+        name: &Name,
+        limits: Limits,
+        max_abandoned: usize,
+        clock: Clock,
+        metrics: BatchMetrics,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|engine: &Weak<Self>| {
+            let engine = Weak::clone(engine);
+            let ring = move || engine.upgrade().map_or(Tick::MAX, |engine| engine.tick());
+            Self {
+                pool: WorkerPool::new(Arc::from(name.as_str()), clock.clone(), limits.workers, usize::MAX),
+                alarm: Alarm::new(name, clock.clone(), ring),
+                item_timeout: limits.item_timeout,
+                max_abandoned,
+                board: Mutex::new(Board::new(limits)),
+                quiet: Condvar::new(),
+                metrics,
+                clock,
+            }
+        })
+    }
+
+    /// One step of the board, and what follows from it.
+    fn step<R>(self: &Arc<Self>, step: impl FnOnce(&mut Board<Handle>, &mut Effects<Handle>) -> R) -> R {
+        let mut effects = Effects::default();
+        let mut board = self.board.lock();
+        let result = step(&mut board, &mut effects);
+        let is_quiet = board.is_closed() && board.queued() == 0;
+        drop(board);
+        if is_quiet {
+            self.quiet.notify_all();
+        }
+        self.follow(effects);
+        result
+    }
+
+    fn follow(self: &Arc<Self>, effects: Effects<Handle>) {
+        if let Some(at) = effects.alarm {
+            // Without a thread for it, those who wait for results look at the clock.
+            let _is_set = self.alarm.set(at);
+        }
+        for (job, index, failure) in effects.settled {
+            job.settle(index, failure);
+        }
+        for job in effects.woken {
+            job.wake();
+        }
+        // First: each of them makes room in the pool for another.
+        for worker in effects.given_up {
+            let _is_replaced = self.pool.abandon(worker, self.max_abandoned);
+        }
+        for _ in 0..effects.start {
+            self.send_worker();
+        }
+    }
+
+    fn send_worker(self: &Arc<Self>) {
+        let mut sent = Sent(Some(Arc::clone(self)));
+        let job = Box::new(move || {
+            if let Some(engine) = sent.0.take() {
+                engine.work();
+            }
+        });
+        if let Err((_, refused)) = self.pool.submit(job) {
+            drop(refused);
+        }
+    }
+
+    /// No worker is there and none can be had.
+    fn nobody_comes(self: &Arc<Self>) {
+        match self.pool.refusal() {
+            None | Some(SubmitError::NoThread) => {
+                let jobs = self.step(|board, _| board.jobs_that_wait());
+                for job in jobs {
+                    job.strand();
+                }
+            }
+            Some(SubmitError::Saturated) => {
+                let abandoned = self.pool.snapshot().abandoned;
+                self.step(|board, effects| board.fail_all(Failure::Saturated { abandoned }, effects));
+            }
+            Some(SubmitError::Closed | SubmitError::Full) => {
+                self.step(|board, effects| board.fail_all(Failure::ShuttingDown, effects));
+            }
+        }
+    }
+
+    /// A worker's stay: turns, until there is none.
+    fn work(self: &Arc<Self>) {
+        // Only ever called on a thread of the pool, in a job.
+        let Some(worker) = self.pool.current_job() else { return };
+        let mut turn = self.step(|board, effects| board.arrive(worker, self.clock.now(), effects));
+        while let Some(now) = turn {
+            turn = now.job.run(self, &now, worker);
+        }
+    }
+
+    fn tick(self: &Arc<Self>) -> Tick {
+        let next = self.step(|board, effects| board.tick(self.clock.now(), effects));
+        self.metrics.set(self.pool.snapshot());
+        next
+    }
+
+    // ===== what jobs ask for =====
+
+    pub(super) fn join(self: &Arc<Self>, job: Handle, deadline: Deadline) -> JobId {
+        self.step(|board, _| board.join(job, deadline))
+    }
+
+    pub(super) fn leave(self: &Arc<Self>, job: JobId) {
+        self.step(|board, effects| board.leave(job, effects));
+    }
+
+    pub(super) fn offer(
+        self: &Arc<Self>,
+        job: JobId,
+        item: (usize, Option<Name>),
+        due: Option<Tick>,
+        rejects: bool,
+    ) -> Offer {
+        self.step(|board, effects| board.offer(job, item, due, rejects, effects))
+    }
+
+    pub(super) fn fail_waiting(self: &Arc<Self>, job: JobId, failure: Failure) {
+        self.step(|board, effects| board.fail_waiting(job, failure, effects));
+    }
+
+    pub(super) fn take_inline(self: &Arc<Self>, job: JobId) -> Option<usize> {
+        self.step(|board, effects| board.take_inline(job, effects))
+    }
+
+    pub(super) fn waiting(&self, job: JobId) -> usize {
+        self.board.lock().waiting(job)
+    }
+
+    pub(super) fn paced(&self, job: JobId) -> usize {
+        self.board.lock().paced(job)
+    }
+
+    /// A call has ended: whether it was given up on before, and the worker's next turn.
+    pub(super) fn end(self: &Arc<Self>, call: CallId, worker: WorkerJob) -> (bool, Option<HeldTurn>) {
+        self.step(|board, effects| board.end(call, worker, self.clock.now(), effects))
+    }
+
+    /// How long somebody who waits for a result may sleep. The alarm wakes him in time, unless there is
+    /// no thread for it.
+    pub(super) fn wait_until(self: &Arc<Self>, deadline: Deadline) -> Deadline {
+        let next = self.board.lock().next_event();
+        if next == Tick::MAX || self.alarm.set(next) { deadline } else { deadline.earlier(Deadline::at(next)) }
+    }
+
+    /// Looks at the clock for an alarm without a thread.
+    pub(super) fn look(self: &Arc<Self>) {
+        if self.board.lock().next_event() <= self.clock.now() {
+            self.tick();
+        }
+    }
+
+    // ===== what the processor asks for =====
+
+    /// Whether the calling thread is a worker.
+    pub(super) fn is_worker(&self) -> bool {
+        self.pool.is_worker()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.board.lock().is_closed()
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.board.lock().queued()
+    }
+
+    pub(super) fn snapshot(&self) -> PoolSnapshot {
+        let queued = self.queued();
+        PoolSnapshot { queued, ..self.pool.snapshot() }
+    }
+
+    /// Shows the pool in the metrics.
+    pub(super) fn show(&self) {
+        self.metrics.set(self.pool.snapshot());
+    }
+
+    pub(super) fn shutdown(self: &Arc<Self>, within: Duration) -> ShutdownReport {
+        let deadline = Deadline::after(&self.clock, within);
+        let own = usize::from(self.is_worker());
+        self.step(Board::close);
+        let mut board = self.board.lock();
+        let ended_before = board.ended();
+        while board.queued() > 0 || board.running() > own {
+            if !self.clock.wait(&self.quiet, &mut board, deadline) {
+                break;
+            }
+        }
+        drop(board);
+        let cancelled = self.step(|board, effects| board.fail_all(Failure::ShuttingDown, effects));
+        let left = deadline.remaining(self.clock.now()).unwrap_or(Duration::MAX);
+        let pool = self.pool.shutdown(left);
+        self.alarm.close();
+        let done = self.board.lock().ended() - ended_before;
+        self.show();
+        ShutdownReport { done, cancelled, ..pool }
+    }
+
+    /// The end without a shutdown: waits for nobody.
+    pub(super) fn close(self: &Arc<Self>) {
+        self.step(|board, effects| {
+            board.close(effects);
+            board.fail_all(Failure::ShuttingDown, effects)
+        });
+        self.pool.close();
+        self.alarm.close();
+    }
+}

@@ -1,0 +1,122 @@
+//! Who has a job: gives its items to the engine, waits for its results, leaves it in order.
+
+use std::sync::Arc;
+
+use super::ItemError;
+use super::board::{Failure, JobId, Offer};
+use super::engine::{Engine, Handle, Job};
+use super::run::{ItemResult, News, Run, drop_caught};
+use super::wakers::Wake;
+use crate::clock::{Deadline, Tick};
+use crate::name::Name;
+
+/// What became of an item that was given.
+pub(super) enum Given<K, T, E> {
+    Taken,
+    /// There is no room; it comes back, and its owner is woken when there is.
+    Full(K),
+    Ended(ItemResult<T, E>),
+}
+
+pub(super) struct Owner<K, T, E>
+where
+    K: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    pub(super) engine: Arc<Engine>,
+    pub(super) run: Arc<Run<K, T, E>>,
+    id: JobId,
+    is_stopped: bool,
+}
+
+impl<K, T, E> Owner<K, T, E>
+where
+    K: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    pub(super) fn new(engine: &Arc<Engine>, run: Run<K, T, E>) -> Self {
+        let run = Arc::new(run);
+        let waker: Arc<dyn Wake> = Arc::clone(&run) as Arc<dyn Wake>;
+        run.cancel().wakes(Arc::downgrade(&waker));
+        let id = engine.join(Arc::clone(&run) as Handle, run.deadline());
+        Self { engine: Arc::clone(engine), run, id, is_stopped: false }
+    }
+
+    /// Gives an item, which may start at `due`.
+    pub(super) fn give(
+        &self,
+        index: usize,
+        item: K,
+        source: Option<Name>,
+        due: Option<Tick>,
+        rejects: bool,
+    ) -> Given<K, T, E> {
+        // Before a worker can come for it.
+        self.run.lay(index, item);
+        match self.engine.offer(self.id, (index, source), due, rejects) {
+            Offer::Taken => Given::Taken,
+            Offer::Full => match self.run.pick_up(index) {
+                Some(_) if rejects && self.engine.waiting(self.id) == 0 => Given::Ended(Err(ItemError::QueueFull)),
+                Some(item) => Given::Full(item),
+                None => Given::Taken,
+            },
+            Offer::Failed(failure) => {
+                drop_caught(self.run.pick_up(index), "a batch item");
+                Given::Ended(Err(failure.into()))
+            }
+        }
+    }
+
+    /// Items whose time has not come.
+    pub(super) fn paced(&self) -> usize {
+        self.engine.paced(self.id)
+    }
+
+    /// Why no item may be started any more; what waits has failed then.
+    pub(super) fn stopped(&mut self) -> Option<Failure> {
+        let failure = self.run.stopped(self.engine.clock.now())?;
+        if !std::mem::replace(&mut self.is_stopped, true) {
+            self.engine.fail_waiting(self.id, failure);
+        }
+        Some(failure)
+    }
+
+    /// Waits for a result until `until`; `None` also if there is something else to look at.
+    pub(super) fn wait(&mut self, until: Deadline) -> Option<(usize, ItemResult<T, E>)> {
+        let stop = self.run.deadline();
+        let until = if self.is_stopped { until } else { until.earlier(stop) };
+        match self.run.wait(&self.engine, self.engine.wait_until(until)) {
+            News::Finished(index, result) => Some((index, result)),
+            News::Stranded => self.run_inline(),
+            News::Nothing => {
+                let _stops = self.stopped();
+                self.engine.look();
+                self.run.take_finished()
+            }
+        }
+    }
+
+    /// The system gives no thread at all: better slowly than not.
+    fn run_inline(&self) -> Option<(usize, ItemResult<T, E>)> {
+        let index = self.engine.take_inline(self.id)?;
+        let item = self.run.pick_up(index)?;
+        // There may be more.
+        self.run.strand();
+        Some((index, self.run.call(&self.engine, index, &item, self.engine.clock.now())))
+    }
+}
+
+impl<K, T, E> Drop for Owner<K, T, E>
+where
+    K: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    fn drop(&mut self) {
+        self.engine.leave(self.id);
+        self.engine.show();
+        drop(self.run.clear());
+    }
+}
