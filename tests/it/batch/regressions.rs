@@ -197,7 +197,11 @@ fn one_item_may_be_submitted_alone() {
     let (batch, _time) = manual(BatchConfig::default().workers(1));
     let gate = Gate::default();
     let inside = gate.clone();
-    let first = batch.job(move |(): &(), _: &CallScope| Ok::<_, ()>(inside.pass())).submit(());
+    let call = move |(): &(), _: &CallScope| {
+        inside.pass();
+        Ok::<_, ()>(())
+    };
+    let first = batch.job(call).submit(());
     gate.await_arrivals(1);
     let mut second = batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n)).submit(2);
     let dropped = batch.job(|(): &(), _: &CallScope| -> Result<(), ()> { panic!("never called") }).submit(());
