@@ -12,79 +12,16 @@
 //! - the ring is not empty: a worker is on its way to look at it, or all that may be are at work, each of
 //!   which looks when its call ends. A worker leaves in the step in which it has seen the ring empty.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
 
 use ahash::AHashMap;
 
+use super::entry::{Entry, Later, Running};
+use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, Offer, When};
 use super::places::Places;
+use super::room::Room;
 use crate::clock::{Deadline, Tick};
 use crate::name::Name;
-use crate::pool::WorkerJob;
-
-pub(super) type JobId = u64;
-pub(super) type CallId = u64;
-/// An item's time, and its number among all that wait for theirs.
-type When = (Tick, u64);
-
-/// What a board has to keep to.
-pub(super) struct Limits {
-    pub(super) workers: usize,
-    pub(super) item_timeout: Duration,
-    /// Calls to one source at once, and the exceptions.
-    pub(super) per_source: usize,
-    pub(super) exceptions: HashMap<String, usize>,
-    /// Items of all jobs that may wait.
-    pub(super) room: usize,
-}
-
-/// Why an item ends without a call that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
-    TimedOut { after: Duration },
-    NotStarted,
-    Saturated { abandoned: usize },
-    Cancelled,
-    ShuttingDown,
-}
-
-/// What became of an item that was offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
-    Taken,
-    /// No room; the job stands in line for it, if it is to wait.
-    Full,
-    /// It never will be.
-    Failed(Failure),
-}
-
-/// An item's turn on a worker.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Turn<J> {
-    pub(super) call: CallId,
-    pub(super) job: J,
-    pub(super) index: usize,
-    pub(super) started: Tick,
-}
-
-/// What has to be done once the lock is gone.
-#[derive(Debug)]
-pub(super) struct Effects<J> {
-    pub(super) settled: Vec<(J, usize, Failure)>,
-    pub(super) woken: Vec<J>,
-    /// Workers of calls that were given up on.
-    pub(super) given_up: Vec<WorkerJob>,
-    /// Workers to start; each is counted as at work already.
-    pub(super) start: usize,
-    /// When to look at the clock.
-    pub(super) alarm: Option<Tick>,
-}
-
-impl<J> Default for Effects<J> {
-    fn default() -> Self {
-        Self { settled: Vec::new(), woken: Vec::new(), given_up: Vec::new(), start: 0, alarm: None }
-    }
-}
 
 pub(super) struct Board<J> {
     limits: Limits,
@@ -95,11 +32,7 @@ pub(super) struct Board<J> {
     running: AHashMap<CallId, Running<J>>,
     /// Items whose time has not come.
     later: BTreeMap<When, Later>,
-    /// Items that wait, for a worker, a place or their time.
-    queued: usize,
-    /// Room promised to jobs that stood in line for it.
-    promised: usize,
-    room_line: VecDeque<JobId>,
+    room: Room,
     at_work: usize,
     /// Of these, on their way to look at the ring.
     coming: usize,
@@ -110,54 +43,17 @@ pub(super) struct Board<J> {
     alarm_at: Tick,
 }
 
-struct Entry<J> {
-    handle: J,
-    deadline: Deadline,
-    lanes: AHashMap<Option<Name>, Lane>,
-    /// Lanes that may be called now, in turn.
-    ring: VecDeque<Option<Name>>,
-    later: BTreeSet<When>,
-    is_listed: bool,
-    waiting: usize,
-    has_room: bool,
-    is_in_line: bool,
-}
-
-#[derive(Default)]
-struct Lane {
-    items: VecDeque<usize>,
-    /// Its number among those that wait for a place at their source; listed in the ring without.
-    parked: Option<u64>,
-}
-
-struct Running<J> {
-    job: J,
-    index: usize,
-    started: Tick,
-    expires: Tick,
-    source: Option<Name>,
-    worker: WorkerJob,
-}
-
-struct Later {
-    job: JobId,
-    index: usize,
-    source: Option<Name>,
-}
-
 impl<J: Clone> Board<J> {
     pub(super) fn new(mut limits: Limits) -> Self {
         let places = Places::new(limits.per_source, std::mem::take(&mut limits.exceptions));
         Self {
-            limits,
             jobs: AHashMap::new(),
             ring: VecDeque::new(),
             places,
             running: AHashMap::new(),
             later: BTreeMap::new(),
-            queued: 0,
-            promised: 0,
-            room_line: VecDeque::new(),
+            room: Room::new(limits.room),
+            limits,
             at_work: 0,
             coming: 0,
             numbers: 0,
@@ -176,17 +72,7 @@ impl<J: Clone> Board<J> {
 
     pub(super) fn join(&mut self, handle: J, deadline: Deadline) -> JobId {
         let id = self.number();
-        let entry = Entry {
-            handle,
-            deadline,
-            lanes: AHashMap::new(),
-            ring: VecDeque::new(),
-            later: BTreeSet::new(),
-            is_listed: false,
-            waiting: 0,
-            has_room: false,
-            is_in_line: false,
-        };
+        let entry = Entry::new(handle, deadline);
         self.jobs.insert(id, entry);
         id
     }
@@ -217,18 +103,17 @@ impl<J: Clone> Board<J> {
             self.give_room_back(id, effects);
             return Offer::Failed(Failure::Saturated { abandoned });
         }
-        let is_free = self.queued + self.promised < self.limits.room;
         let Some(entry) = self.jobs.get_mut(&id) else { return Offer::Failed(Failure::ShuttingDown) };
         if std::mem::take(&mut entry.has_room) {
-            self.promised -= 1;
-        } else if !is_free {
+            self.room.redeem();
+        } else if !self.room.is_free() {
             if !entry.is_in_line && (!rejects || entry.waiting > 0) {
                 entry.is_in_line = true;
-                self.room_line.push_back(id);
+                self.room.stand_in_line(id);
             }
             return Offer::Full;
         }
-        self.queued += 1;
+        self.room.enter();
         entry.waiting += 1;
         if let Some(due) = due {
             self.add_later(due, Later { job: id, index, source }, effects);
@@ -254,13 +139,13 @@ impl<J: Clone> Board<J> {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
         entry.is_in_line = false;
         if std::mem::take(&mut entry.has_room) {
-            self.promised -= 1;
+            self.room.redeem();
             self.grant(effects);
         }
     }
 
     /// Takes all items of the job that wait.
-    fn take_waiting(&mut self, id: JobId, effects: &mut Effects<J>) -> Vec<usize> {
+    pub(super) fn take_waiting(&mut self, id: JobId, effects: &mut Effects<J>) -> Vec<usize> {
         let Some(entry) = self.jobs.get_mut(&id) else { return Vec::new() };
         let (lanes, later) = (std::mem::take(&mut entry.lanes), std::mem::take(&mut entry.later));
         entry.ring.clear();
@@ -297,45 +182,17 @@ impl<J: Clone> Board<J> {
         }
     }
 
-    /// Takes one waiting item of the job for its owner's own thread, whatever its source says.
-    pub(super) fn take_inline(&mut self, id: JobId, effects: &mut Effects<J>) -> Option<usize> {
-        let entry = self.jobs.get_mut(&id)?;
-        let source = entry.lanes.keys().next().cloned()?;
-        let lane = entry.lanes.get_mut(&source)?;
-        let index = lane.items.pop_front()?;
-        entry.waiting -= 1;
-        if lane.items.is_empty() {
-            let parked = lane.parked;
-            entry.lanes.remove(&source);
-            entry.ring.retain(|listed| *listed != source);
-            if let (Some(source), Some(number)) = (&source, parked) {
-                self.places.unpark(source, number);
-            } else if let Some(source) = &source {
-                self.list_parked(source);
-            }
-        }
-        self.left_queue(1, effects);
-        self.staff(effects);
-        Some(index)
-    }
-
     // ===== turns =====
 
     /// A worker has come: its first turn, or it leaves.
-    pub(super) fn arrive(&mut self, worker: WorkerJob, now: Tick, effects: &mut Effects<J>) -> Option<Turn<J>> {
+    pub(super) fn arrive(&mut self, by: Arrival, effects: &mut Effects<J>) -> Option<ItemTurn<J>> {
         self.coming -= 1;
-        self.turn_or_leave(worker, now, effects)
+        self.turn_or_leave(by, effects)
     }
 
     /// A call has ended: whether it was given up on before, and the worker's next turn. Without one, the
     /// worker leaves.
-    pub(super) fn end(
-        &mut self,
-        call: CallId,
-        worker: WorkerJob,
-        now: Tick,
-        effects: &mut Effects<J>,
-    ) -> (bool, Option<Turn<J>>) {
+    pub(super) fn end(&mut self, call: CallId, by: Arrival, effects: &mut Effects<J>) -> (bool, Option<ItemTurn<J>>) {
         self.ended += 1;
         let ended = self.running.remove(&call);
         let source = match &ended {
@@ -348,12 +205,12 @@ impl<J: Clone> Board<J> {
             self.staff(effects);
             return (true, None);
         }
-        (false, self.turn_or_leave(worker, now, effects))
+        (false, self.turn_or_leave(by, effects))
     }
 
-    fn turn_or_leave(&mut self, worker: WorkerJob, now: Tick, effects: &mut Effects<J>) -> Option<Turn<J>> {
+    fn turn_or_leave(&mut self, by: Arrival, effects: &mut Effects<J>) -> Option<ItemTurn<J>> {
         while let Some(id) = self.ring.pop_front() {
-            let turn = self.turn_of(id, worker, now, effects);
+            let turn = self.turn_of(id, by, effects);
             if let Some(entry) = self.jobs.get_mut(&id) {
                 entry.is_listed = !entry.ring.is_empty();
                 if entry.is_listed {
@@ -369,8 +226,8 @@ impl<J: Clone> Board<J> {
         None
     }
 
-    fn turn_of(&mut self, id: JobId, worker: WorkerJob, now: Tick, effects: &mut Effects<J>) -> Option<Turn<J>> {
-        if self.jobs.get(&id)?.deadline.has_passed(now) {
+    fn turn_of(&mut self, id: JobId, by: Arrival, effects: &mut Effects<J>) -> Option<ItemTurn<J>> {
+        if self.jobs.get(&id)?.deadline.has_passed(by.now) {
             self.fail_job(id, Failure::NotStarted, effects);
             return None;
         }
@@ -395,19 +252,17 @@ impl<J: Clone> Board<J> {
             } else {
                 entry.ring.push_back(source.clone());
             }
-            return Some(self.start(id, index, source, worker, now, effects));
+            return Some(self.start(id, (index, source), by, effects));
         }
     }
 
     fn start(
         &mut self,
         id: JobId,
-        index: usize,
-        source: Option<Name>,
-        worker: WorkerJob,
-        now: Tick,
+        (index, source): (usize, Option<Name>),
+        by: Arrival,
         effects: &mut Effects<J>,
-    ) -> Turn<J> {
+    ) -> ItemTurn<J> {
         let call = self.number();
         let entry = self.jobs.get_mut(&id);
         // Its job was there a moment ago, under the same lock.
@@ -415,12 +270,13 @@ impl<J: Clone> Board<J> {
         let entry = entry.unwrap();
         entry.waiting -= 1;
         let (job, deadline) = (entry.handle.clone(), entry.deadline);
+        let Arrival { worker, now } = by;
         let expires = now.after(self.limits.item_timeout).min(deadline.tick());
         let running = Running { job: job.clone(), index, started: now, expires, source, worker };
         self.running.insert(call, running);
         self.left_queue(1, effects);
         self.set_alarm(expires, effects);
-        Turn { call, job, index, started: now }
+        ItemTurn { call, job, index, started: now }
     }
 
     // ===== time =====
@@ -530,7 +386,7 @@ impl<J: Clone> Board<J> {
     }
 
     pub(super) fn queued(&self) -> usize {
-        self.queued
+        self.room.queued()
     }
 
     pub(super) fn running(&self) -> usize {
@@ -618,18 +474,17 @@ impl<J: Clone> Board<J> {
     }
 
     fn left_queue(&mut self, items: usize, effects: &mut Effects<J>) {
-        self.queued -= items;
+        self.room.leave(items);
         self.grant(effects);
     }
 
     /// Promises free room to who stands first in line, and wakes him.
     fn grant(&mut self, effects: &mut Effects<J>) {
-        while self.queued + self.promised < self.limits.room {
-            let Some(id) = self.room_line.pop_front() else { return };
+        while let Some(id) = self.room.next_in_line() {
             let Some(entry) = self.jobs.get_mut(&id) else { continue };
             if std::mem::take(&mut entry.is_in_line) {
                 entry.has_room = true;
-                self.promised += 1;
+                self.room.promise();
                 effects.woken.push(entry.handle.clone());
             }
         }

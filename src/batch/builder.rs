@@ -1,8 +1,8 @@
 //! Makes a batch processor.
 
-use super::board::Limits;
 use super::engine::Engine;
 use super::metrics::BatchMetrics;
+use super::orders::Limits;
 use super::{BatchConfig, BatchProcessor};
 use crate::clock::Clock;
 use crate::config::builder_setters;

@@ -6,8 +6,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::board::{Board, CallId, Effects, Failure, JobId, Limits, Offer, Turn};
+use super::board::Board;
 use super::metrics::BatchMetrics;
+use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, Offer};
 use super::wakers::Wake;
 use crate::clock::{Clock, Deadline, Tick};
 use crate::name::Name;
@@ -27,7 +28,7 @@ pub(super) trait Job: Wake {
 }
 
 pub(super) type Handle = Arc<dyn Job>;
-pub(super) type HeldTurn = Turn<Handle>;
+pub(super) type HeldTurn = ItemTurn<Handle>;
 
 pub(super) struct Engine {
     pub(super) clock: Clock,
@@ -146,7 +147,7 @@ impl Engine {
     fn work(self: &Arc<Self>) {
         // Only ever called on a thread of the pool, in a job.
         let Some(worker) = self.pool.current_job() else { return };
-        let mut turn = self.step(|board, effects| board.arrive(worker, self.clock.now(), effects));
+        let mut turn = self.step(|board, effects| board.arrive(Arrival { worker, now: self.clock.now() }, effects));
         while let Some(now) = turn {
             turn = now.job.run(self, &now, worker);
         }
@@ -182,8 +183,9 @@ impl Engine {
         self.step(|board, effects| board.fail_waiting(job, failure, effects));
     }
 
-    pub(super) fn take_inline(self: &Arc<Self>, job: JobId) -> Option<usize> {
-        self.step(|board, effects| board.take_inline(job, effects))
+    /// Takes all items of the job that wait: its owner runs them.
+    pub(super) fn take_waiting(self: &Arc<Self>, job: JobId) -> Vec<usize> {
+        self.step(|board, effects| board.take_waiting(job, effects))
     }
 
     pub(super) fn waiting(&self, job: JobId) -> usize {
@@ -196,7 +198,7 @@ impl Engine {
 
     /// A call has ended: whether it was given up on before, and the worker's next turn.
     pub(super) fn end(self: &Arc<Self>, call: CallId, worker: WorkerJob) -> (bool, Option<HeldTurn>) {
-        self.step(|board, effects| board.end(call, worker, self.clock.now(), effects))
+        self.step(|board, effects| board.end(call, Arrival { worker, now: self.clock.now() }, effects))
     }
 
     /// How long somebody who waits for a result may sleep. The alarm wakes him in time, unless there is

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use super::cancel::CancelToken;
 use super::run::{ItemResult, Run};
+use super::stream::{PaceOf, SourceOf};
 use super::{BatchProcessor, BatchReport, BatchStream, CallScope, Pending};
 use crate::clock::Deadline;
 use crate::name::Name;
-
-pub(super) type SourceOf<'b, K> = Box<dyn Fn(&K) -> Name + 'b>;
-pub(super) type PaceOf<'b, K> = Box<dyn Fn(&K) -> Duration + 'b>;
 
 /// A job being put together: what to call, and how.
 ///
@@ -149,7 +147,7 @@ where
     /// takes the memory of [`max_queued`](super::BatchConfig::max_queued). Dropped, it starts nothing more.
     pub fn stream<I: IntoIterator<Item = K>>(self, items: I) -> BatchStream<'b, K, T, E, I::IntoIter> {
         let Self { processor, call, deadline, cancel, source, pace } = self;
-        BatchStream::new(processor, Run::new(Box::new(call), deadline, cancel), source, pace, items.into_iter())
+        BatchStream::new(processor.parts(), Run::new(Box::new(call), deadline, cancel), source, pace, items.into_iter())
     }
 
     /// Gives one item to the workers and returns at once: what will become of it. Waits for room in the
@@ -158,7 +156,7 @@ where
     pub fn submit(self, item: K) -> Pending<T, E> {
         let Self { processor, call, deadline, cancel, source, pace } = self;
         let run = Run::new(Box::new(call), deadline, cancel);
-        let (owner, result) = BatchStream::new(processor, run, source, pace, std::iter::once(item)).into_fed();
+        let (owner, result) = BatchStream::new(processor.parts(), run, source, pace, std::iter::once(item)).into_fed();
         Pending::new(owner, result)
     }
 }

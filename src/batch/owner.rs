@@ -1,10 +1,11 @@
 //! Who has a job: gives its items to the engine, waits for its results, leaves it in order.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::ItemError;
-use super::board::{Failure, JobId, Offer};
-use super::engine::{Engine, Handle, Job};
+use super::engine::{Engine, Handle};
+use super::orders::{Failure, JobId, Offer};
 use super::run::{ItemResult, News, Run, drop_caught};
 use super::wakers::Wake;
 use crate::clock::{Deadline, Tick};
@@ -28,6 +29,8 @@ where
     pub(super) run: Arc<Run<K, T, E>>,
     id: JobId,
     is_stopped: bool,
+    /// Items that found no thread.
+    stranded: VecDeque<usize>,
 }
 
 impl<K, T, E> Owner<K, T, E>
@@ -41,7 +44,7 @@ where
         let waker: Arc<dyn Wake> = Arc::clone(&run) as Arc<dyn Wake>;
         run.cancel().wakes(Arc::downgrade(&waker));
         let id = engine.join(Arc::clone(&run) as Handle, run.deadline());
-        Self { engine: Arc::clone(engine), run, id, is_stopped: false }
+        Self { engine: Arc::clone(engine), run, id, is_stopped: false, stranded: VecDeque::new() }
     }
 
     /// Gives an item, which may start at `due`.
@@ -85,11 +88,16 @@ where
 
     /// Waits for a result until `until`; `None` also if there is something else to look at.
     pub(super) fn wait(&mut self, until: Deadline) -> Option<(usize, ItemResult<T, E>)> {
-        let stop = self.run.deadline();
-        let until = if self.is_stopped { until } else { until.earlier(stop) };
+        if let Some(index) = self.stranded.pop_front() {
+            return Some((index, self.run_inline(index)));
+        }
+        let until = if self.is_stopped { until } else { until.earlier(self.run.deadline()) };
         match self.run.wait(&self.engine, self.engine.wait_until(until)) {
             News::Finished(index, result) => Some((index, result)),
-            News::Stranded => self.run_inline(),
+            News::Stranded => {
+                self.stranded = self.engine.take_waiting(self.id).into();
+                None
+            }
             News::Nothing => {
                 let _stops = self.stopped();
                 self.engine.look();
@@ -99,12 +107,12 @@ where
     }
 
     /// The system gives no thread at all: better slowly than not.
-    fn run_inline(&self) -> Option<(usize, ItemResult<T, E>)> {
-        let index = self.engine.take_inline(self.id)?;
-        let item = self.run.pick_up(index)?;
-        // There may be more.
-        self.run.strand();
-        Some((index, self.run.call(&self.engine, index, &item, self.engine.clock.now())))
+    fn run_inline(&self, index: usize) -> ItemResult<T, E> {
+        let now = self.engine.clock.now();
+        match (self.run.stopped(now), self.run.pick_up(index)) {
+            (None, Some(item)) => self.run.call(&self.engine, index, &item, now),
+            (stopped, _) => Err(stopped.unwrap_or(Failure::NotStarted).into()),
+        }
     }
 }
 

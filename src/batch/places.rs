@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ahash::AHashMap;
 
-use super::board::{CallId, JobId};
+use super::orders::{CallId, JobId};
 use crate::name::Name;
 
 /// Places at each source that is in use; one that is not takes no memory.

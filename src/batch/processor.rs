@@ -77,15 +77,10 @@ impl BatchProcessor {
         self.engine.shutdown(within)
     }
 
-    /// Whether items run on the caller's thread: the old way, or a job inside a job, which must not
-    /// wait for the workers that wait for it.
-    pub(super) fn is_inline(&self) -> bool {
-        self.config.mode == BatchMode::Serial || self.engine.is_worker()
-    }
-
-    /// Items of one job that may wait, run, or have ended unread.
-    pub(super) fn window(&self) -> usize {
-        self.config.max_queued + self.config.workers
+    /// What a stream of results works with, and whether items run on the caller's thread: the old way, or a
+    /// job inside a job, which must not wait for the workers that wait for it.
+    pub(super) fn parts(&self) -> (&Arc<Engine>, &BatchConfig, bool) {
+        (&self.engine, &self.config, self.config.mode == BatchMode::Serial || self.engine.is_worker())
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::board::Failure;
 use super::cancel::CancelToken;
 use super::engine::{Engine, HeldTurn, Job};
+use super::orders::Failure;
 use super::wakers::Wake;
 use super::{CallScope, ItemError};
 use crate::clock::{Deadline, Tick};

@@ -1,14 +1,19 @@
 //! The results of a job as they come.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::board::Failure;
-use super::job::{PaceOf, SourceOf};
+use super::engine::Engine;
+use super::orders::Failure;
 use super::owner::{Given, Owner};
 use super::run::{ItemResult, Run};
-use super::{BatchProcessor, WhenFull};
+use super::{BatchConfig, WhenFull};
 use crate::clock::Deadline;
+use crate::name::Name;
+
+pub(super) type SourceOf<'b, K> = Box<dyn Fn(&K) -> Name + 'b>;
+pub(super) type PaceOf<'b, K> = Box<dyn Fn(&K) -> Duration + 'b>;
 
 /// The results of a job as they come: position of the item, and its result. Items are pulled while it is
 /// read, on the reader's thread; time-outs are told when they happen, whether it is read or not. Dropped, it
@@ -38,6 +43,7 @@ where
     source: Option<SourceOf<'b, K>>,
     pace: Option<PaceOf<'b, K>>,
     rejects: bool,
+    /// Items that may wait, run, or have ended unread.
     window: usize,
     /// Items that may wait for their time at once.
     paced_at_once: usize,
@@ -63,24 +69,24 @@ where
     I: Iterator<Item = K>,
 {
     pub(super) fn new(
-        processor: &BatchProcessor,
+        (engine, config, is_inline): (&Arc<Engine>, &BatchConfig, bool),
         run: Run<K, T, E>,
         source: Option<SourceOf<'b, K>>,
         pace: Option<PaceOf<'b, K>>,
         items: I,
     ) -> Self {
         Self {
-            owner: Owner::new(&processor.engine, run),
+            owner: Owner::new(engine, run),
             items: Some(items),
             next: None,
             source,
             pace,
-            rejects: processor.config.when_full == WhenFull::Reject,
-            window: processor.window(),
-            paced_at_once: processor.config.workers,
+            rejects: config.when_full == WhenFull::Reject,
+            window: config.max_queued + config.workers,
+            paced_at_once: config.workers,
             pulled: 0,
             fetched: 0,
-            is_inline: processor.is_inline(),
+            is_inline,
         }
     }
 
