@@ -12,13 +12,14 @@
 //! - the ring is not empty: a worker is on its way to look at it, or all that may be are at work, each of
 //!   which looks when its call ends. A worker leaves in the step in which it has seen the ring empty.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 
 use super::entry::{Entry, Later, Running};
 use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, Offer, When};
 use super::places::Places;
+use super::rings::Rings;
 use super::room::Room;
 use crate::clock::{Deadline, Tick};
 use crate::name::Name;
@@ -27,7 +28,7 @@ pub(super) struct Board<J> {
     limits: Limits,
     jobs: AHashMap<JobId, Entry<J>>,
     /// Jobs with a lane in their ring, each once.
-    ring: VecDeque<JobId>,
+    ring: Rings,
     places: Places,
     running: AHashMap<CallId, Running<J>>,
     /// Items whose time has not come.
@@ -48,7 +49,7 @@ impl<J: Clone> Board<J> {
         let places = Places::new(limits.per_source, std::mem::take(&mut limits.exceptions));
         Self {
             jobs: AHashMap::new(),
-            ring: VecDeque::new(),
+            ring: Rings::default(),
             places,
             running: AHashMap::new(),
             later: BTreeMap::new(),
@@ -107,9 +108,8 @@ impl<J: Clone> Board<J> {
         if std::mem::take(&mut entry.has_room) {
             self.room.redeem();
         } else if !self.room.is_free() {
-            if !entry.is_in_line && (!rejects || entry.waiting > 0) {
-                entry.is_in_line = true;
-                self.room.stand_in_line(id);
+            if entry.in_line.is_none() && (!rejects || entry.waiting > 0) {
+                entry.in_line = Some(self.room.stand_in_line(id, entry.waiting));
             }
             return Offer::Full;
         }
@@ -137,7 +137,9 @@ impl<J: Clone> Board<J> {
     /// The job wants no room any more.
     pub(super) fn give_room_back(&mut self, id: JobId, effects: &mut Effects<J>) {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
-        entry.is_in_line = false;
+        if let Some(place) = entry.in_line.take() {
+            self.room.leave_line(place);
+        }
         if std::mem::take(&mut entry.has_room) {
             self.room.redeem();
             self.grant(effects);
@@ -209,12 +211,12 @@ impl<J: Clone> Board<J> {
     }
 
     fn turn_or_leave(&mut self, by: Arrival, effects: &mut Effects<J>) -> Option<ItemTurn<J>> {
-        while let Some(id) = self.ring.pop_front() {
+        while let Some(id) = self.ring.pop() {
             let turn = self.turn_of(id, by, effects);
             if let Some(entry) = self.jobs.get_mut(&id) {
                 entry.is_listed = !entry.ring.is_empty();
                 if entry.is_listed {
-                    self.ring.push_back(id);
+                    self.ring.push(id, entry.turns);
                 }
             }
             if turn.is_some() {
@@ -269,6 +271,7 @@ impl<J: Clone> Board<J> {
         #[expect(clippy::unwrap_used, reason = "see above")]
         let entry = entry.unwrap();
         entry.waiting -= 1;
+        entry.turns += 1;
         let (job, deadline) = (entry.handle.clone(), entry.deadline);
         let Arrival { worker, now } = by;
         let expires = now.after(self.limits.item_timeout).min(deadline.tick());
@@ -428,7 +431,7 @@ impl<J: Clone> Board<J> {
     fn list(&mut self, id: JobId) {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
         if !std::mem::replace(&mut entry.is_listed, true) {
-            self.ring.push_back(id);
+            self.ring.push(id, entry.turns);
         }
     }
 
@@ -482,11 +485,10 @@ impl<J: Clone> Board<J> {
     fn grant(&mut self, effects: &mut Effects<J>) {
         while let Some(id) = self.room.next_in_line() {
             let Some(entry) = self.jobs.get_mut(&id) else { continue };
-            if std::mem::take(&mut entry.is_in_line) {
-                entry.has_room = true;
-                self.room.promise();
-                effects.woken.push(entry.handle.clone());
-            }
+            entry.in_line = None;
+            entry.has_room = true;
+            self.room.promise();
+            effects.woken.push(entry.handle.clone());
         }
     }
 }

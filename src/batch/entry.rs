@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use ahash::AHashMap;
 
 use super::orders::{JobId, When};
+use super::room::InLine;
 use crate::clock::{Deadline, Tick};
 use crate::name::Name;
 use crate::pool::WorkerJob;
@@ -18,8 +19,9 @@ pub(super) struct Entry<J> {
     pub(super) later: BTreeSet<When>,
     pub(super) is_listed: bool,
     pub(super) waiting: usize,
+    pub(super) turns: u64,
     pub(super) has_room: bool,
-    pub(super) is_in_line: bool,
+    pub(super) in_line: Option<InLine>,
 }
 
 #[derive(Default)]
@@ -54,8 +56,9 @@ impl<J> Entry<J> {
             later: BTreeSet::new(),
             is_listed: false,
             waiting: 0,
+            turns: 0,
             has_room: false,
-            is_in_line: false,
+            in_line: None,
         }
     }
 }

@@ -25,6 +25,7 @@ mod pending;
 mod places;
 mod processor;
 mod report;
+mod rings;
 mod room;
 mod run;
 mod scope;

@@ -1,9 +1,13 @@
 //! Room for items that wait, pure: who stands in line for it is promised the next that is free, so that
-//! nobody who comes later takes it.
+//! nobody who comes later takes it. Who has the fewest items in it comes first: a job that fills the queue
+//! holds up no small one.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use super::orders::JobId;
+
+/// A place in the line: items the job had in the queue, and its number.
+pub(super) type InLine = (usize, u64);
 
 pub(super) struct Room {
     limit: usize,
@@ -11,12 +15,13 @@ pub(super) struct Room {
     queued: usize,
     /// Room promised to jobs that stood in line.
     promised: usize,
-    line: VecDeque<JobId>,
+    line: BTreeMap<InLine, JobId>,
+    came: u64,
 }
 
 impl Room {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, queued: 0, promised: 0, line: VecDeque::new() }
+        Self { limit, queued: 0, promised: 0, line: BTreeMap::new(), came: 0 }
     }
 
     pub(super) fn queued(&self) -> usize {
@@ -35,13 +40,19 @@ impl Room {
         self.queued -= items;
     }
 
-    pub(super) fn stand_in_line(&mut self, job: JobId) {
-        self.line.push_back(job);
+    pub(super) fn stand_in_line(&mut self, job: JobId, waiting: usize) -> InLine {
+        self.came += 1;
+        self.line.insert((waiting, self.came), job);
+        (waiting, self.came)
     }
 
-    /// The first in line, if there is room for him; he may be gone.
+    pub(super) fn leave_line(&mut self, place: InLine) {
+        self.line.remove(&place);
+    }
+
+    /// The first in line, if there is room for him.
     pub(super) fn next_in_line(&mut self) -> Option<JobId> {
-        if self.is_free() { self.line.pop_front() } else { None }
+        if self.is_free() { self.line.pop_first().map(|(_, job)| job) } else { None }
     }
 
     pub(super) fn promise(&mut self) {
