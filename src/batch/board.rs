@@ -2,15 +2,15 @@
 //! its lock, and does what [`Effects`] say after it.
 //!
 //! ```text
-//! offer -> lane of its source -> ring of its job -> ring of jobs -> take: a place at the source, a turn
+//! offer -> lane of its source -> ring of its job -> order of jobs -> take: a place at the source, a turn
 //!            |  source full: parked there, until a place is free      |  ends, or expires
 //!            +-- paced: later, until its time                         +--> the next parked lane is listed
 //! ```
 //! Every step costs the same whatever the number of jobs, sources and items. Invariants:
 //! - a lane with items is listed once: in the ring of its job, or parked at its full source;
 //! - where lanes are parked and a place is free, one of them is listed;
-//! - the ring is not empty: a worker is on its way to look at it, or all that may be are at work, each of
-//!   which looks when its call ends. A worker leaves in the step in which it has seen the ring empty.
+//! - the order is not empty: a worker is on its way to look at it, or all that may be are at work, each of
+//!   which looks when its call ends. A worker leaves in the step in which it has seen the order empty.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use ahash::AHashMap;
 use super::entry::{Entry, Later, Running};
 use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, Offer, When};
 use super::places::Places;
-use super::rings::Rings;
 use super::room::Room;
+use super::turn_order::TurnOrder;
 use crate::clock::{Deadline, Tick};
 use crate::name::Name;
 
@@ -28,14 +28,14 @@ pub(super) struct Board<J> {
     limits: Limits,
     jobs: AHashMap<JobId, Entry<J>>,
     /// Jobs with a lane in their ring, each once.
-    ring: Rings,
+    order: TurnOrder,
     places: Places,
     running: AHashMap<CallId, Running<J>>,
     /// Items whose time has not come.
     later: BTreeMap<When, Later>,
     room: Room,
     at_work: usize,
-    /// Of these, on their way to look at the ring.
+    /// Of these, on their way to look at the order.
     coming: usize,
     numbers: u64,
     ended: usize,
@@ -49,7 +49,7 @@ impl<J: Clone> Board<J> {
         let places = Places::new(limits.per_source, std::mem::take(&mut limits.exceptions));
         Self {
             jobs: AHashMap::new(),
-            ring: Rings::default(),
+            order: TurnOrder::default(),
             places,
             running: AHashMap::new(),
             later: BTreeMap::new(),
@@ -86,8 +86,8 @@ impl<J: Clone> Board<J> {
         self.staff(effects);
     }
 
-    /// Takes an item that may start at `due`, if there is room. Without, the job gets in line for it,
-    /// and is woken with it; with `rejects` only if it has items that wait.
+    /// Takes an item that may start at `due`, if there is room. Without, the job stands in line for it, and
+    /// is woken when it has some; a job that rejects does so only while it has items that wait.
     pub(super) fn offer(
         &mut self,
         id: JobId,
@@ -108,7 +108,10 @@ impl<J: Clone> Board<J> {
         if std::mem::take(&mut entry.has_room) {
             self.room.redeem();
         } else if !self.room.is_free() {
-            if entry.in_line.is_none() && (!rejects || entry.waiting > 0) {
+            if rejects && entry.waiting == 0 {
+                return Offer::Rejected;
+            }
+            if entry.in_line.is_none() {
                 entry.in_line = Some(self.room.stand_in_line(id, entry.waiting));
             }
             return Offer::Full;
@@ -122,11 +125,6 @@ impl<J: Clone> Board<J> {
         }
         self.staff(effects);
         Offer::Taken
-    }
-
-    /// Items of the job that wait.
-    pub(super) fn waiting(&self, id: JobId) -> usize {
-        self.jobs.get(&id).map_or(0, |entry| entry.waiting)
     }
 
     /// Items of the job whose time has not come.
@@ -211,12 +209,12 @@ impl<J: Clone> Board<J> {
     }
 
     fn turn_or_leave(&mut self, by: Arrival, effects: &mut Effects<J>) -> Option<ItemTurn<J>> {
-        while let Some(id) = self.ring.pop() {
+        while let Some(id) = self.order.pop() {
             let turn = self.turn_of(id, by, effects);
             if let Some(entry) = self.jobs.get_mut(&id) {
                 entry.is_listed = !entry.ring.is_empty();
                 if entry.is_listed {
-                    self.ring.push(id, entry.turns);
+                    self.order.push(id, entry.turns);
                 }
             }
             if turn.is_some() {
@@ -286,7 +284,6 @@ impl<J: Clone> Board<J> {
 
     /// Gives up on calls whose time is over and lists items whose time has come; when to look again.
     pub(super) fn tick(&mut self, now: Tick, effects: &mut Effects<J>) -> Tick {
-        self.alarm_at = Tick::MAX;
         let late: Vec<CallId> =
             self.running.iter().filter(|(_, running)| now >= running.expires).map(|(call, _)| *call).collect();
         for call in late {
@@ -297,11 +294,9 @@ impl<J: Clone> Board<J> {
             let Some(item) = self.later.remove(&when) else { break };
             let Some(entry) = self.jobs.get_mut(&item.job) else { continue };
             entry.later.remove(&when);
-            self.add(item.job, item.index, item.source);
             // Who paces his items may pull the next one.
-            if let Some(entry) = self.jobs.get(&item.job) {
-                effects.woken.push(entry.handle.clone());
-            }
+            effects.woken.push(entry.handle.clone());
+            self.add(item.job, item.index, item.source);
         }
         self.staff(effects);
         let expiry = self.running.values().map(|running| running.expires).min();
@@ -343,7 +338,7 @@ impl<J: Clone> Board<J> {
 
     /// Starts a worker if somebody has to come for what is listed and nobody is on his way.
     fn staff(&mut self, effects: &mut Effects<J>) {
-        if !self.ring.is_empty() && self.coming == 0 && self.at_work < self.limits.workers {
+        if !self.order.is_empty() && self.coming == 0 && self.at_work < self.limits.workers {
             self.at_work += 1;
             self.coming += 1;
             effects.start += 1;
@@ -379,7 +374,7 @@ impl<J: Clone> Board<J> {
             self.fail_job(id, failure, effects);
         }
         // Nothing is left to come for.
-        self.ring.clear();
+        self.order.clear();
         self.jobs.values_mut().for_each(|entry| entry.is_listed = false);
         effects.settled.len() - before
     }
@@ -427,11 +422,11 @@ impl<J: Clone> Board<J> {
         }
     }
 
-    /// Puts a job with something to do into the ring.
+    /// Puts a job with something to do into the order.
     fn list(&mut self, id: JobId) {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
         if !std::mem::replace(&mut entry.is_listed, true) {
-            self.ring.push(id, entry.turns);
+            self.order.push(id, entry.turns);
         }
     }
 

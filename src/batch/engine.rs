@@ -12,7 +12,7 @@ use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, 
 use super::wakers::Wake;
 use crate::clock::{Clock, Deadline, Tick};
 use crate::name::Name;
-use crate::pool::{Alarm, PoolSnapshot, ShutdownReport, SubmitError, WorkerJob, WorkerPool};
+use crate::pool::{Alarm, PoolSnapshot, ShutdownReport, SubmitError, WorkerJob, WorkerPool, drop_caught};
 use crate::sync::{Condvar, Mutex};
 
 /// A job as the engine knows it. Nothing but `run` calls the host.
@@ -42,6 +42,14 @@ pub(super) struct Engine {
     metrics: BatchMetrics,
 }
 
+/// How long the alarm's thread stays without a call under way.
+const ALARM_IDLE: Duration = Duration::from_secs(10);
+
+/// Drops a job whose owner may have left: then the host's call ends here.
+fn let_go(job: Handle) {
+    drop_caught(job, "a job");
+}
+
 /// A worker that was sent for; dropped before it came, refused or later, it takes itself off the count.
 struct Sent(Option<Arc<Engine>>);
 
@@ -67,7 +75,7 @@ impl Engine {
             let ring = move || engine.upgrade().map_or(Tick::MAX, |engine| engine.tick());
             Self {
                 pool: WorkerPool::new(Arc::from(name.as_str()), clock.clone(), limits.workers, usize::MAX),
-                alarm: Alarm::new(name, clock.clone(), ring),
+                alarm: Alarm::new(&format!("{name:.9}-alarm"), clock.clone(), ALARM_IDLE, ring),
                 item_timeout: limits.item_timeout,
                 max_abandoned,
                 board: Mutex::new(Board::new(limits)),
@@ -83,12 +91,16 @@ impl Engine {
         let mut effects = Effects::default();
         let mut board = self.board.lock();
         let result = step(&mut board, &mut effects);
-        let is_quiet = board.is_closed() && board.queued() == 0;
+        let (is_drained, running) = (board.is_closed() && board.queued() == 0, board.running());
         drop(board);
-        if is_quiet {
+        if is_drained {
             self.quiet.notify_all();
         }
         self.follow(effects);
+        if is_drained && running == 0 {
+            // Not with the shutdown: who waits for a call that outlives it is told of its time-out.
+            self.alarm.close();
+        }
         result
     }
 
@@ -99,9 +111,11 @@ impl Engine {
         }
         for (job, index, failure) in effects.settled {
             job.settle(index, failure);
+            let_go(job);
         }
         for job in effects.woken {
             job.wake();
+            let_go(job);
         }
         // First: each of them makes room in the pool for another.
         for worker in effects.given_up {
@@ -119,9 +133,8 @@ impl Engine {
                 engine.work();
             }
         });
-        if let Err((_, refused)) = self.pool.submit(job) {
-            drop(refused);
-        }
+        // One that is refused takes itself off the count when it is dropped.
+        drop(self.pool.submit(job));
     }
 
     /// No worker is there and none can be had.
@@ -150,12 +163,13 @@ impl Engine {
         let mut turn = self.step(|board, effects| board.arrive(Arrival { worker, now: self.clock.now() }, effects));
         while let Some(now) = turn {
             turn = now.job.run(self, &now, worker);
+            let_go(now.job);
         }
     }
 
     fn tick(self: &Arc<Self>) -> Tick {
         let next = self.step(|board, effects| board.tick(self.clock.now(), effects));
-        self.metrics.set(self.pool.snapshot());
+        self.show();
         next
     }
 
@@ -186,10 +200,6 @@ impl Engine {
     /// Takes all items of the job that wait: its owner runs them.
     pub(super) fn take_waiting(self: &Arc<Self>, job: JobId) -> Vec<usize> {
         self.step(|board, effects| board.take_waiting(job, effects))
-    }
-
-    pub(super) fn waiting(&self, job: JobId) -> usize {
-        self.board.lock().waiting(job)
     }
 
     pub(super) fn paced(&self, job: JobId) -> usize {
@@ -255,7 +265,6 @@ impl Engine {
         let cancelled = self.step(|board, effects| board.fail_all(Failure::ShuttingDown, effects));
         let left = deadline.remaining(self.clock.now()).unwrap_or(Duration::MAX);
         let pool = self.pool.shutdown(left);
-        self.alarm.close();
         let done = self.board.lock().ended() - ended_before;
         self.show();
         ShutdownReport { done, cancelled, ..pool }
@@ -268,6 +277,5 @@ impl Engine {
             board.fail_all(Failure::ShuttingDown, effects)
         });
         self.pool.close();
-        self.alarm.close();
     }
 }

@@ -35,12 +35,12 @@ use crate::name::Name;
 /// ```
 #[must_use]
 pub struct BatchJob<'b, K, F> {
-    pub(super) processor: &'b BatchProcessor,
-    pub(super) call: F,
-    pub(super) deadline: Deadline,
-    pub(super) cancel: CancelToken,
-    pub(super) source: Option<SourceOf<'b, K>>,
-    pub(super) pace: Option<PaceOf<'b, K>>,
+    processor: &'b BatchProcessor,
+    call: F,
+    deadline: Deadline,
+    cancel: CancelToken,
+    source: Option<SourceOf<'b, K>>,
+    pace: Option<PaceOf<'b, K>>,
 }
 
 impl<'b, K, F> BatchJob<'b, K, F> {

@@ -25,13 +25,13 @@ mod pending;
 mod places;
 mod processor;
 mod report;
-mod rings;
 mod room;
 mod run;
 mod scope;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turn_order;
 mod wakers;
 
 pub use builder::BatchBuilder;

@@ -36,8 +36,10 @@ pub(super) enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offer {
     Taken,
-    /// No room; the job stands in line for it, if it is to wait.
+    /// No room; the job stands in line for it.
     Full,
+    /// No room, and the job is not to wait for it.
+    Rejected,
     /// It never will be.
     Failed(Failure),
 }

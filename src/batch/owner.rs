@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::ItemError;
 use super::engine::{Engine, Handle};
 use super::orders::{Failure, JobId, Offer};
-use super::run::{ItemResult, News, Run, drop_caught};
+use super::run::{ItemResult, News, Run};
 use super::wakers::Wake;
 use crate::clock::{Deadline, Tick};
 use crate::name::Name;
+use crate::pool::drop_caught;
 
 /// What became of an item that was given.
 pub(super) enum Given<K, T, E> {
@@ -61,15 +62,17 @@ where
         match self.engine.offer(self.id, (index, source), due, rejects) {
             Offer::Taken => Given::Taken,
             Offer::Full => match self.run.pick_up(index) {
-                Some(_) if rejects && self.engine.waiting(self.id) == 0 => Given::Ended(Err(ItemError::QueueFull)),
                 Some(item) => Given::Full(item),
                 None => Given::Taken,
             },
-            Offer::Failed(failure) => {
-                drop_caught(self.run.pick_up(index), "a batch item");
-                Given::Ended(Err(failure.into()))
-            }
+            Offer::Rejected => self.take_back(index, ItemError::QueueFull),
+            Offer::Failed(failure) => self.take_back(index, failure.into()),
         }
+    }
+
+    fn take_back(&self, index: usize, error: ItemError<E>) -> Given<K, T, E> {
+        drop_caught(self.run.pick_up(index), "a batch item");
+        Given::Ended(Err(error))
     }
 
     /// Items whose time has not come.

@@ -12,7 +12,7 @@ use super::orders::Failure;
 use super::wakers::Wake;
 use super::{CallScope, ItemError};
 use crate::clock::{Deadline, Tick};
-use crate::pool::{WorkerJob, panic_text};
+use crate::pool::{WorkerJob, drop_caught, panic_text};
 use crate::sync::{Condvar, Mutex};
 
 pub(super) type ItemResult<T, E> = Result<T, ItemError<E>>;
@@ -35,6 +35,8 @@ struct Desk<K, T, E> {
     /// Something has changed that the owner has not looked at yet.
     is_woken: bool,
     is_stranded: bool,
+    /// Nobody will read what ends from now on.
+    is_left: bool,
 }
 
 /// What the owner of a job hears when it waits.
@@ -48,7 +50,13 @@ pub(super) enum News<T, E> {
 
 impl<K, T, E> Run<K, T, E> {
     pub(super) fn new(call: Call<K, T, E>, deadline: Deadline, cancel: CancelToken) -> Self {
-        let desk = Desk { items: AHashMap::new(), finished: VecDeque::new(), is_woken: false, is_stranded: false };
+        let desk = Desk {
+            items: AHashMap::new(),
+            finished: VecDeque::new(),
+            is_woken: false,
+            is_stranded: false,
+            is_left: false,
+        };
         Self { call, deadline, cancel, desk: Mutex::new(desk), changed: Condvar::new() }
     }
 
@@ -98,11 +106,18 @@ impl<K, T, E> Run<K, T, E> {
     /// Takes everything away, to be dropped by the caller: the owner has gone.
     pub(super) fn clear(&self) -> impl Sized + use<K, T, E> {
         let mut desk = self.desk.lock();
+        desk.is_left = true;
         (std::mem::take(&mut desk.items), std::mem::take(&mut desk.finished))
     }
 
     fn finish(&self, index: usize, result: ItemResult<T, E>) {
-        self.desk.lock().finished.push_back((index, result));
+        let mut desk = self.desk.lock();
+        if desk.is_left {
+            drop(desk);
+            return drop_caught(result, "a result that nobody waits for");
+        }
+        desk.finished.push_back((index, result));
+        drop(desk);
         self.changed.notify_all();
     }
 
@@ -122,13 +137,6 @@ impl<K, T, E> Run<K, T, E> {
                 Err(ItemError::Panicked { message: message.into() })
             }
         }
-    }
-}
-
-/// Drops something of the host's; its panic is its own.
-pub(super) fn drop_caught<X>(of_host: X, what: &'static str) {
-    if catch_unwind(AssertUnwindSafe(|| drop(of_host))).is_err() {
-        tracing::error!("dropping {what} panicked");
     }
 }
 

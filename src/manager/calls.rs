@@ -81,7 +81,7 @@ impl CallPool {
         let idle_for = Some(config.idle_for);
         let pool = WorkerPool::with_idle(format!("{short}-c"), clock.clone(), config.max_threads, 0, idle_for);
         Self {
-            watch: Watch::new(format!("{short}-w"), clock.clone(), config.idle_for),
+            watch: Watch::new(&format!("{short}-w"), clock.clone(), config.idle_for),
             config,
             clock,
             pool: Arc::new(pool),

@@ -1,4 +1,4 @@
-//! Watches calls whose fetch has left: one thread, while there are any, that gives them up in time.
+//! Watches calls whose fetch has left: an alarm gives them up in time.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Tick};
-use crate::sync::{Condvar, Mutex, thread};
+use crate::pool::Alarm;
+use crate::sync::Mutex;
 
 /// Something whose time can be over.
 pub(super) trait Expire: Send + Sync {
@@ -17,101 +18,69 @@ pub(super) trait Expire: Send + Sync {
 const ROOM: usize = 64;
 
 /// The watch; its thread starts with the first call and leaves when there has been none for a while.
-pub(super) struct Watch(Arc<Shared>);
-
-struct Shared {
-    name: String,
-    clock: Clock,
-    idle_for: Duration,
-    state: Mutex<State>,
-    changed: Condvar,
+pub(super) struct Watch {
+    waiting: Arc<Mutex<Waiting>>,
+    alarm: Alarm,
 }
 
 #[derive(Default)]
-struct State {
+struct Waiting {
     /// What has ended meanwhile is gone.
-    waiting: BTreeMap<(Tick, u64), Weak<dyn Expire>>,
+    calls: BTreeMap<(Tick, u64), Weak<dyn Expire>>,
     /// So many are looked through for those that are gone.
     full_at: usize,
     added: u64,
-    has_thread: bool,
     is_closed: bool,
 }
 
 impl Watch {
-    pub(super) fn new(name: String, clock: Clock, idle_for: Duration) -> Self {
-        Self(Arc::new(Shared { name, clock, idle_for, state: Mutex::new(State::default()), changed: Condvar::new() }))
+    pub(super) fn new(name: &str, clock: Clock, idle_for: Duration) -> Self {
+        let waiting = Arc::<Mutex<Waiting>>::default();
+        let (watched, now) = (Arc::clone(&waiting), clock.clone());
+        let alarm = Alarm::new(name, clock, idle_for, move || expire_due(&watched, &now));
+        Self { waiting, alarm }
     }
 
     /// Lets something expire at that time, if it has not ended by then.
     pub(super) fn add(&self, at: Deadline, what: Weak<dyn Expire>) {
-        let shared = &self.0;
-        let mut state = shared.state.lock();
-        if state.is_closed {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_closed {
             return;
         }
-        if state.waiting.len() >= state.full_at {
-            state.waiting.retain(|_, what| what.strong_count() > 0);
-            state.full_at = 2 * state.waiting.len() + ROOM;
+        if waiting.calls.len() >= waiting.full_at {
+            waiting.calls.retain(|_, what| what.strong_count() > 0);
+            waiting.full_at = 2 * waiting.calls.len() + ROOM;
         }
-        state.added += 1;
-        let number = state.added;
-        state.waiting.insert((at.tick(), number), what);
-        let is_first = state.waiting.keys().next() == Some(&(at.tick(), number));
-        if !state.has_thread {
-            let inside = Arc::clone(shared);
-            // Without a thread the next call tries again; until then the call is settled when it ends.
-            state.has_thread = thread::Builder::new().name(shared.name.clone()).spawn(move || inside.work()).is_ok();
-        }
-        drop(state);
-        if is_first {
-            shared.changed.notify_all();
-        }
+        waiting.added += 1;
+        let number = waiting.added;
+        waiting.calls.insert((at.tick(), number), what);
+        drop(waiting);
+        // Without a thread the next call tries again; until then the call is settled when it ends.
+        let _is_set = self.alarm.set(at.tick());
     }
 
     pub(super) fn close(&self) {
-        let mut state = self.0.state.lock();
-        state.is_closed = true;
-        state.waiting.clear();
-        drop(state);
-        self.0.changed.notify_all();
+        let mut waiting = self.waiting.lock();
+        waiting.is_closed = true;
+        waiting.calls.clear();
+        drop(waiting);
+        self.alarm.close();
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Shared {
-    fn work(&self) {
-        let mut state = self.state.lock();
-        while !state.is_closed {
-            let now = self.clock.now();
-            match state.waiting.first_key_value().map(|(key, _)| *key) {
-                Some((at, _)) if at <= now => {
-                    if let Some((_, what)) = state.waiting.pop_first() {
-                        drop(state);
-                        if let Some(what) = what.upgrade() {
-                            // One that panics must not leave the others unwatched.
-                            let _is_done = catch_unwind(AssertUnwindSafe(|| what.expire())).is_ok();
-                        }
-                        state = self.state.lock();
-                    }
-                }
-                Some((at, _)) => {
-                    self.clock.wait(&self.changed, &mut state, Deadline::at(at));
-                }
-                None => {
-                    // Real time, also under a manual clock: it is about the thread.
-                    let is_over = self.changed.wait_for(&mut state, self.idle_for).timed_out();
-                    if is_over && state.waiting.is_empty() {
-                        break;
-                    }
-                }
-            }
+/// Lets expire what is due; when the next one is.
+fn expire_due(waiting: &Mutex<Waiting>, clock: &Clock) -> Tick {
+    loop {
+        let mut calls = waiting.lock();
+        let Some(((at, _), _)) = calls.calls.first_key_value() else { return Tick::MAX };
+        if *at > clock.now() {
+            return *at;
         }
-        state.has_thread = false;
+        let due = calls.calls.pop_first();
+        drop(calls);
+        if let Some(what) = due.and_then(|(_, what)| what.upgrade()) {
+            // One that panics must not leave the others unwatched.
+            let _is_done = catch_unwind(AssertUnwindSafe(|| what.expire())).is_ok();
+        }
     }
 }

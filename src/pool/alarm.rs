@@ -3,10 +3,11 @@
 //! ```text
 //! set(tick) -> sleeps until the earliest tick -> ring() -> the next tick, or none
 //! ```
-//! The thread starts with the first tick that is set and ends with the alarm. A tick that is set while it
-//! rings is kept.
+//! The thread starts with the first tick that is set, leaves when it has had none for a while, and ends with
+//! the alarm. A tick that is set while it rings is kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Tick};
 use crate::sync::{Condvar, Mutex, thread};
@@ -20,6 +21,7 @@ type Ring = Box<dyn Fn() -> Tick + Send + Sync>;
 struct Shared {
     name: String,
     clock: Clock,
+    idle_for: Duration,
     ring: Ring,
     state: Mutex<State>,
     changed: Condvar,
@@ -32,11 +34,18 @@ struct State {
 }
 
 impl Alarm {
-    pub(crate) fn new(name: &str, clock: Clock, ring: impl Fn() -> Tick + Send + Sync + 'static) -> Self {
+    /// `name` is the thread's; `idle_for` how long it stays without a tick.
+    pub(crate) fn new(
+        name: &str,
+        clock: Clock,
+        idle_for: Duration,
+        ring: impl Fn() -> Tick + Send + Sync + 'static,
+    ) -> Self {
         let state = State { at: Tick::MAX, has_thread: false, is_closed: false };
         Self(Arc::new(Shared {
-            name: format!("{name:.9}-alarm").replace('\0', "?"),
+            name: name.replace('\0', "?"),
             clock,
+            idle_for,
             ring: Box::new(ring),
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -84,7 +93,11 @@ impl Shared {
         let mut state = self.state.lock();
         while !state.is_closed {
             if state.at == Tick::MAX {
-                self.changed.wait(&mut state);
+                // Real time, also under a manual clock: it is about the thread.
+                let is_over = self.changed.wait_for(&mut state, self.idle_for).timed_out();
+                if is_over && state.at == Tick::MAX {
+                    break;
+                }
             } else if self.clock.now() < state.at {
                 let until = Deadline::at(state.at);
                 self.clock.wait(&self.changed, &mut state, until);
@@ -94,6 +107,6 @@ impl Shared {
                 state.at = state.at.min(next);
             }
         }
-        drop(state);
+        state.has_thread = false;
     }
 }

@@ -16,6 +16,7 @@ pub(crate) use ticker::Ticker;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -339,6 +340,13 @@ impl WorkerPool {
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Drops something of the host's; its panic is its own.
+pub(crate) fn drop_caught<X>(of_host: X, what: &'static str) {
+    if catch_unwind(AssertUnwindSafe(|| drop(of_host))).is_err() {
+        tracing::error!("dropping {what} panicked");
+    }
 }
 
 /// A job that waits for other jobs of its pool.

@@ -231,3 +231,49 @@ fn a_thousand_small_runs_at_once_all_end() {
     });
     assert_eq!((batch.queued(), batch.snapshot().abandoned), (0, 0));
 }
+
+#[test]
+fn a_call_that_outlives_a_shutdown_or_its_processor_is_told_to_be_late() {
+    for by_shutdown in [true, false] {
+        // Real time: under a manual clock who waits looks at it himself.
+        let config = BatchConfig::default().workers(1).item_timeout(Duration::from_millis(100));
+        let batch = BatchProcessor::new("batch", config).unwrap();
+        let gate = Gate::default();
+        let inside = gate.clone();
+        let call = move |(): &(), _: &CallScope| {
+            inside.pass();
+            Ok::<_, ()>(())
+        };
+        let pending = batch.job(call).submit(());
+        gate.await_arrivals(1);
+        let waits = thread::spawn(move || pending.wait());
+        if by_shutdown {
+            // Time for him to fall asleep in.
+            assert_eq!(batch.shutdown(Duration::from_millis(30)).done, 0);
+        } else {
+            drop(batch);
+        }
+        eventually("it is told", || waits.is_finished());
+        assert!(matches!(waits.join().unwrap(), Err(ItemError::TimedOut { .. })));
+        gate.open();
+    }
+}
+
+#[test]
+fn what_an_owner_left_behind_harms_no_worker_when_its_drop_panics() {
+    let (batch, _time) = manual(BatchConfig::default().workers(1));
+    let gate = Gate::default();
+    let (inside, loud) = (gate.clone(), Loud);
+    let call = move |(): &(), _: &CallScope| {
+        let _captured = &loud;
+        inside.pass();
+        Ok::<_, ()>(Loud)
+    };
+    let pending = batch.job(call).submit(());
+    gate.await_arrivals(1);
+    drop(pending);
+    let second = batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n)).submit(2);
+    gate.open();
+    assert_eq!(second.wait(), Ok(2));
+    assert_eq!(batch.run(vec![3], Deadline::never(), |n: &u32, _| Ok::<_, ()>(*n)).results, [Ok(3)]);
+}

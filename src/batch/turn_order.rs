@@ -11,7 +11,7 @@ use super::orders::JobId;
 const OF_TURNS: u64 = 4;
 
 #[derive(Default)]
-pub(super) struct Rings {
+pub(super) struct TurnOrder {
     /// By the turns a job has had, then by waiting.
     by_turns: BTreeMap<(u64, u64), JobId>,
     /// The same jobs by waiting, with the turns they have had.
@@ -20,7 +20,7 @@ pub(super) struct Rings {
     pops: u64,
 }
 
-impl Rings {
+impl TurnOrder {
     pub(super) fn is_empty(&self) -> bool {
         self.by_waiting.is_empty()
     }
