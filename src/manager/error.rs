@@ -94,7 +94,7 @@ impl RefusalReason {
 
     /// Whether it only says that the ranking is out of date: another one may be made at once.
     pub(super) const fn is_over_already(&self) -> bool {
-        matches!(self, Self::Router(Exclusion::Replaced | Exclusion::Repriced))
+        matches!(self, Self::Router(Exclusion::Replaced | Exclusion::Repriced | Exclusion::Probing))
     }
 
     /// Whether the endpoint is only not well.

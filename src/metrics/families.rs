@@ -40,6 +40,9 @@ pub(crate) struct Families {
     pub(super) limiter_bound: GaugeVec,
     pub(super) limiter_limited: IntCounterVec,
     pub(super) router_picks: IntCounterVec,
+    pub(super) router_arm_calls: IntCounterVec,
+    pub(super) router_arm_latency: HistogramVec,
+    pub(super) router_arm_cost: CounterVec,
     pub(super) retries: IntCounterVec,
     pub(super) batch_busy: GaugeVec,
     pub(super) batch_abandoned: GaugeVec,
@@ -105,6 +108,20 @@ impl Families {
                 &["source"],
             )?,
             router_picks: counter("datasource_router_picks_total", "Calls sent to an endpoint", &["endpoint"])?,
+            router_arm_calls: counter(
+                "datasource_router_arm_calls_total",
+                "Calls by the router's own policy and by its split",
+                &["router", "arm", "status"],
+            )?,
+            router_arm_latency: HistogramVec::new(
+                HistogramOpts::new("datasource_router_arm_latency_seconds", "Latency of an arm's successes in seconds")
+                    .buckets(LATENCY_BUCKETS.to_vec()),
+                &["router", "arm"],
+            )?,
+            router_arm_cost: CounterVec::new(
+                Opts::new("datasource_router_arm_cost_total", "Cost of an arm's calls"),
+                &["router", "arm"],
+            )?,
             retries: counter("datasource_retries_total", "Second calls and second rounds", &["source"])?,
             batch_busy: gauge("datasource_batch_busy_workers", "Batch workers that run an item", &["pool"])?,
             batch_abandoned: gauge(
@@ -118,7 +135,7 @@ impl Families {
         })
     }
 
-    pub(super) fn collectors(&self) -> [&dyn Collector; 22] {
+    pub(super) fn collectors(&self) -> [&dyn Collector; 25] {
         [
             &self.api_latency,
             &self.api_calls,
@@ -138,6 +155,9 @@ impl Families {
             &self.limiter_bound,
             &self.limiter_limited,
             &self.router_picks,
+            &self.router_arm_calls,
+            &self.router_arm_latency,
+            &self.router_arm_cost,
             &self.retries,
             &self.batch_busy,
             &self.batch_abandoned,

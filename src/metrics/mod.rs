@@ -102,6 +102,9 @@ resolvers! {
     limiter_bound(source) -> Gauge;
     limiter_limited(source) -> Counter;
     router_picks(endpoint) -> Counter;
+    router_arm_calls(router, arm, status) -> Counter;
+    router_arm_latency(router, arm) -> Histogram;
+    router_arm_cost(router, arm) -> Amount;
     retries(source) -> Counter;
     batch_busy(pool) -> Gauge;
     batch_abandoned(pool) -> Gauge;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Budget;
+use super::{Budget, Split};
 use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 
@@ -48,7 +48,8 @@ pub enum RouterPolicy {
 pub struct RouterConfig {
     /// How endpoints are ranked. Default `adaptive`.
     pub policy: RouterPolicy,
-    /// Latency and failure statistics forget with this time constant. Default 16 s.
+    /// Latency statistics forget with this time constant, failures and flaws with four times that; so
+    /// they do without a call, too. Default 16 s.
     #[serde(with = "crate::config::human")]
     pub decay: Duration,
     /// What a failed call costs, as a latency; multiplied by the failure rate. Default 1 s.
@@ -61,23 +62,34 @@ pub struct RouterConfig {
     /// What another location costs, as a latency. Default 5 ms.
     #[serde(with = "crate::config::human")]
     pub remote_penalty: Duration,
+    /// What another location costs as a share of the endpoint's latency, 0 to 10, beside
+    /// `remote_penalty`: 0.1 is a bonus of a tenth for local ones. Default 0.
+    pub remote_share: f64,
     /// Failures in a row after which an endpoint is set aside. Default 5.
     pub eject_after: u32,
     /// Share of failures, of the decayed rate, at which it is set aside too, above 0 to 1. Default
     /// 0.5.
     pub eject_rate: f64,
-    /// How long it is set aside at first; doubles up to 32 times that, varied by a fifth. Then one
-    /// probe, then twice as many calls at once with each success. Default 3 s.
+    /// How long it is set aside at first; doubles up to 4 times that, varied by a fifth. Then one
+    /// probe, then twice as many calls at once with each success. After a minute of good health it
+    /// starts from here again. Default 3 s.
     #[serde(with = "crate::config::human")]
     pub eject_for: Duration,
-    /// An endpoint that has not been called for this long gets one call, to learn how it does. Default
+    /// An endpoint that has not been called for this long, nor in 20 calls of the category, gets one, to
+    /// learn how it does: if at its price it could be the best; a bad one is asked later and later, to
+    /// 16 times this. All probes together are at most 3 % of the calls and 2 % of the money. Default
     /// 10 s.
     #[serde(with = "crate::config::human")]
     pub probe_idle_after: Duration,
+    /// When all endpoints are ejected, refuse instead of asking the least bad; `seed_score` always
+    /// refuses. Default `false`.
+    pub fail_closed: bool,
     /// What may be spent. Default unlimited.
     pub budgets: Vec<Budget>,
     /// A second policy that is only compared with the first, in the snapshot. Default none.
     pub shadow: Option<RouterPolicy>,
+    /// A second policy that decides for a share of the calls, both counted in the snapshot. Default none.
+    pub split: Option<Split>,
     /// Seed of the tie-breaking; equal seeds decide equally. Default 0.
     pub seed: u64,
 }
@@ -90,12 +102,15 @@ impl Default for RouterConfig {
             failure_penalty: Duration::from_secs(1),
             price_weight: Duration::from_millis(175),
             remote_penalty: Duration::from_millis(5),
+            remote_share: 0.0,
             eject_after: 5,
             eject_rate: 0.5,
             eject_for: Duration::from_secs(3),
             probe_idle_after: Duration::from_secs(10),
+            fail_closed: false,
             budgets: Vec::new(),
             shadow: None,
+            split: None,
             seed: 0,
         }
     }
@@ -107,12 +122,15 @@ setters!(RouterConfig {
     failure_penalty: Duration,
     price_weight: Duration,
     remote_penalty: Duration,
+    remote_share: f64,
     eject_after: u32,
     eject_rate: f64,
     eject_for: Duration,
     probe_idle_after: Duration,
+    fail_closed: bool,
     budgets: Vec<Budget>,
     shadow: Option<RouterPolicy>,
+    split: Option<Split>,
     seed: u64,
 });
 
@@ -127,6 +145,10 @@ impl RouterConfig {
         faults.duration("failure_penalty", self.failure_penalty, Duration::ZERO..=MAX_DURATION);
         faults.duration("price_weight", self.price_weight, Duration::ZERO..=MAX_DURATION);
         faults.duration("remote_penalty", self.remote_penalty, Duration::ZERO..=MAX_DURATION);
+        faults.range("remote_share", self.remote_share, 0.0..=10.0);
+        if let Some(split) = &self.split {
+            faults.nested("split", split.validate());
+        }
         faults.range("eject_after", self.eject_after, 1..=1_000_000);
         faults.range("eject_rate", self.eject_rate, 0.01..=1.0);
         faults.duration("probe_idle_after", self.probe_idle_after, Duration::from_millis(1)..=MAX_DURATION);

@@ -52,6 +52,8 @@ pub enum Exclusion {
         /// Calls under way.
         in_flight: u32,
     },
+    /// Another call is its probe, or has spent what probes may cost.
+    Probing,
     /// Another call took the last free one between the ranking and the start; ranked again it has its
     /// price.
     Repriced,
@@ -69,7 +71,7 @@ impl Exclusion {
             }
             Self::OverBudget { retry_after } => retry_after,
             Self::Repriced | Self::Replaced => Some(Duration::ZERO),
-            Self::Ramping { .. } | Self::Saturated { .. } => None,
+            Self::Probing | Self::Ramping { .. } | Self::Saturated { .. } => None,
         }
     }
 }
@@ -135,6 +137,8 @@ pub struct Candidate {
     pub readmitted: Option<Exclusion>,
     /// The next call to it costs nothing.
     pub is_free: bool,
+    /// It is first not since it is the best, but to learn how it does.
+    pub is_probe: bool,
 }
 
 /// All endpoints of a router, callable ones first, best first.
@@ -155,6 +159,7 @@ pub struct Decision {
     /// Of the list of endpoints it was made from.
     pub(super) generation: u64,
     pub(super) category: usize,
+    pub(super) arm: usize,
 }
 
 impl Decision {
@@ -162,9 +167,9 @@ impl Decision {
         ranked: Vec<Candidate>,
         endpoints: Arc<[EndpointSpec]>,
         generation: u64,
-        category: usize,
+        (category, arm): (usize, usize),
     ) -> Self {
-        Self { ranked, endpoints, generation, category }
+        Self { ranked, endpoints, generation, category, arm }
     }
 
     /// The callable endpoints, best first.
@@ -191,9 +196,7 @@ impl Decision {
     }
 
     pub(super) fn refusal(&self) -> NoEndpoint {
-        let refusal = NoEndpoint { endpoints: self.ranked.len(), retry_after: self.retry_after() };
-        tracing::warn!(%refusal, "no endpoint can be called");
-        refusal
+        NoEndpoint { endpoints: self.ranked.len(), retry_after: self.retry_after() }
     }
 
     /// The earliest time an endpoint that is set aside may be callable, from now.
@@ -214,6 +217,9 @@ impl fmt::Display for Decision {
                 place + 1
             )?;
             write!(f, ", load {load:.4}, location {location:.4}, quality {quality:.4}")?;
+            if candidate.is_probe {
+                write!(f, "; a probe")?;
+            }
             match candidate.exclusion {
                 Some(exclusion) => writeln!(f, "; set aside: {exclusion}")?,
                 None => writeln!(f)?,
@@ -235,6 +241,7 @@ impl fmt::Display for Exclusion {
             Self::OverBudget { retry_after: Some(after) } => write!(f, "budget spent for {after:?}"),
             Self::OverBudget { retry_after: None } => f.write_str("its price is above the whole budget"),
             Self::Saturated { in_flight } => write!(f, "saturated, {in_flight} call(s) under way"),
+            Self::Probing => f.write_str("another call is its probe"),
             Self::Repriced => f.write_str("its last free call has just gone"),
             Self::Replaced => f.write_str("the endpoints were replaced"),
         }

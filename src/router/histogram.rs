@@ -18,16 +18,40 @@ pub(super) struct Histogram {
     halves: [[u32; BUCKETS]; 2],
     totals: [u32; 2],
     since: Tick,
+    /// p50, p95, p99 as of some latencies ago.
+    percentiles: [f64; 3],
+    since_worked_out: u32,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { halves: [[0; BUCKETS]; 2], totals: [0; 2], since: Tick::default() }
+        Self {
+            halves: [[0; BUCKETS]; 2],
+            totals: [0; 2],
+            since: Tick::default(),
+            percentiles: [0.0; 3],
+            since_worked_out: 0,
+        }
+    }
+}
+
+/// A latency and its place in a histogram, which takes a logarithm: worked out before any lock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bucket {
+    pub(super) seconds: f64,
+    bucket: usize,
+}
+
+impl From<Duration> for Bucket {
+    #[inline]
+    fn from(latency: Duration) -> Self {
+        let seconds = latency.as_secs_f64();
+        Self { seconds, bucket: bucket(seconds) }
     }
 }
 
 impl Histogram {
-    pub(super) fn record(&mut self, seconds: f64, now: Tick) {
+    pub(super) fn record(&mut self, latency: Bucket, now: Tick) {
         if self.totals[0] >= FULL || now.since(self.since) >= HALF {
             // After a long rest both halves are old; the younger one still says more than nothing.
             self.halves.swap(0, 1);
@@ -36,12 +60,31 @@ impl Histogram {
             self.totals[0] = 0;
             self.since = now;
         }
-        self.halves[0][bucket(seconds)] += 1;
+        self.halves[0][latency.bucket] += 1;
         self.totals[0] += 1;
+        self.since_worked_out += 1;
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.totals == [0, 0]
+    }
+
+    /// Works p50, p95 and p99 out again, if enough is new.
+    pub(super) fn refresh(&mut self) {
+        // An eighth more or less moves them little.
+        if self.since_worked_out * 8 > self.totals[0] + self.totals[1] || self.percentiles == [0.0; 3] {
+            self.percentiles = self.percentiles();
+            self.since_worked_out = 0;
+        }
+    }
+
+    /// p50, p95, p99 in seconds, as of the last [`refresh`](Self::refresh).
+    pub(super) fn recent_percentiles(&self) -> [f64; 3] {
+        self.percentiles
+    }
+
+    pub(super) fn percentiles(&self) -> [f64; 3] {
+        [0.5, 0.95, 0.99].map(|share| self.quantile(share))
     }
 
     /// The latency in seconds below which this share lies, to a tenth; 0 without any.

@@ -9,25 +9,34 @@
 //! Owns: the statistics of endpoints and the ranking. Locks: `state`, held for arithmetic only.
 //! Must not know: breakers and limiters; what they say arrives as plain [`Availability`].
 
+mod arm;
 mod budget;
 mod builder;
+mod category_stats;
 mod config;
 mod decision;
 mod endpoint;
 mod error;
+mod evidence;
 mod health;
 mod histogram;
+mod load;
 mod metrics;
+mod probes;
+mod ranking;
 mod score;
 mod shadow;
 mod smart_router;
 mod snapshot;
 mod stats;
+mod storm;
 mod table;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod views;
 
+pub use arm::{ArmSnapshot, Split};
 pub use budget::Budget;
 pub use builder::RouterBuilder;
 pub use config::{RouterConfig, RouterPolicy};

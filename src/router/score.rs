@@ -1,7 +1,8 @@
 //! The scores, pure: facts of an endpoint -> terms.
 
 use super::stats::EndpointStats;
-use super::{Availability, EndpointSpec, RouterConfig, ScoreTerms};
+use super::{Availability, EndpointSpec, RouterConfig, RouterPolicy, ScoreTerms};
+use crate::clock::Tick;
 
 /// Latency assumed before the first call, in seconds.
 const UNKNOWN_LATENCY: f64 = 0.1;
@@ -17,37 +18,53 @@ const BUSY_COST: f64 = 0.18;
 /// Seconds a call in flight costs an endpoint with free places: it spreads equals, and no more.
 const SPREAD: f64 = 1e-6;
 
+/// What a score is about.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) spec: &'a EndpointSpec,
+    pub(super) stats: &'a EndpointStats,
+    pub(super) category: usize,
+    pub(super) availability: Availability,
+}
+
 /// Everything in seconds; lower is better.
 #[inline]
-pub(super) fn adaptive(
-    spec: &EndpointSpec,
-    stats: &EndpointStats,
-    category: usize,
-    availability: Availability,
-    config: &RouterConfig,
-) -> ScoreTerms {
+pub(super) fn adaptive(subject: Subject<'_>, config: &RouterConfig, now: Tick) -> ScoreTerms {
+    let Subject { spec, stats, category, availability } = subject;
     let known = stats.category(category).map(|of| (of.mean, of.variance.max(0.0).sqrt()));
     let (mean, deviation) = known.unwrap_or((UNKNOWN_LATENCY, 0.0));
     let places = f64::from(spec.concurrency);
-    let in_flight = f64::from(stats.in_flight);
+    let in_flight = f64::from(stats.load.calls());
     let queued = (in_flight + 1.0 - places).max(0.0);
     let busy = (in_flight / places - BUSY).max(0.0);
     let congestion = mean * (QUEUE * queued / places + BUSY_COST * busy) + SPREAD * in_flight / places;
     let latency = mean + TAIL * deviation + congestion;
-    let failure = stats.expected_failures() * config.failure_penalty.as_secs_f64();
+    let failure = stats.expected_failures(config, now) * config.failure_penalty.as_secs_f64();
     let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
     let load = availability.permit_in.as_secs_f64();
-    let location = if spec.local { 0.0 } else { config.remote_penalty.as_secs_f64() };
-    let quality = stats.flaws(category) * config.failure_penalty.as_secs_f64();
+    let location = if spec.local { 0.0 } else { remote(latency, config) };
+    let quality = stats.flaws(category, config, now) * config.failure_penalty.as_secs_f64();
     let total = latency + failure + price + load + location + quality;
     ScoreTerms { latency, failure, price, load, location, quality, total }
 }
 
+/// The cost of an endpoint that is as good as can be, but where it is and at its price: if even that is
+/// above another's, nothing that a probe could show would change the choice.
+pub(super) fn at_best(spec: &EndpointSpec, stats: &EndpointStats, latency: f64, config: &RouterConfig) -> f64 {
+    let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
+    latency + price + if spec.local { 0.0 } else { remote(latency, config) }
+}
+
+fn remote(latency: f64, config: &RouterConfig) -> f64 {
+    config.remote_penalty.as_secs_f64() + config.remote_share * latency
+}
+
 /// The literal score: performance (p50 20 %, p95 30 %, p99 30 %, success 20 %) at 40 %, cost 30 %,
 /// load 20 %, location 10 %, each with the design's bonus; higher is better.
-pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats, category: usize) -> ScoreTerms {
+pub(super) fn seed(subject: Subject<'_>) -> ScoreTerms {
+    let Subject { spec, stats, category, .. } = subject;
     let points = |seconds: f64| (100.0 - seconds * 100.0).max(0.0);
-    let performance = stats.percentiles(category).map_or(50.0, |[p50, p95, p99]| {
+    let performance = stats.recent_percentiles(category).map_or(50.0, |[p50, p95, p99]| {
         0.2 * points(p50) + 0.3 * points(p95) + 0.3 * points(p99) + 0.2 * 100.0 * stats.success_rate()
     });
     let cost = if spec.price <= 0.0 {
@@ -57,7 +74,7 @@ pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats, category: usize) 
     } else {
         1.2
     };
-    let busy = f64::from(stats.in_flight) >= 0.9 * f64::from(spec.concurrency);
+    let busy = f64::from(stats.load.calls()) >= 0.9 * f64::from(spec.concurrency);
     let load = if busy { 0.7 } else { 1.0 };
     let location = if spec.local { 1.1 } else { 1.0 };
     let total = performance * (0.4 + 0.3 * cost + 0.2 * load + 0.1 * location);
@@ -65,12 +82,23 @@ pub(super) fn seed(spec: &EndpointSpec, stats: &EndpointStats, category: usize) 
 }
 
 /// The rank of an endpoint under a policy: lower is better.
-pub(super) fn rank(policy: super::RouterPolicy, terms: &ScoreTerms, stats: &EndpointStats, category: usize) -> f64 {
+#[inline]
+pub(super) fn rank(policy: RouterPolicy, terms: &ScoreTerms, subject: Subject<'_>) -> f64 {
+    let Subject { stats, category, .. } = subject;
     match policy {
-        super::RouterPolicy::Adaptive => terms.total,
-        super::RouterPolicy::SeedScore => -terms.total,
+        RouterPolicy::Adaptive => terms.total,
+        RouterPolicy::SeedScore => -terms.total,
         // An unknown endpoint is tried first.
-        super::RouterPolicy::Fastest => stats.percentiles(category).map_or(0.0, |[p50, ..]| p50),
-        super::RouterPolicy::RoundRobin => 0.0,
+        RouterPolicy::Fastest => stats.recent_percentiles(category).map_or(0.0, |[p50, ..]| p50),
+        RouterPolicy::RoundRobin => stats.turn as f64,
+    }
+}
+
+/// The terms of an endpoint under a policy.
+#[inline]
+pub(super) fn terms(policy: RouterPolicy, subject: Subject<'_>, config: &RouterConfig, now: Tick) -> ScoreTerms {
+    match policy {
+        RouterPolicy::SeedScore => seed(subject),
+        _ => adaptive(subject, config, now),
     }
 }

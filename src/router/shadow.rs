@@ -1,9 +1,6 @@
-//! A second policy that decides beside the first one and is only counted, pure.
+//! What a policy that decides beside the router's own would have done, pure.
 
 use serde::Serialize;
-
-use super::stats::EndpointStats;
-use super::{Availability, Candidate, EndpointSpec, RouterConfig, RouterPolicy, score};
 
 /// What a shadow policy would have done.
 ///
@@ -30,47 +27,11 @@ pub struct ShadowCounts {
     pub regret: f64,
 }
 
-#[derive(Debug)]
-pub(super) struct Shadow {
-    policy: RouterPolicy,
-    turn: usize,
-    pub(super) counts: ShadowCounts,
-}
-
-impl Shadow {
-    pub(super) fn new(policy: RouterPolicy) -> Self {
-        Self { policy, turn: 0, counts: ShadowCounts::default() }
-    }
-
-    /// Compares the decision just made with the shadow's, over the same callable endpoints.
-    pub(super) fn compare(
-        &mut self,
-        ranked: &[Candidate],
-        specs: &[EndpointSpec],
-        stats: &[EndpointStats],
-        category: usize,
-        config: &RouterConfig,
-    ) {
-        let callable = ranked.iter().filter(|candidate| candidate.exclusion.is_none()).map(|of| of.endpoint.0);
-        let Some(chosen) = callable.clone().next() else { return };
-        self.turn = self.turn.wrapping_add(1);
-        let rank = |index: usize| {
-            let (spec, stats) = (&specs[index], &stats[index]);
-            match self.policy {
-                RouterPolicy::SeedScore => -score::seed(spec, stats, category).total,
-                RouterPolicy::RoundRobin => ((index + self.turn) % specs.len()) as f64,
-                policy => {
-                    let terms = score::adaptive(spec, stats, category, Availability::default(), config);
-                    score::rank(policy, &terms, stats, category)
-                }
-            }
-        };
-        let Some(other) = callable.min_by(|a, b| rank(*a).total_cmp(&rank(*b))) else { return };
-        let cost = |index: usize| {
-            score::adaptive(&specs[index], &stats[index], category, Availability::default(), config).total
-        };
-        self.counts.decisions += 1;
-        self.counts.agreed += u64::from(other == chosen);
-        self.counts.regret += cost(other) - cost(chosen);
+impl ShadowCounts {
+    /// The router chose one, the shadow another, each at its adaptive cost.
+    pub(super) fn compare(&mut self, chosen: (usize, f64), other: (usize, f64)) {
+        self.decisions += 1;
+        self.agreed += u64::from(other.0 == chosen.0);
+        self.regret += other.1 - chosen.1;
     }
 }

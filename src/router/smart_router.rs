@@ -5,19 +5,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::arm::Arm;
+use super::histogram::Bucket;
 use super::metrics::RouterMetrics;
-use super::table::{Charge, Ending, Table, Wish};
+use super::ranking::Ask;
+use super::storm::Storm;
+use super::table::{Charge, Choice, Ending, Table, Wish};
 use super::ticket::{Begun, OwnedInFlight};
 use super::{
     Availability, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, Exclusion, InFlight, NoEndpoint,
     RouterConfig, RouterSnapshot, Settlement, validate_endpoints,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, Tick};
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::outcome::Outcome;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Chooses an endpoint for the next call from what it has seen of them.
 ///
@@ -43,7 +47,6 @@ use crate::sync::Mutex;
 /// ```
 pub struct SmartRouter {
     name: Name,
-    config: RouterConfig,
     clock: Clock,
     metrics: Metrics,
     state: Mutex<State>,
@@ -56,6 +59,8 @@ struct State {
     generation: u64,
     /// The last lists before, for what their tickets hold of quotas and budgets.
     old_lists: VecDeque<(u64, Arc<[EndpointSpec]>)>,
+    refusals: Storm,
+    last_resorts: Storm,
 }
 
 /// Older lists that are remembered; tickets of older ones give nothing back.
@@ -69,16 +74,24 @@ impl SmartRouter {
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
-        let handles = RouterMetrics::new(&metrics, &endpoints);
-        let table = Table::new(endpoints, &config, clock.now());
-        let state = Mutex::new(State { table, handles, generation: 0, old_lists: VecDeque::new() });
-        Self { name, config, clock, metrics, state }
+        let handles = RouterMetrics::new(&metrics, &name, &config, &endpoints);
+        let table = Table::new(endpoints, config, clock.now());
+        let state = State {
+            table,
+            handles,
+            generation: 0,
+            old_lists: VecDeque::new(),
+            refusals: Storm::default(),
+            last_resorts: Storm::default(),
+        };
+        Self { name, clock, metrics, state: Mutex::new(state) }
     }
 
     /// Chooses the best endpoint for one call, and counts the call as load.
     ///
     /// # Errors
-    /// [`NoEndpoint`] if all are over a rate limit or a budget.
+    /// [`NoEndpoint`] if all are over a rate limit or a budget, or are ejected and
+    /// [`fail_closed`](RouterConfig::fail_closed) says so.
     #[inline]
     pub fn pick(&self) -> Result<InFlight<'_>, NoEndpoint> {
         self.pick_from(None)
@@ -97,46 +110,88 @@ impl SmartRouter {
         let now = self.clock.now();
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let Some(index) = state.table.pick(except, &self.config, now) else {
-            let ranked = state.table.route(&[], 0, &self.config, now);
-            let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
-            drop(guard);
-            return Err(Decision::new(ranked, endpoints, generation, 0).refusal());
+        let arm = state.table.draw_arm();
+        let Some(choice) = state.table.pick(except, arm, now) else {
+            let mut dice = state.table.rng.clone();
+            let ask = Ask { availability: &[], category: 0, arm };
+            let ranked = state.table.rank(ask, now, &mut dice);
+            return Err(self.decide(guard, ranked, (0, arm), now).refusal());
         };
-        let charge = state.table.begin(index, &self.config, now);
+        let Choice { index, is_probe, is_last_resort } = choice;
+        let wish = Wish { index, category: 0, arm, is_probe, is_last_resort, expects_free: false };
+        let charge = state.table.begin(wish, now);
         state.handles.picks[index].inc();
         let generation = state.generation;
+        let last_resorts = if is_last_resort { state.last_resorts.count(now) } else { None };
         drop(guard);
         let endpoint = EndpointIndex(index);
+        if let Some(calls) = last_resorts {
+            self.say_last_resort(endpoint, calls);
+        }
         Ok(InFlight::new(self, Begun { endpoint, category: 0, generation, started: now, charge }))
     }
 
-    /// Ranks all endpoints; `availability` is by position, missing ones count as available.
+    /// Ranks all endpoints; `availability` is by position, missing ones count as available. The call is
+    /// begun with [`try_begin_ranked`](Self::try_begin_ranked).
     pub fn route(&self, availability: &[Availability]) -> Decision {
         self.route_in(0, availability)
     }
 
     /// As [`route`](Self::route), by what is known of a category of requests; categories are numbers
-    /// that the host gives out.
+    /// that the host gives out, from 0 on.
     pub fn route_in(&self, category: usize, availability: &[Availability]) -> Decision {
         let now = self.clock.now();
-        let mut state = self.state.lock();
-        let ranked = state.table.route(availability, category, &self.config, now);
-        let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
-        drop(state);
-        Decision::new(ranked, endpoints, generation, category)
+        let mut guard = self.state.lock();
+        let arm = guard.table.draw_arm();
+        let ranked = guard.table.route(Ask { availability, category, arm }, now);
+        self.decide(guard, ranked, (category, arm), now)
     }
 
-    /// What [`route_in`](Self::route_in) would decide, without a trace: it moves neither turns, nor
-    /// dice, nor the shadow.
+    /// A decision, and the line that a bad one deserves.
+    fn decide(
+        &self,
+        mut guard: MutexGuard<'_, State>,
+        ranked: Vec<Candidate>,
+        of: (usize, usize),
+        now: Tick,
+    ) -> Decision {
+        let state = &mut *guard;
+        let (mut refusals, mut last_resorts) = (None, None);
+        match ranked.first() {
+            Some(first) if first.exclusion.is_none() && first.readmitted.is_some() => {
+                last_resorts = state.last_resorts.count(now);
+            }
+            Some(first) if first.exclusion.is_none() => {}
+            _ => refusals = state.refusals.count(now),
+        }
+        let decision = Decision::new(ranked, Arc::clone(&state.table.specs), state.generation, of);
+        drop(guard);
+        if let Some(refusals) = refusals {
+            tracing::warn!(router = %self.name, refusals, refusal = %decision.refusal(), "no endpoint can be called");
+        }
+        if let (Some(calls), Some(first)) = (last_resorts, decision.explain().first()) {
+            self.say_last_resort(first.endpoint, calls);
+        }
+        decision
+    }
+
+    #[cold]
+    fn say_last_resort(&self, endpoint: EndpointIndex, decisions: u64) {
+        let endpoints = self.endpoints();
+        let endpoint = endpoints.get(endpoint.0).map_or("?", |spec| &spec.name);
+        tracing::warn!(router = %self.name, decisions, endpoint, "no endpoint is healthy, the least bad is called");
+    }
+
+    /// What [`route_in`](Self::route_in) would decide, by the router's own policy and without a trace: it
+    /// moves neither turns, nor dice, nor the shadow.
     pub fn explain(&self, category: usize, availability: &[Availability]) -> Decision {
         let now = self.clock.now();
         let state = self.state.lock();
-        let mut dice = state.table.dice();
-        let ranked = state.table.rank(availability, category, &self.config, now, &mut dice);
+        let mut dice = state.table.rng.clone();
+        let ranked = state.table.rank(Ask { availability, category, arm: 0 }, now, &mut dice);
         let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
         drop(state);
-        Decision::new(ranked, endpoints, generation, category)
+        Decision::new(ranked, endpoints, generation, (category, 0))
     }
 
     /// Counts a call to `endpoint` as load until its ticket is finished or dropped, whatever its health.
@@ -147,9 +202,9 @@ impl SmartRouter {
         let is_known = endpoint.0 < state.table.stats.len();
         let charge = if is_known {
             state.handles.picks[endpoint.0].inc();
-            state.table.begin(endpoint.0, &self.config, now)
+            state.table.begin(Wish::plain(endpoint.0), now)
         } else {
-            Charge { is_free: false, price: 0.0, unqueued: false }
+            Charge::default()
         };
         let generation = state.generation;
         drop(guard);
@@ -162,8 +217,18 @@ impl SmartRouter {
     /// # Errors
     /// [`Exclusion`]: why not, and when.
     pub fn try_begin(&self, endpoint: EndpointIndex) -> Result<InFlight<'_>, Exclusion> {
-        let wish = Wish { index: endpoint.0, is_last_resort: false, expects_free: false };
-        self.try_begin_wish(wish, None, 0).map(|begun| InFlight::new(self, begun))
+        self.try_begin_wish(Wish::plain(endpoint.0), None).map(|begun| InFlight::new(self, begun))
+    }
+
+    /// As [`try_begin`](Self::try_begin), for a candidate of a decision: counted for its category and its
+    /// policy, as a probe if it was ranked as one, and whatever its health if nobody else can be called.
+    ///
+    /// # Errors
+    /// [`Exclusion`]: why not, and when; [`Exclusion::Replaced`] if it is not in the decision, too.
+    pub fn try_begin_ranked(&self, decision: &Decision, endpoint: EndpointIndex) -> Result<InFlight<'_>, Exclusion> {
+        let candidate = decision.explain().iter().find(|candidate| candidate.endpoint == endpoint);
+        let wish = Wish::of(decision, candidate.ok_or(Exclusion::Replaced)?);
+        self.try_begin_wish(wish, Some(decision.generation)).map(|begun| InFlight::new(self, begun))
     }
 
     /// Begins the call of a candidate of a decision.
@@ -172,13 +237,11 @@ impl SmartRouter {
         decision: &Decision,
         candidate: &Candidate,
     ) -> Result<OwnedInFlight, Exclusion> {
-        let Candidate { endpoint, readmitted, is_free, .. } = *candidate;
-        let wish = Wish { index: endpoint.0, is_last_resort: readmitted.is_some(), expects_free: is_free };
-        let begun = self.try_begin_wish(wish, Some(decision.generation), decision.category)?;
+        let begun = self.try_begin_wish(Wish::of(decision, candidate), Some(decision.generation))?;
         Ok(OwnedInFlight::new(Arc::clone(self), begun))
     }
 
-    fn try_begin_wish(&self, wish: Wish, ranked_in: Option<u64>, category: usize) -> Result<Begun, Exclusion> {
+    fn try_begin_wish(&self, wish: Wish, ranked_in: Option<u64>) -> Result<Begun, Exclusion> {
         let now = self.clock.now();
         let mut guard = self.state.lock();
         let state = &mut *guard;
@@ -186,10 +249,10 @@ impl SmartRouter {
         if ranked_in.is_some_and(|ranked_in| ranked_in != generation) {
             return Err(Exclusion::Replaced);
         }
-        let charge = state.table.try_begin(wish, &self.config, now)?;
+        let charge = state.table.try_begin(wish, now)?;
         state.handles.picks[wish.index].inc();
         drop(guard);
-        Ok(Begun { endpoint: EndpointIndex(wish.index), category, generation, started: now, charge })
+        Ok(Begun { endpoint: EndpointIndex(wish.index), category: wish.category, generation, started: now, charge })
     }
 
     /// Takes note of the quality of an answer: `badness` 0 is clean, 1 unusable.
@@ -197,7 +260,7 @@ impl SmartRouter {
         let now = self.clock.now();
         let mut state = self.state.lock();
         if let Some(index) = state.table.specs.iter().position(|spec| *spec.name == *name) {
-            state.table.record_flaws(index, category, badness, &self.config, now);
+            state.table.record_flaws(index, category, badness, now);
         }
     }
 
@@ -208,11 +271,10 @@ impl SmartRouter {
     /// [`ConfigError`] with all faults; the old list stays then.
     pub fn set_endpoints(&self, endpoints: Vec<EndpointSpec>) -> Result<(), ConfigError> {
         validate_endpoints(&endpoints)?;
-        let handles = RouterMetrics::new(&self.metrics, &endpoints);
         let now = self.clock.now();
         let mut state = self.state.lock();
-        let old = state.table.replace(endpoints, &self.config, now);
-        state.handles = handles;
+        state.handles.set_endpoints(&self.metrics, &endpoints);
+        let old = state.table.replace(endpoints, now);
         let generation = state.generation;
         state.old_lists.push_back((generation, old));
         let forgotten = if state.old_lists.len() > MAX_OLD_LISTS { state.old_lists.pop_front() } else { None };
@@ -250,32 +312,42 @@ impl SmartRouter {
             let percentiles = stats.percentiles(0).unwrap_or_default().map(crate::clock::seconds);
             EndpointSnapshot {
                 name: Arc::clone(&spec.name),
-                in_flight: stats.in_flight,
+                in_flight: stats.load.calls(),
                 calls: stats.calls,
                 successes: stats.successes,
-                failure_rate: stats.failure_rate,
+                failure_rate: stats.expected_failures(&state.table.config, now),
                 p50: percentiles[0],
                 p95: percentiles[1],
                 p99: percentiles[2],
                 ejected_for: stats.standing.ejected_for(now),
-                cost: spec.price * stats.charged_calls as f64,
+                cost: stats.spent,
                 free_quota_left: spec.free_quota.saturating_sub(stats.free_used + stats.free_reserved),
             }
         });
         let endpoints = endpoints.collect();
-        let shadow = state.table.shadow.as_ref().map(|shadow| shadow.counts);
+        let shadow = state.table.shadow;
+        let arm = |number: usize, arm: &Arm| arm.snapshot(state.table.policy(number));
+        let arms = state.table.arms.as_ref().map(|[first, second]| [arm(0, first), arm(1, second)]);
         drop(state);
-        RouterSnapshot { endpoints, shadow }
+        RouterSnapshot { endpoints, shadow, arms }
     }
 
     #[inline]
     pub(super) fn settle(&self, begun: Begun, outcome: Outcome) -> Settlement {
         let Begun { endpoint, category, generation, started, charge } = begun;
         let now = self.clock.now();
+        // Takes a logarithm: before the lock.
+        let latency = Bucket::from(now.since(started));
         let mut state = self.state.lock();
         let is_current = state.generation == generation && endpoint.0 < state.table.stats.len();
         let charged = if is_current {
-            state.table.settle(endpoint.0, Ending { category, charge, outcome, began: started }, &self.config, now)
+            let ending = Ending { category, charge, outcome, began: started, latency };
+            let charged = state.table.settle(endpoint.0, ending, now);
+            let success = outcome == Outcome::Success;
+            if let Some(arms) = state.handles.arms.as_ref().filter(|_| success || outcome.is_failure()) {
+                arms[charge.arm].record(latency.seconds, success, charged);
+            }
+            charged
         } else {
             let success = outcome == Outcome::Success;
             let State { old_lists, table, .. } = &mut *state;
@@ -292,6 +364,6 @@ impl SmartRouter {
 
 impl fmt::Debug for SmartRouter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SmartRouter").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("SmartRouter").field("name", &self.name).finish_non_exhaustive()
     }
 }

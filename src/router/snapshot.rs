@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::ArmSnapshot;
 use super::shadow::ShadowCounts;
 
 /// What a router knows, at one moment.
@@ -24,6 +25,8 @@ pub struct RouterSnapshot {
     pub endpoints: Vec<EndpointSnapshot>,
     /// What the shadow policy would have done, if there is one.
     pub shadow: Option<ShadowCounts>,
+    /// What the calls of the router's own policy and of its split brought, if there is a split.
+    pub arms: Option<[ArmSnapshot; 2]>,
 }
 
 /// What a router knows of one endpoint.
@@ -48,7 +51,7 @@ pub struct EndpointSnapshot {
     pub calls: u64,
     /// Calls that succeeded.
     pub successes: u64,
-    /// Decayed share of failures, 0 to 1.
+    /// Share of failures to expect of the next call, 0 to 1, from what is remembered of the latest ones.
     pub failure_rate: f64,
     /// Median latency of the last successes.
     #[serde(serialize_with = "crate::config::human::serialize")]
@@ -62,7 +65,7 @@ pub struct EndpointSnapshot {
     /// Time until it is tried again after failures in a row.
     #[serde(serialize_with = "crate::config::human::serialize")]
     pub ejected_for: Duration,
-    /// Price of the successful calls beyond the free quota.
+    /// Price of the successful calls beyond the free quota, each as it was when it was called.
     pub cost: f64,
     /// Free calls left.
     pub free_quota_left: u64,

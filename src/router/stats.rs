@@ -1,135 +1,174 @@
-//! What a router has seen of one endpoint, pure: decayed latency and failure rate, a histogram, calls
-//! in flight, calls used and reserved of the free quota.
+//! What a router has seen of one endpoint, pure: latency and failures that fade with time, calls in
+//! flight, calls used and reserved of the free quota, money spent.
 
 use std::time::Duration;
 
 use super::RouterConfig;
-use super::health::{Health, Standing};
-use super::histogram::Histogram;
+use super::category_stats::CategoryStats;
+use super::evidence::Evidence;
+use super::health::{BAD_RATE_CALLS, Failed, Standing};
+use super::histogram::Bucket;
+use super::load::Load;
 use crate::clock::Tick;
 
-/// Least weight of a sample in the decayed latency, and its largest.
-const LIGHTEST: f64 = 0.02;
-const HEAVIEST: f64 = 0.5;
-/// Largest weight of a call in the failure rate.
-const HEAVIEST_FAILURE: f64 = 0.1;
+/// Failures are remembered so many times longer than latencies.
+const FAILURES_LAST: u32 = 4;
+/// What a good probe leaves of earlier failures.
+const FORGIVEN: f64 = 0.3;
+/// A share of failures below this is nothing.
+const NEGLIGIBLE: f64 = 0.001;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct EndpointStats {
-    pub(super) in_flight: u32,
+    pub(super) load: Load,
     pub(super) calls: u64,
     pub(super) successes: u64,
     /// Latencies and quality by category; a category that was not called has none.
     by_category: Vec<CategoryStats>,
-    /// Decayed share of failures.
-    pub(super) failure_rate: f64,
-    failed_at: Tick,
+    failures: Evidence,
     pub(super) standing: Standing,
     /// Free calls used, and held by calls under way.
     pub(super) free_used: u64,
     pub(super) free_reserved: u64,
-    pub(super) charged_calls: u64,
-    /// The last pick, for probes of idle endpoints.
-    pub(super) picked_at: Tick,
-    /// The number of that pick among all, for taking turns.
-    pub(super) picked: u64,
-}
-
-/// What an endpoint has shown for one category of requests.
-#[derive(Debug, Clone, Default)]
-pub(super) struct CategoryStats {
-    /// Decayed mean and variance of the latency, in seconds, of calls that did not queue.
-    pub(super) mean: f64,
-    pub(super) variance: f64,
-    samples: u64,
-    sampled_at: Tick,
-    pub(super) histogram: Histogram,
-    /// Decayed badness of answers, 0 to 1.
-    pub(super) flaws: f64,
+    pub(super) spent: f64,
+    /// Until when a probe under way stands in the way of the next one.
+    pub(super) probed_until: Tick,
+    /// The number of its last call among all, for taking turns.
+    pub(super) turn: u64,
+    /// Known since then.
+    pub(super) since: Tick,
+    was_called: bool,
 }
 
 /// How a call ended, for the statistics.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sample {
     pub(super) category: usize,
-    pub(super) latency: Duration,
+    pub(super) latency: Bucket,
     pub(super) success: bool,
     /// It found a free place at the endpoint, so that its latency is the endpoint's own.
     pub(super) unqueued: bool,
+    pub(super) is_probe: bool,
+    pub(super) began: Tick,
     /// In 0..1, for the jitter of an ejection.
     pub(super) dice: f64,
 }
 
 impl EndpointStats {
-    pub(super) fn new(now: Tick) -> Self {
-        Self { picked_at: now, ..Self::default() }
+    pub(super) fn new(turn: u64, now: Tick) -> Self {
+        Self {
+            load: Load::default(),
+            calls: 0,
+            successes: 0,
+            by_category: Vec::new(),
+            failures: Evidence::default(),
+            standing: Standing::default(),
+            free_used: 0,
+            free_reserved: 0,
+            spent: 0.0,
+            probed_until: Tick::default(),
+            turn,
+            since: now,
+            was_called: false,
+        }
+    }
+
+    /// Nobody has ever called it.
+    pub(super) fn is_untried(&self) -> bool {
+        !self.was_called
+    }
+
+    /// A call begins.
+    #[inline]
+    pub(super) fn begin(&mut self, turn: u64, now: Tick) {
+        self.load.begin(now);
+        (self.turn, self.was_called) = (turn, true);
     }
 
     /// Books a finished call.
     pub(super) fn record(&mut self, sample: Sample, config: &RouterConfig, now: Tick) {
-        let seconds = sample.latency.as_secs_f64();
+        let Sample { latency, success, is_probe, began, .. } = sample;
         self.calls += 1;
-        let weight = weight(now.since(self.failed_at), config).min(HEAVIEST_FAILURE);
-        self.failed_at = now;
-        self.failure_rate += (f64::from(u8::from(!sample.success)) - self.failure_rate) * weight;
+        let forget = failures_last(config);
+        self.failures.record(f64::from(u8::from(!success)), forget, now);
         // A failure that took long says how long one waits here; a quick one must not look fast.
-        let of_category = self.of_category(sample.category);
-        if sample.unqueued && (sample.success || seconds > of_category.mean) {
-            of_category.record_latency(seconds, config, now);
+        let of_category = self.of_category(sample.category, 0);
+        if sample.unqueued && (success || latency.seconds > of_category.mean) {
+            of_category.record_latency(latency, is_probe && success, config.decay, now);
         }
-        if sample.success {
-            of_category.histogram.record(seconds, now);
+        if success {
+            of_category.histogram.record(latency, now);
             self.successes += 1;
-            self.standing.succeeded(now);
+            self.standing.succeeded(began, now);
+            if is_probe {
+                self.failures.forgive(FORGIVEN);
+            }
         } else {
-            self.standing.failed(self.failure_rate, self.calls, config, sample.dice, now);
+            let in_flight = self.load.calls();
+            let observed = self.failures.observed(BAD_RATE_CALLS);
+            self.standing.failed(Failed { began, observed, in_flight, dice: sample.dice }, config, now);
         }
     }
 
     /// The same history without calls in flight: those belong to tickets of an older list.
     pub(super) fn at_rest(&self) -> Self {
-        Self { in_flight: 0, free_reserved: 0, ..self.clone() }
+        Self { load: Load::default(), free_reserved: 0, probed_until: Tick::default(), ..self.clone() }
     }
 
-    fn of_category(&mut self, category: usize) -> &mut CategoryStats {
-        if self.by_category.len() <= category {
-            self.by_category.resize_with(category + 1, CategoryStats::default);
+    /// `calls` of the category were made so far, for one that has no statistics yet.
+    pub(super) fn of_category(&mut self, category: usize, calls: u64) -> &mut CategoryStats {
+        while self.by_category.len() <= category {
+            self.by_category.push(CategoryStats::new(self.since, calls));
         }
         &mut self.by_category[category]
     }
 
+    /// The statistics of this very category, if it was called.
+    pub(super) fn own_category(&self, category: usize) -> Option<&CategoryStats> {
+        self.by_category.get(category)
+    }
+
     /// What is known for a category; for one that was not called yet, what is known of the best known one.
+    #[inline]
     pub(super) fn category(&self, category: usize) -> Option<&CategoryStats> {
         let own = self.by_category.get(category).filter(|own| own.samples > 0);
         own.or_else(|| self.by_category.iter().filter(|of| of.samples > 0).max_by_key(|of| of.samples))
     }
 
     /// Takes note of an answer's badness, 0 to 1.
-    pub(super) fn record_flaws(&mut self, category: usize, badness: f64) {
-        let of_category = self.of_category(category);
-        of_category.flaws += (badness.clamp(0.0, 1.0) - of_category.flaws) * HEAVIEST_FAILURE;
+    pub(super) fn record_flaws(&mut self, category: usize, badness: f64, config: &RouterConfig, now: Tick) {
+        self.of_category(category, 0).flaws.record(badness.clamp(0.0, 1.0), failures_last(config), now);
     }
 
-    pub(super) fn flaws(&self, category: usize) -> f64 {
-        self.by_category.get(category).map_or(0.0, |of| of.flaws)
+    pub(super) fn flaws(&self, category: usize, config: &RouterConfig, now: Tick) -> f64 {
+        self.by_category.get(category).map_or(0.0, |of| of.flaws.expected(failures_last(config), now))
     }
 
-    /// It is new and nobody has tried it, its ejection is over, or it has been idle for long.
-    pub(super) fn wants_probe(&self, config: &RouterConfig, now: Tick) -> bool {
-        let is_idle = self.in_flight == 0 && now.since(self.picked_at) >= config.probe_idle_after;
-        let is_new = matches!(self.standing.health, Health::Ramp { .. });
-        is_idle || (self.standing.wants_probe(self.in_flight, now) && (!is_new || self.picked == 0))
+    /// Time until its health lets it be called, zero now; `None`: when a call ends.
+    pub(super) fn wait(&self, now: Tick) -> Option<Duration> {
+        self.standing.wait(self.load.calls(), now)
     }
 
-    /// Share of failures to expect: the decayed rate, or what a row of failures says.
-    pub(super) fn expected_failures(&self) -> f64 {
-        self.failure_rate.max(self.standing.streak())
+    /// Share of failures to expect: what is remembered of them, or what a row of failures says.
+    #[inline]
+    pub(super) fn expected_failures(&self, config: &RouterConfig, now: Tick) -> f64 {
+        let forget = failures_last(config);
+        let streak = self.standing.streak();
+        let streak = if streak > 0.0 { streak * self.failures.fresh(forget, now) } else { 0.0 };
+        let expected = self.failures.expected(forget, now).max(streak);
+        if expected < NEGLIGIBLE { 0.0 } else { expected }
     }
 
     /// p50, p95, p99 of the latest successful latencies, in seconds; `None` before the first.
     pub(super) fn percentiles(&self, category: usize) -> Option<[f64; 3]> {
         let histogram = &self.category(category)?.histogram;
-        (!histogram.is_empty()).then(|| [0.5, 0.95, 0.99].map(|share| histogram.quantile(share)))
+        (!histogram.is_empty()).then(|| histogram.percentiles())
+    }
+
+    /// The same as they were some latencies ago, kept for policies that look at each decision.
+    pub(super) fn recent_percentiles(&self, category: usize) -> Option<[f64; 3]> {
+        let histogram = &self.category(category)?.histogram;
+        (!histogram.is_empty()).then(|| histogram.recent_percentiles())
     }
 
     /// Success share over the whole life; 1 before the first call.
@@ -138,29 +177,12 @@ impl EndpointStats {
     }
 
     /// Whether the next call would be charged, should all that are under way succeed.
+    #[inline]
     pub(super) fn is_charged(&self, free_quota: u64) -> bool {
         self.free_used.saturating_add(self.free_reserved) >= free_quota
     }
 }
 
-impl CategoryStats {
-    fn record_latency(&mut self, seconds: f64, config: &RouterConfig, now: Tick) {
-        let difference = seconds - self.mean;
-        if self.samples == 0 {
-            (self.mean, self.variance) = (seconds, (seconds * 0.5) * (seconds * 0.5));
-        } else {
-            // A plain mean at first: the guess of the variance must not last.
-            let by_count = 1.0 / (self.samples as f64 + 1.0);
-            let weight = weight(now.since(self.sampled_at), config).max(by_count);
-            self.mean += difference * weight;
-            self.variance = (1.0 - weight) * (self.variance + weight * difference * difference);
-        }
-        self.samples += 1;
-        self.sampled_at = now;
-    }
-}
-
-/// The first sample of a rest weighs more than one of a burst.
-fn weight(gap: Duration, config: &RouterConfig) -> f64 {
-    (1.0 - (-gap.as_secs_f64() / config.decay.as_secs_f64()).exp()).clamp(LIGHTEST, HEAVIEST)
+fn failures_last(config: &RouterConfig) -> Duration {
+    config.decay.saturating_mul(FAILURES_LAST)
 }

@@ -1,4 +1,6 @@
 //! The router room.
 
 mod promises;
+mod recovery;
 mod regressions;
+mod world;

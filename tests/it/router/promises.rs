@@ -121,6 +121,7 @@ fn failures_in_a_row_eject_with_growing_time_and_never_the_last() {
     for _ in 0..8 {
         call(&router, &time, 0, MS(1), Outcome::Success);
     }
+    time.advance(S(61));
     for _ in 0..3 {
         call(&router, &time, 0, MS(1), Outcome::Failure);
     }

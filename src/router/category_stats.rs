@@ -1,0 +1,68 @@
+//! What an endpoint has shown for one category of requests, pure: latencies that fade with time, and
+//! how good its data was.
+
+use std::time::Duration;
+
+use super::evidence::{Evidence, fade};
+use super::histogram::{Bucket, Histogram};
+use super::probes::Probing;
+use crate::clock::Tick;
+
+/// Least weight of a sample, and its largest.
+const LIGHTEST: f64 = 0.02;
+const HEAVIEST: f64 = 0.5;
+/// A latency counts at most as so many means: one absurd sample is no verdict.
+const ABSURD: f64 = 8.0;
+/// What was known counts at most as so many times what a probe shows that is better.
+const OUTDATED: f64 = 4.0;
+
+#[derive(Debug, Clone)]
+pub(super) struct CategoryStats {
+    /// Decayed mean and variance of the latency, in seconds, of calls that did not queue.
+    pub(super) mean: f64,
+    pub(super) variance: f64,
+    pub(super) samples: u64,
+    /// Samples that count still.
+    fresh: f64,
+    sampled_at: Tick,
+    pub(super) histogram: Histogram,
+    pub(super) flaws: Evidence,
+    pub(super) probing: Probing,
+}
+
+impl CategoryStats {
+    pub(super) fn new(since: Tick, calls: u64) -> Self {
+        Self {
+            mean: 0.0,
+            variance: 0.0,
+            samples: 0,
+            fresh: 0.0,
+            sampled_at: Tick::default(),
+            histogram: Histogram::default(),
+            flaws: Evidence::default(),
+            probing: Probing::new(since, calls),
+        }
+    }
+
+    pub(super) fn record_latency(&mut self, latency: Bucket, is_probe: bool, decay: Duration, now: Tick) {
+        let seconds = latency.seconds;
+        if self.samples == 0 {
+            (self.mean, self.variance, self.fresh) = (seconds, (seconds * 0.5) * (seconds * 0.5), 1.0);
+        } else {
+            if is_probe && seconds < self.mean {
+                // Better than all that is known from before: that is from before.
+                self.fresh = self.fresh.min(1.0);
+                self.mean = self.mean.min(seconds * OUTDATED);
+                self.variance = self.variance.min(self.mean * self.mean);
+            }
+            let seconds = if self.mean > 0.0 { seconds.min(self.mean * ABSURD) } else { seconds };
+            self.fresh = self.fresh * fade(now.since(self.sampled_at), decay) + 1.0;
+            let weight = (1.0 / self.fresh).clamp(LIGHTEST, HEAVIEST);
+            let difference = seconds - self.mean;
+            self.mean += difference * weight;
+            self.variance = (1.0 - weight) * (self.variance + weight * difference * difference);
+        }
+        self.samples += 1;
+        self.sampled_at = now;
+    }
+}
