@@ -11,6 +11,9 @@ use crate::clock::Tick;
 /// Least weight of a sample, and its largest.
 const LIGHTEST: f64 = 0.02;
 const HEAVIEST: f64 = 0.5;
+/// The fewest samples that a mean is taken to stand on, however long ago they were.
+const FEWEST: f64 = 4.0;
+const MOST_ERROR: f64 = 0.1;
 /// A latency counts at most as so many means: one absurd sample is no verdict.
 const ABSURD: f64 = 8.0;
 /// What was known counts at most as so many times what a probe shows that is better.
@@ -42,6 +45,14 @@ impl CategoryStats {
             flaws: Evidence::default(),
             probing: Probing::new(since, calls),
         }
+    }
+
+    /// The standard error of the mean, at most a tenth of it.
+    #[inline]
+    pub(super) fn error(&self, decay: Duration, now: Tick) -> f64 {
+        let samples = self.fresh * fade(now.since(self.sampled_at), decay);
+        let error = (self.variance.max(0.0) / samples.clamp(FEWEST, 1.0 / LIGHTEST)).sqrt();
+        error.min(self.mean * MOST_ERROR)
     }
 
     pub(super) fn record_latency(&mut self, latency: Bucket, is_probe: bool, decay: Duration, now: Tick) {

@@ -55,7 +55,7 @@ pub struct RouterConfig {
     /// What a failed call costs, as a latency; multiplied by the failure rate. Default 1 s.
     #[serde(with = "crate::config::human")]
     pub failure_penalty: Duration,
-    /// What one unit of price is worth, as a latency: the price dial. Default 175 ms; zero ignores
+    /// What one unit of price is worth, as a latency: the price dial. Default 168 ms; zero ignores
     /// prices.
     #[serde(with = "crate::config::human")]
     pub price_weight: Duration,
@@ -100,7 +100,7 @@ impl Default for RouterConfig {
             policy: RouterPolicy::Adaptive,
             decay: Duration::from_secs(16),
             failure_penalty: Duration::from_secs(1),
-            price_weight: Duration::from_millis(175),
+            price_weight: Duration::from_millis(168),
             remote_penalty: Duration::from_millis(5),
             remote_share: 0.0,
             eject_after: 5,

@@ -87,6 +87,17 @@ impl Purse {
     }
 }
 
+/// What a probe has shown, beside the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It may be better; `is_near`: with all that is known of it, it is about as good.
+    Better {
+        is_near: bool,
+    },
+    Worse,
+    Failure,
+}
+
 /// What probes of one endpoint have brought, in one category.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probing {
@@ -116,17 +127,21 @@ impl Probing {
     }
 
     /// A probe has ended.
-    pub(super) fn learn(&mut self, looked_better: bool) {
-        if looked_better {
-            self.row += 1;
-        } else {
-            (self.row, self.misses) = (0, self.misses.saturating_add(1));
-        }
+    pub(super) fn learn(&mut self, shown: Shown) {
+        (self.row, self.misses) = match shown {
+            Shown::Better { .. } if self.row + 1 < ROW => (self.row + 1, self.misses),
+            // Known well by now, and still not the best.
+            Shown::Better { is_near: true } => (0, 0),
+            Shown::Better { is_near: false } => (0, self.misses.saturating_add(1)),
+            Shown::Worse => (0, self.misses.saturating_add(1)),
+            // It will be back at some moment, and that is to be seen soon.
+            Shown::Failure => (0, 0),
+        };
     }
 
     /// Its last probes looked better than the best: it is probed at once.
     pub(super) fn is_promising(&self) -> bool {
-        (1..ROW).contains(&self.row)
+        self.row > 0
     }
 
     /// When an idle endpoint is due; `None` before.

@@ -2,7 +2,7 @@
 
 use super::probes::Probing;
 use super::score::{self, Subject};
-use super::table::Table;
+use super::table::{Table, among_equals};
 use super::views::{self, PRIORITY_STEP};
 use super::{Availability, Candidate, EndpointIndex, Exclusion, RouterPolicy};
 use crate::clock::Tick;
@@ -62,6 +62,9 @@ impl Table {
         let place = |(_, of): &(f64, Candidate)| of.exclusion.is_some();
         ranked.sort_by(|a, b| place(a).cmp(&place(b)).then(a.0.total_cmp(&b.0)));
         let mut in_order: Vec<Candidate> = ranked.iter().map(|(_, candidate)| *candidate).collect();
+        if let Some(at) = self.first_of_equals(policy, ask, &ranked, now, dice) {
+            in_order[..=at].rotate_right(1);
+        }
         let best = ranked.first().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none());
         if let Some((cost, best)) = best {
             let callable = |index: usize| ranked.iter().any(|(_, of)| of.endpoint.0 == index && of.exclusion.is_none());
@@ -74,6 +77,24 @@ impl Table {
             }
         }
         in_order
+    }
+
+    /// The place of the one that is called of those as good as the best.
+    fn first_of_equals(
+        &self,
+        policy: RouterPolicy,
+        ask: Ask<'_>,
+        ranked: &[(f64, Candidate)],
+        now: Tick,
+        dice: &mut fastrand::Rng,
+    ) -> Option<usize> {
+        let doubt = |index: usize| views::doubt(policy, self.subject(index, ask), &self.config, now);
+        let (best, of) = ranked.first().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none())?;
+        let reach = best + doubt(of.endpoint.0);
+        let near = ranked.iter().take_while(|(_, of)| of.exclusion.is_none());
+        let near = near.map(|(cost, of)| (*cost, of.endpoint.0)).filter(|(cost, at)| cost - doubt(*at) <= reach);
+        let chosen = among_equals(near.map(|(_, index)| index), &self.specs, &self.stats, dice)?;
+        ranked.iter().position(|(_, of)| of.endpoint.0 == chosen)
     }
 
     /// An endpoint that is worth a call though another one is best: its last probe looked better than the

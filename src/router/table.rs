@@ -11,11 +11,11 @@ use std::time::Duration;
 use super::arm::Arm;
 use super::budget::BudgetLedger;
 use super::histogram::Bucket;
-use super::probes::{PROBE_LEASE, ProbeLedger, Purse};
+use super::probes::{PROBE_LEASE, ProbeLedger, Purse, Shown};
 use super::score::{self, Subject};
 use super::shadow::ShadowCounts;
 use super::stats::{EndpointStats, Sample};
-use super::views::Views;
+use super::views::{View, Views};
 use super::{Availability, Candidate, Decision, EndpointSpec, Exclusion, RouterConfig, RouterPolicy};
 use crate::clock::Tick;
 use crate::outcome::Outcome;
@@ -48,6 +48,12 @@ pub(super) struct Table {
 const LOOK: Duration = Duration::from_millis(250);
 /// What a rate limit lets through at once, as vendors' buckets do.
 const BURST: Duration = Duration::from_millis(500);
+
+/// One latency may be so much above the best's cost and still come from an endpoint that is better.
+const PLAUSIBLE: f64 = 1.5;
+
+/// Up to here the costs of two endpoints are about the same.
+const NEAR: f64 = 1.2;
 
 /// Whom to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,30 +184,30 @@ impl Table {
         if is_look {
             self.refresh(now);
         }
-        let costs = self.views.costs(arm);
-        let mut best = (f64::INFINITY, usize::MAX, 1u32);
-        for (index, (cost, not_before)) in costs.iter().zip(&self.not_before).enumerate() {
-            if *cost > best.0 || *not_before > now || Some(index) == except {
-                continue;
-            }
-            // Purses are shared: what one call holds changes what all may do.
-            if !self.budgets.is_empty() && !self.fits_budget(index, now) {
-                continue;
-            }
-            // Equals fall at random, each with the same chance.
-            best.2 = if *cost < best.0 { 1 } else { best.2 + 1 };
-            if best.2 == 1 || self.rng.u32(0..best.2) == 0 {
-                (best.0, best.1) = (*cost, index);
+        let mut dice = self.rng.clone();
+        // Purses are shared: what one call holds changes what all may do.
+        let fits = |index: usize| self.budgets.is_empty() || self.fits_budget(index, now);
+        let View { costs, doubts, .. } = self.views.of(arm);
+        let mut best = (f64::INFINITY, usize::MAX);
+        let mut reach = f64::INFINITY;
+        for (index, ((cost, doubt), not_before)) in costs.iter().zip(doubts).zip(&self.not_before).enumerate() {
+            if *cost < best.0 && *not_before <= now && Some(index) != except && fits(index) {
+                best = (*cost, index);
+                reach = *cost + *doubt;
             }
         }
         if best.1 == usize::MAX {
             return self.last_resort(except, arm, now);
         }
+        let near = |index: usize| costs[index] - doubts[index] <= reach && self.not_before[index] <= now;
+        let equals = (0..costs.len()).filter(|index| near(*index) && Some(*index) != except && fits(*index));
+        let chosen = among_equals(equals, &self.specs, &self.stats, &mut dice).unwrap_or(best.1);
+        self.rng = dice;
         if self.shadow.is_some() {
-            self.compare_pick(best.1, except, now);
+            self.compare_pick(chosen, except, now);
         }
         let probe = if is_look { self.look(best.1, except, arm, now) } else { None };
-        let index = probe.unwrap_or(best.1);
+        let index = probe.unwrap_or(chosen);
         Some(Choice { index, is_probe: probe.is_some(), is_last_resort: false })
     }
 
@@ -376,7 +382,13 @@ impl Table {
         let others = self.views.costs(charge.arm).iter().zip(&self.not_before).enumerate();
         let others = others.filter(|(other, (_, not_before))| *other != index && **not_before <= now);
         let best = others.map(|(_, (cost, _))| *cost).fold(f64::INFINITY, f64::min);
-        self.stats[index].of_category(category, 0).probing.learn(success && shown < best);
+        let is_near = self.views.costs(charge.arm)[index] < best * NEAR;
+        let shown = match (success, shown < best * PLAUSIBLE) {
+            (false, _) => Shown::Failure,
+            (true, true) => Shown::Better { is_near },
+            (true, false) => Shown::Worse,
+        };
+        self.stats[index].of_category(category, 0).probing.learn(shown);
     }
 
     /// Books what a call of an older list costs or gives back.
@@ -445,6 +457,36 @@ impl Table {
         let bound = |at: Tick| if at <= now { Tick::default() } else { at };
         self.not_before[index] = bound(by_health).max(bound(self.rate_free_at[index]));
     }
+}
+
+/// Of endpoints that are as good as each other, the one with most room; if they have as much, by chance.
+#[inline]
+pub(super) fn among_equals(
+    equals: impl Iterator<Item = usize>,
+    specs: &[EndpointSpec],
+    stats: &[EndpointStats],
+    rng: &mut fastrand::Rng,
+) -> Option<usize> {
+    let mut chosen: Option<(usize, f64)> = None;
+    let mut alike = 1u32;
+    for index in equals {
+        let taken = f64::from(stats[index].load.calls()) / f64::from(specs[index].concurrency);
+        let takes = match chosen {
+            Some((_, least)) if taken > least => false,
+            Some((_, least)) if taken == least => {
+                alike += 1;
+                rng.u32(0..alike) == 0
+            }
+            _ => {
+                alike = 1;
+                true
+            }
+        };
+        if takes {
+            chosen = Some((index, taken));
+        }
+    }
+    chosen.map(|(index, _)| index)
 }
 
 /// Turns what a call held into what it used, or gives it back.

@@ -10,6 +10,9 @@ use crate::clock::Tick;
 /// Puts a priority behind every cost of a lower one, in a list of numbers.
 pub(super) const PRIORITY_STEP: f64 = 1e9;
 
+/// Standard errors within which costs count as equal.
+const DOUBT: f64 = 1.0;
+
 #[derive(Debug)]
 pub(super) struct Views {
     views: Vec<View>,
@@ -20,9 +23,11 @@ pub(super) struct Views {
 }
 
 #[derive(Debug)]
-struct View {
+pub(super) struct View {
     policy: RouterPolicy,
-    costs: Vec<f64>,
+    pub(super) costs: Vec<f64>,
+    /// By how much each cost may be wrong, so that equals are treated as equals.
+    pub(super) doubts: Vec<f64>,
 }
 
 impl Views {
@@ -30,7 +35,7 @@ impl Views {
         let mut views: Vec<View> = Vec::new();
         let mut place = |policy: RouterPolicy| {
             views.iter().position(|view| view.policy == policy).unwrap_or_else(|| {
-                views.push(View { policy, costs: Vec::new() });
+                views.push(View { policy, costs: Vec::new(), doubts: Vec::new() });
                 views.len() - 1
             })
         };
@@ -44,13 +49,18 @@ impl Views {
 
     pub(super) fn resize(&mut self, count: usize) {
         for view in &mut self.views {
-            view.costs = vec![0.0; count];
+            (view.costs, view.doubts) = (vec![0.0; count], vec![0.0; count]);
         }
     }
 
     /// Whether some policy looks at percentiles.
     pub(super) fn need_percentiles(&self) -> bool {
         self.views.iter().any(|view| matches!(view.policy, RouterPolicy::SeedScore | RouterPolicy::Fastest))
+    }
+
+    #[inline]
+    pub(super) fn of(&self, arm: usize) -> &View {
+        &self.views[self.arms[arm]]
     }
 
     pub(super) fn costs(&self, arm: usize) -> &[f64] {
@@ -69,6 +79,7 @@ impl Views {
     pub(super) fn mirror(&mut self, index: usize, subject: Subject<'_>, config: &RouterConfig, now: Tick) {
         for view in &mut self.views {
             view.costs[index] = cost(view.policy, subject, config, now);
+            view.doubts[index] = doubt(view.policy, subject, config, now);
         }
     }
 }
@@ -79,4 +90,13 @@ pub(super) fn cost(policy: RouterPolicy, subject: Subject<'_>, config: &RouterCo
     let terms = score::terms(policy, subject, config, now);
     let cost = score::rank(policy, &terms, subject) + f64::from(subject.spec.priority) * PRIORITY_STEP;
     if cost.is_nan() { f64::MAX } else { cost }
+}
+
+/// By how much the cost of an endpoint may be wrong, from its latencies: one standard error.
+#[inline]
+pub(super) fn doubt(policy: RouterPolicy, subject: Subject<'_>, config: &RouterConfig, now: Tick) -> f64 {
+    match (policy, subject.stats.category(subject.category)) {
+        (RouterPolicy::Adaptive, Some(known)) => DOUBT * known.error(config.decay, now),
+        _ => 0.0,
+    }
 }
