@@ -18,6 +18,8 @@ const MOST_ERROR: f64 = 0.1;
 const ABSURD: f64 = 8.0;
 /// What was known counts at most as so many times what a probe shows that is better.
 const OUTDATED: f64 = 4.0;
+/// Of fewer samples than these the slow ones are taken back by the first quick one.
+const FEW: u64 = 3;
 
 #[derive(Debug, Clone)]
 pub(super) struct CategoryStats {
@@ -57,7 +59,8 @@ impl CategoryStats {
 
     pub(super) fn record_latency(&mut self, latency: Bucket, is_probe: bool, decay: Duration, now: Tick) {
         let seconds = latency.seconds;
-        if self.samples == 0 {
+        let is_outdated = self.samples < FEW && seconds * OUTDATED < self.mean;
+        if self.samples == 0 || is_outdated {
             (self.mean, self.variance, self.fresh) = (seconds, (seconds * 0.5) * (seconds * 0.5), 1.0);
         } else {
             if is_probe && seconds < self.mean {

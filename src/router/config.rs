@@ -48,10 +48,13 @@ pub enum RouterPolicy {
 pub struct RouterConfig {
     /// How endpoints are ranked. Default `adaptive`.
     pub policy: RouterPolicy,
-    /// Latency statistics forget with this time constant, failures and flaws with four times that; so
-    /// they do without a call, too. Default 16 s.
+    /// Latency statistics forget with this time constant. Default 16 s.
     #[serde(with = "crate::config::human")]
     pub decay: Duration,
+    /// Failures and flaws are forgotten with this time constant, without a call too: what happened
+    /// yesterday weighs nothing. A good probe forgives sooner. Default 2 min.
+    #[serde(with = "crate::config::human")]
+    pub failure_decay: Duration,
     /// What a failed call costs, as a latency; multiplied by the failure rate. Default 1 s.
     #[serde(with = "crate::config::human")]
     pub failure_penalty: Duration,
@@ -99,6 +102,7 @@ impl Default for RouterConfig {
         Self {
             policy: RouterPolicy::Adaptive,
             decay: Duration::from_secs(16),
+            failure_decay: Duration::from_secs(120),
             failure_penalty: Duration::from_secs(1),
             price_weight: Duration::from_millis(168),
             remote_penalty: Duration::from_millis(5),
@@ -119,6 +123,7 @@ impl Default for RouterConfig {
 setters!(RouterConfig {
     policy: RouterPolicy,
     decay: Duration,
+    failure_decay: Duration,
     failure_penalty: Duration,
     price_weight: Duration,
     remote_penalty: Duration,
@@ -142,6 +147,7 @@ impl RouterConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut faults = Faults::new();
         faults.duration("decay", self.decay, Duration::from_millis(100)..=MAX_DURATION);
+        faults.duration("failure_decay", self.failure_decay, Duration::from_millis(100)..=MAX_DURATION);
         faults.duration("failure_penalty", self.failure_penalty, Duration::ZERO..=MAX_DURATION);
         faults.duration("price_weight", self.price_weight, Duration::ZERO..=MAX_DURATION);
         faults.duration("remote_penalty", self.remote_penalty, Duration::ZERO..=MAX_DURATION);

@@ -14,7 +14,7 @@ const EARNED: f64 = 0.03;
 const MOST: f64 = 5.0;
 const AT_START: f64 = 1.0;
 /// Share of the money spent that probes may spend.
-const MONEY_SHARE: f64 = 0.02;
+const MONEY_SHARE: f64 = 0.015;
 const HOUR: Duration = Duration::from_secs(3600);
 /// Calls of the category between two probes of an idle endpoint at first; doubles up to twice that.
 const CALLS_BETWEEN: u64 = 20;

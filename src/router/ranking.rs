@@ -1,6 +1,6 @@
 //! The rules of a pick for a whole list: who may be called, in which order, who is due for a probe.
 
-use super::probes::Probing;
+use super::probes::{ProbeLedger, Probing};
 use super::score::{self, Subject};
 use super::table::{Table, among_equals};
 use super::views::{self, PRIORITY_STEP};
@@ -49,7 +49,7 @@ impl Table {
                 let rank = score::rank(policy, &terms, subject);
                 let rank = rank + f64::from(subject.spec.priority) * PRIORITY_STEP;
                 let exclusion = self.exclusion(index, ask.of(index), now);
-                let is_free = !subject.stats.is_charged(subject.spec.free_quota) || subject.spec.price <= 0.0;
+                let is_free = self.price(index) <= 0.0;
                 let endpoint = EndpointIndex(index);
                 (rank, Candidate { endpoint, terms, exclusion, readmitted: None, is_free, is_probe: false })
             })
@@ -90,9 +90,11 @@ impl Table {
     ) -> Option<usize> {
         let doubt = |index: usize| views::doubt(policy, self.subject(index, ask), &self.config, now);
         let (best, of) = ranked.first().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none())?;
-        let reach = best + doubt(of.endpoint.0);
+        let (reach, price) = (best + doubt(of.endpoint.0), self.price(of.endpoint.0));
         let near = ranked.iter().take_while(|(_, of)| of.exclusion.is_none());
-        let near = near.map(|(cost, of)| (*cost, of.endpoint.0)).filter(|(cost, at)| cost - doubt(*at) <= reach);
+        let near = near
+            .map(|(cost, of)| (*cost, of.endpoint.0))
+            .filter(|(cost, at)| cost - doubt(*at) <= reach && self.price(*at) <= price);
         let chosen = among_equals(near.map(|(_, index)| index), &self.specs, &self.stats, dice)?;
         ranked.iter().position(|(_, of)| of.endpoint.0 == chosen)
     }
@@ -133,10 +135,9 @@ impl Table {
 
     /// Whether the ledgers allow a probe.
     pub(super) fn may_probe(&self, index: usize, category: usize) -> bool {
-        let (spec, stats) = (&self.specs[index], &self.stats[index]);
-        let costs = stats.is_charged(spec.free_quota) && spec.price > 0.0;
-        self.ledgers.get(category).is_none_or(|ledger| ledger.has_one())
-            && (!costs || stats.is_untried() || self.purse.has(spec.price))
+        let price = self.price(index);
+        self.ledgers.get(category).is_none_or(ProbeLedger::has_one)
+            && (price <= 0.0 || self.stats[index].is_untried() || self.purse.has(price))
     }
 
     /// Since when an endpoint is due for a probe.

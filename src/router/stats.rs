@@ -9,10 +9,9 @@ use super::evidence::Evidence;
 use super::health::{BAD_RATE_CALLS, Failed, Standing};
 use super::histogram::Bucket;
 use super::load::Load;
+use super::score::UNKNOWN_LATENCY;
 use crate::clock::Tick;
 
-/// Failures are remembered so many times longer than latencies.
-const FAILURES_LAST: u32 = 4;
 /// What a good probe leaves of earlier failures.
 const FORGIVEN: f64 = 0.3;
 /// A share of failures below this is nothing.
@@ -89,11 +88,10 @@ impl EndpointStats {
     pub(super) fn record(&mut self, sample: Sample, config: &RouterConfig, now: Tick) {
         let Sample { latency, success, is_probe, began, .. } = sample;
         self.calls += 1;
-        let forget = failures_last(config);
-        self.failures.record(f64::from(u8::from(!success)), forget, now);
+        self.failures.record(f64::from(u8::from(!success)), config.failure_decay, now);
         // A failure that took long says how long one waits here; a quick one must not look fast.
         let of_category = self.of_category(sample.category, 0);
-        if sample.unqueued && (success || latency.seconds > of_category.mean) {
+        if sample.unqueued && (success || latency.seconds > of_category.mean.max(UNKNOWN_LATENCY)) {
             of_category.record_latency(latency, is_probe && success, config.decay, now);
         }
         if success {
@@ -137,11 +135,11 @@ impl EndpointStats {
 
     /// Takes note of an answer's badness, 0 to 1.
     pub(super) fn record_flaws(&mut self, category: usize, badness: f64, config: &RouterConfig, now: Tick) {
-        self.of_category(category, 0).flaws.record(badness.clamp(0.0, 1.0), failures_last(config), now);
+        self.of_category(category, 0).flaws.record(badness.clamp(0.0, 1.0), config.failure_decay, now);
     }
 
     pub(super) fn flaws(&self, category: usize, config: &RouterConfig, now: Tick) -> f64 {
-        self.by_category.get(category).map_or(0.0, |of| of.flaws.expected(failures_last(config), now))
+        self.by_category.get(category).map_or(0.0, |of| of.flaws.expected(config.failure_decay, now))
     }
 
     /// Time until its health lets it be called, zero now; `None`: when a call ends.
@@ -152,10 +150,9 @@ impl EndpointStats {
     /// Share of failures to expect: what is remembered of them, or what a row of failures says.
     #[inline]
     pub(super) fn expected_failures(&self, config: &RouterConfig, now: Tick) -> f64 {
-        let forget = failures_last(config);
         let streak = self.standing.streak();
-        let streak = if streak > 0.0 { streak * self.failures.fresh(forget, now) } else { 0.0 };
-        let expected = self.failures.expected(forget, now).max(streak);
+        let streak = if streak > 0.0 { streak * self.failures.fresh(config.failure_decay, now) } else { 0.0 };
+        let expected = self.failures.expected(config.failure_decay, now).max(streak);
         if expected < NEGLIGIBLE { 0.0 } else { expected }
     }
 
@@ -181,8 +178,4 @@ impl EndpointStats {
     pub(super) fn is_charged(&self, free_quota: u64) -> bool {
         self.free_used.saturating_add(self.free_reserved) >= free_quota
     }
-}
-
-fn failures_last(config: &RouterConfig) -> Duration {
-    config.decay.saturating_mul(FAILURES_LAST)
 }

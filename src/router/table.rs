@@ -199,7 +199,10 @@ impl Table {
         if best.1 == usize::MAX {
             return self.last_resort(except, arm, now);
         }
-        let near = |index: usize| costs[index] - doubts[index] <= reach && self.not_before[index] <= now;
+        let price = self.price(best.1);
+        let near = |index: usize| {
+            costs[index] - doubts[index] <= reach && self.not_before[index] <= now && self.price(index) <= price
+        };
         let equals = (0..costs.len()).filter(|index| near(*index) && Some(*index) != except && fits(*index));
         let chosen = among_equals(equals, &self.specs, &self.stats, &mut dice).unwrap_or(best.1);
         self.rng = dice;
@@ -238,6 +241,13 @@ impl Table {
         });
         let least_bad = possible.min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
         least_bad.map(|index| Choice { index, is_probe: false, is_last_resort: true })
+    }
+
+    /// What the next call to an endpoint costs.
+    #[inline]
+    pub(super) fn price(&self, index: usize) -> f64 {
+        let spec = &self.specs[index];
+        if spec.price > 0.0 && self.stats[index].is_charged(spec.free_quota) { spec.price } else { 0.0 }
     }
 
     pub(super) fn policy(&self, arm: usize) -> RouterPolicy {
