@@ -11,6 +11,9 @@ use crate::clock::Tick;
 /// Least weight of a sample, and its largest.
 const LIGHTEST: f64 = 0.02;
 const HEAVIEST: f64 = 0.5;
+/// The most samples a mean stands on, and the square root of that.
+const MOST_SAMPLES: f64 = 1.0 / LIGHTEST;
+const MOST_ROOT: f64 = 7.071_067_811_865_475;
 /// The fewest samples that a mean is taken to stand on, however long ago they were.
 const FEWEST: f64 = 4.0;
 const MOST_ERROR: f64 = 0.1;
@@ -25,7 +28,10 @@ const FEW: u64 = 3;
 pub(super) struct CategoryStats {
     /// Decayed mean and variance of the latency, in seconds, of calls that did not queue.
     pub(super) mean: f64,
-    pub(super) variance: f64,
+    variance: f64,
+    /// Its square root, and the standard error of the mean, at most a tenth of it.
+    pub(super) deviation: f64,
+    pub(super) error: f64,
     pub(super) samples: u64,
     /// Samples that count still.
     fresh: f64,
@@ -40,6 +46,8 @@ impl CategoryStats {
         Self {
             mean: 0.0,
             variance: 0.0,
+            deviation: 0.0,
+            error: 0.0,
             samples: 0,
             fresh: 0.0,
             sampled_at: Tick::default(),
@@ -49,12 +57,16 @@ impl CategoryStats {
         }
     }
 
-    /// The standard error of the mean, at most a tenth of it.
+    /// Time has passed: the longer ago the samples, the larger the error.
+    pub(super) fn age(&mut self, decay: Duration, now: Tick) {
+        self.work_out_error(self.fresh * fade(now.since(self.sampled_at), decay));
+    }
+
     #[inline]
-    pub(super) fn error(&self, decay: Duration, now: Tick) -> f64 {
-        let samples = self.fresh * fade(now.since(self.sampled_at), decay);
-        let error = (self.variance.max(0.0) / samples.clamp(FEWEST, 1.0 / LIGHTEST)).sqrt();
-        error.min(self.mean * MOST_ERROR)
+    fn work_out_error(&mut self, samples: f64) {
+        // The square root of the usual number is known.
+        let root = if samples >= MOST_SAMPLES { MOST_ROOT } else { samples.max(FEWEST).sqrt() };
+        self.error = (self.deviation / root).min(self.mean * MOST_ERROR);
     }
 
     pub(super) fn record_latency(&mut self, latency: Bucket, is_probe: bool, decay: Duration, now: Tick) {
@@ -76,7 +88,9 @@ impl CategoryStats {
             self.mean += difference * weight;
             self.variance = (1.0 - weight) * (self.variance + weight * difference * difference);
         }
+        self.deviation = self.variance.max(0.0).sqrt();
         self.samples += 1;
         self.sampled_at = now;
+        self.work_out_error(self.fresh);
     }
 }

@@ -58,7 +58,7 @@ pub struct RouterConfig {
     /// What a failed call costs, as a latency; multiplied by the failure rate. Default 1 s.
     #[serde(with = "crate::config::human")]
     pub failure_penalty: Duration,
-    /// What one unit of price is worth, as a latency: the price dial. Default 168 ms; zero ignores
+    /// What one unit of price is worth, as a latency: the price dial. Default 160 ms; zero ignores
     /// prices.
     #[serde(with = "crate::config::human")]
     pub price_weight: Duration,
@@ -104,7 +104,7 @@ impl Default for RouterConfig {
             decay: Duration::from_secs(16),
             failure_decay: Duration::from_secs(120),
             failure_penalty: Duration::from_secs(1),
-            price_weight: Duration::from_millis(168),
+            price_weight: Duration::from_millis(160),
             remote_penalty: Duration::from_millis(5),
             remote_share: 0.0,
             eject_after: 5,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Tick;
+use crate::clock::{Tick, nanos};
 
 /// Calls that are remembered at most: each one fades what was before by a fiftieth.
 const MEMORY: f64 = 50.0;
@@ -55,7 +55,7 @@ impl Evidence {
 /// What is left after a time: 1 at once, a third after the constant.
 #[inline]
 pub(super) fn fade(gap: Duration, constant: Duration) -> f64 {
-    let gone = gap.as_secs_f64() / constant.as_secs_f64();
+    let gone = nanos(gap) as f64 / nanos(constant) as f64;
     // To a millionth; most gaps are short.
     if gone < 0.01 { 1.0 - gone + gone * gone / 2.0 } else { (-gone).exp() }
 }

@@ -72,7 +72,7 @@ impl Histogram {
     /// Works p50, p95 and p99 out again, if enough is new.
     pub(super) fn refresh(&mut self) {
         // An eighth more or less moves them little.
-        if self.since_worked_out * 8 > self.totals[0] + self.totals[1] || self.percentiles == [0.0; 3] {
+        if self.since_worked_out * 8 > self.totals[0] + self.totals[1] {
             self.percentiles = self.percentiles();
             self.since_worked_out = 0;
         }

@@ -10,6 +10,7 @@
 //! Must not know: breakers and limiters; what they say arrives as plain [`Availability`].
 
 mod arm;
+mod booking;
 mod budget;
 mod builder;
 mod category_stats;

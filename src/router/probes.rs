@@ -130,12 +130,10 @@ impl Probing {
     pub(super) fn learn(&mut self, shown: Shown) {
         (self.row, self.misses) = match shown {
             Shown::Better { .. } if self.row + 1 < ROW => (self.row + 1, self.misses),
-            // Known well by now, and still not the best.
-            Shown::Better { is_near: true } => (0, 0),
-            Shown::Better { is_near: false } => (0, self.misses.saturating_add(1)),
-            Shown::Worse => (0, self.misses.saturating_add(1)),
-            // It will be back at some moment, and that is to be seen soon.
-            Shown::Failure => (0, 0),
+            // As good, or back at some moment, which is to be seen soon.
+            Shown::Better { is_near: true } | Shown::Failure => (0, 0),
+            // Known well, and not the best.
+            Shown::Better { is_near: false } | Shown::Worse => (0, self.misses.saturating_add(1)),
         };
     }
 

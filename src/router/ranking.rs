@@ -62,7 +62,7 @@ impl Table {
         let place = |(_, of): &(f64, Candidate)| of.exclusion.is_some();
         ranked.sort_by(|a, b| place(a).cmp(&place(b)).then(a.0.total_cmp(&b.0)));
         let mut in_order: Vec<Candidate> = ranked.iter().map(|(_, candidate)| *candidate).collect();
-        if let Some(at) = self.first_of_equals(policy, ask, &ranked, now, dice) {
+        if let Some(at) = self.first_of_equals(policy, ask, &ranked, dice) {
             in_order[..=at].rotate_right(1);
         }
         let best = ranked.first().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none());
@@ -85,10 +85,9 @@ impl Table {
         policy: RouterPolicy,
         ask: Ask<'_>,
         ranked: &[(f64, Candidate)],
-        now: Tick,
         dice: &mut fastrand::Rng,
     ) -> Option<usize> {
-        let doubt = |index: usize| views::doubt(policy, self.subject(index, ask), &self.config, now);
+        let doubt = |index: usize| views::doubt(policy, self.subject(index, ask));
         let (best, of) = ranked.first().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none())?;
         let (reach, price) = (best + doubt(of.endpoint.0), self.price(of.endpoint.0));
         let near = ranked.iter().take_while(|(_, of)| of.exclusion.is_none());

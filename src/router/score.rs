@@ -31,21 +31,26 @@ pub(super) struct Subject<'a> {
 #[inline]
 pub(super) fn adaptive(subject: Subject<'_>, config: &RouterConfig, now: Tick) -> ScoreTerms {
     let Subject { spec, stats, category, availability } = subject;
-    let known = stats.category(category).map(|of| (of.mean, of.variance.max(0.0).sqrt()));
+    let known = stats.category(category).map(|of| (of.mean, of.deviation));
     let (mean, deviation) = known.unwrap_or((UNKNOWN_LATENCY, 0.0));
-    let places = f64::from(spec.concurrency);
-    let in_flight = f64::from(stats.load.calls());
-    let queued = (in_flight + 1.0 - places).max(0.0);
-    let busy = (in_flight / places - BUSY).max(0.0);
-    let congestion = mean * (QUEUE * queued / places + BUSY_COST * busy) + SPREAD * in_flight / places;
-    let latency = mean + TAIL * deviation + congestion;
+    let tail = mean + TAIL * deviation;
+    let latency = tail + congestion(spec, stats, mean);
     let failure = stats.expected_failures(config, now) * config.failure_penalty.as_secs_f64();
     let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
     let load = availability.permit_in.as_secs_f64();
-    let location = if spec.local { 0.0 } else { remote(latency, config) };
+    let location = if spec.local { 0.0 } else { remote(tail, config) };
     let quality = stats.flaws(category, config, now) * config.failure_penalty.as_secs_f64();
     let total = latency + failure + price + load + location + quality;
     ScoreTerms { latency, failure, price, load, location, quality, total }
+}
+
+/// What the calls under way add to a latency of this mean.
+#[inline]
+pub(super) fn congestion(spec: &EndpointSpec, stats: &EndpointStats, mean: f64) -> f64 {
+    let (in_flight, places) = (f64::from(stats.load.calls()), f64::from(spec.concurrency));
+    let taken = in_flight / places;
+    let queued = (taken + 1.0 / places - 1.0).max(0.0);
+    mean * (QUEUE * queued + BUSY_COST * (taken - BUSY).max(0.0)) + SPREAD * taken
 }
 
 /// The cost of an endpoint that is as good as can be, but where it is and at its price: if even that is

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arm::Arm;
+use super::booking::{Charge, Ending, Wish};
 use super::histogram::Bucket;
 use super::metrics::RouterMetrics;
 use super::ranking::Ask;
 use super::storm::Storm;
-use super::table::{Charge, Choice, Ending, Table, Wish};
+use super::table::{Choice, Table};
 use super::ticket::{Begun, OwnedInFlight};
 use super::{
     Availability, Candidate, Decision, EndpointIndex, EndpointSnapshot, EndpointSpec, Exclusion, InFlight, NoEndpoint,
@@ -49,8 +50,12 @@ pub struct SmartRouter {
     name: Name,
     clock: Clock,
     metrics: Metrics,
-    state: Mutex<State>,
+    state: Apart,
 }
+
+/// On cache lines of its own: what is read without the lock is not taken away by those who write.
+#[repr(align(128))]
+struct Apart(Mutex<State>);
 
 struct State {
     table: Table,
@@ -84,7 +89,7 @@ impl SmartRouter {
             refusals: Storm::default(),
             last_resorts: Storm::default(),
         };
-        Self { name, clock, metrics, state: Mutex::new(state) }
+        Self { name, clock, metrics, state: Apart(Mutex::new(state)) }
     }
 
     /// Chooses the best endpoint for one call, and counts the call as load.
@@ -108,7 +113,7 @@ impl SmartRouter {
     #[inline]
     fn pick_from(&self, except: Option<usize>) -> Result<InFlight<'_>, NoEndpoint> {
         let now = self.clock.now();
-        let mut guard = self.state.lock();
+        let mut guard = self.state.0.lock();
         let state = &mut *guard;
         let arm = state.table.draw_arm();
         let Some(choice) = state.table.pick(except, arm, now) else {
@@ -141,7 +146,7 @@ impl SmartRouter {
     /// that the host gives out, from 0 on.
     pub fn route_in(&self, category: usize, availability: &[Availability]) -> Decision {
         let now = self.clock.now();
-        let mut guard = self.state.lock();
+        let mut guard = self.state.0.lock();
         let arm = guard.table.draw_arm();
         let ranked = guard.table.route(Ask { availability, category, arm }, now);
         self.decide(guard, ranked, (category, arm), now)
@@ -186,7 +191,7 @@ impl SmartRouter {
     /// moves neither turns, nor dice, nor the shadow.
     pub fn explain(&self, category: usize, availability: &[Availability]) -> Decision {
         let now = self.clock.now();
-        let state = self.state.lock();
+        let state = self.state.0.lock();
         let mut dice = state.table.rng.clone();
         let ranked = state.table.rank(Ask { availability, category, arm: 0 }, now, &mut dice);
         let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
@@ -197,7 +202,7 @@ impl SmartRouter {
     /// Counts a call to `endpoint` as load until its ticket is finished or dropped, whatever its health.
     pub fn begin(&self, endpoint: EndpointIndex) -> InFlight<'_> {
         let now = self.clock.now();
-        let mut guard = self.state.lock();
+        let mut guard = self.state.0.lock();
         let state = &mut *guard;
         let is_known = endpoint.0 < state.table.stats.len();
         let charge = if is_known {
@@ -243,7 +248,7 @@ impl SmartRouter {
 
     fn try_begin_wish(&self, wish: Wish, ranked_in: Option<u64>) -> Result<Begun, Exclusion> {
         let now = self.clock.now();
-        let mut guard = self.state.lock();
+        let mut guard = self.state.0.lock();
         let state = &mut *guard;
         let generation = state.generation;
         if ranked_in.is_some_and(|ranked_in| ranked_in != generation) {
@@ -258,7 +263,7 @@ impl SmartRouter {
     /// Takes note of the quality of an answer: `badness` 0 is clean, 1 unusable.
     pub(crate) fn record_quality(&self, name: &str, category: usize, badness: f64) {
         let now = self.clock.now();
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         if let Some(index) = state.table.specs.iter().position(|spec| *spec.name == *name) {
             state.table.record_flaws(index, category, badness, now);
         }
@@ -272,7 +277,7 @@ impl SmartRouter {
     pub fn set_endpoints(&self, endpoints: Vec<EndpointSpec>) -> Result<(), ConfigError> {
         validate_endpoints(&endpoints)?;
         let now = self.clock.now();
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         state.handles.set_endpoints(&self.metrics, &endpoints);
         let old = state.table.replace(endpoints, now);
         let generation = state.generation;
@@ -291,7 +296,7 @@ impl SmartRouter {
 
     /// The endpoints now.
     pub fn endpoints(&self) -> Arc<[EndpointSpec]> {
-        Arc::clone(&self.state.lock().table.specs)
+        Arc::clone(&self.state.0.lock().table.specs)
     }
 
     /// The latency below which this share of an endpoint's latest successes lies; `None` before the
@@ -301,13 +306,13 @@ impl SmartRouter {
     }
 
     pub(crate) fn quantile_in(&self, category: usize, endpoint: EndpointIndex, share: f64) -> Option<Duration> {
-        self.state.lock().table.quantile(endpoint.0, category, share).map(crate::clock::seconds)
+        self.state.0.lock().table.quantile(endpoint.0, category, share).map(crate::clock::seconds)
     }
 
     /// What the router knows of each endpoint.
     pub fn snapshot(&self) -> RouterSnapshot {
         let now = self.clock.now();
-        let state = self.state.lock();
+        let state = self.state.0.lock();
         let endpoints = state.table.specs.iter().zip(&state.table.stats).map(|(spec, stats)| {
             let percentiles = stats.percentiles(0).unwrap_or_default().map(crate::clock::seconds);
             EndpointSnapshot {
@@ -338,7 +343,7 @@ impl SmartRouter {
         let now = self.clock.now();
         // Takes a logarithm: before the lock.
         let latency = Bucket::from(now.since(started));
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         let is_current = state.generation == generation && endpoint.0 < state.table.stats.len();
         let charged = if is_current {
             let ending = Ending { category, charge, outcome, began: started, latency };

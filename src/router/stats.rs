@@ -108,6 +108,14 @@ impl EndpointStats {
         }
     }
 
+    /// Time has passed.
+    pub(super) fn age(&mut self, config: &RouterConfig, now: Tick) {
+        self.load.age(now);
+        for of in &mut self.by_category {
+            of.age(config.decay, now);
+        }
+    }
+
     /// The same history without calls in flight: those belong to tickets of an older list.
     pub(super) fn at_rest(&self) -> Self {
         Self { load: Load::default(), free_reserved: 0, probed_until: Tick::default(), ..self.clone() }

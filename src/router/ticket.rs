@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::table::Charge;
+use super::booking::Charge;
 use super::{EndpointIndex, SmartRouter};
 use crate::clock::Tick;
 use crate::outcome::Outcome;

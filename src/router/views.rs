@@ -1,4 +1,4 @@
-//! The costs of all endpoints under each policy in use, as lists of numbers, pure.
+//! The costs of all endpoints under each policy in use, as lists, pure.
 //!
 //! A pick is one scan over the costs of its policy. Whatever changes an endpoint mirrors it again, and
 //! since what is known fades with time, a look now and then mirrors all.
@@ -10,12 +10,9 @@ use crate::clock::Tick;
 /// Puts a priority behind every cost of a lower one, in a list of numbers.
 pub(super) const PRIORITY_STEP: f64 = 1e9;
 
-/// Standard errors within which costs count as equal.
-const DOUBT: f64 = 1.0;
-
 #[derive(Debug)]
 pub(super) struct Views {
-    views: Vec<View>,
+    each: Vec<View>,
     /// The places of the policy of each arm, of the shadow, and of the measure of its regret.
     arms: [usize; 2],
     shadow: usize,
@@ -23,11 +20,21 @@ pub(super) struct Views {
 }
 
 #[derive(Debug)]
-pub(super) struct View {
+struct View {
     policy: RouterPolicy,
-    pub(super) costs: Vec<f64>,
-    /// By how much each cost may be wrong, so that equals are treated as equals.
-    pub(super) doubts: Vec<f64>,
+    entries: Vec<Entry>,
+}
+
+/// What a pick looks at of one endpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Entry {
+    pub(super) cost: f64,
+    /// The cost less as much as it may be wrong, so that equals are treated as equals.
+    pub(super) low: f64,
+    /// The cost without congestion.
+    base: f64,
+    /// It may not be called until then.
+    pub(super) not_before: Tick,
 }
 
 impl Views {
@@ -35,7 +42,7 @@ impl Views {
         let mut views: Vec<View> = Vec::new();
         let mut place = |policy: RouterPolicy| {
             views.iter().position(|view| view.policy == policy).unwrap_or_else(|| {
-                views.push(View { policy, costs: Vec::new(), doubts: Vec::new() });
+                views.push(View { policy, entries: Vec::new() });
                 views.len() - 1
             })
         };
@@ -44,44 +51,70 @@ impl Views {
         // Without a shadow nobody asks for the two.
         let shadow = config.shadow.map_or(first, &mut place);
         let adaptive = if config.shadow.is_some() { place(RouterPolicy::Adaptive) } else { first };
-        Self { views, arms: [first, second], shadow, adaptive }
+        Self { each: views, arms: [first, second], shadow, adaptive }
     }
 
     pub(super) fn resize(&mut self, count: usize) {
-        for view in &mut self.views {
-            (view.costs, view.doubts) = (vec![0.0; count], vec![0.0; count]);
+        for view in &mut self.each {
+            view.entries = vec![Entry::default(); count];
         }
     }
 
     /// Whether some policy looks at percentiles.
     pub(super) fn need_percentiles(&self) -> bool {
-        self.views.iter().any(|view| matches!(view.policy, RouterPolicy::SeedScore | RouterPolicy::Fastest))
+        self.each.iter().any(|view| matches!(view.policy, RouterPolicy::SeedScore | RouterPolicy::Fastest))
     }
 
     #[inline]
-    pub(super) fn of(&self, arm: usize) -> &View {
-        &self.views[self.arms[arm]]
+    pub(super) fn of(&self, arm: usize) -> &[Entry] {
+        &self.each[self.arms[arm]].entries
     }
 
-    pub(super) fn costs(&self, arm: usize) -> &[f64] {
-        &self.views[self.arms[arm]].costs
+    pub(super) fn of_shadow(&self) -> &[Entry] {
+        &self.each[self.shadow].entries
     }
 
-    pub(super) fn shadow_costs(&self) -> &[f64] {
-        &self.views[self.shadow].costs
-    }
-
-    pub(super) fn adaptive_costs(&self) -> &[f64] {
-        &self.views[self.adaptive].costs
+    pub(super) fn adaptive(&self) -> &[Entry] {
+        &self.each[self.adaptive].entries
     }
 
     #[inline]
-    pub(super) fn mirror(&mut self, index: usize, subject: Subject<'_>, config: &RouterConfig, now: Tick) {
-        for view in &mut self.views {
-            view.costs[index] = cost(view.policy, subject, config, now);
-            view.doubts[index] = doubt(view.policy, subject, config, now);
+    pub(super) fn mirror(
+        &mut self,
+        index: usize,
+        subject: Subject<'_>,
+        not_before: Tick,
+        config: &RouterConfig,
+        now: Tick,
+    ) {
+        for view in &mut self.each {
+            let cost = cost(view.policy, subject, config, now);
+            let (low, base) = (cost - doubt(view.policy, subject), cost - queue(subject));
+            view.entries[index] = Entry { cost, low, base, not_before };
         }
     }
+
+    /// The same after a call has begun, which changes no more than the load; `false` if it may have
+    /// changed more.
+    #[inline]
+    pub(super) fn mirror_load(&mut self, index: usize, subject: Subject<'_>, not_before: Tick) -> bool {
+        match self.each.as_mut_slice() {
+            [view] if subject.spec.free_quota == 0 && view.policy == RouterPolicy::Adaptive => {
+                let base = view.entries[index].base;
+                let cost = base + queue(subject);
+                view.entries[index] = Entry { cost, low: cost - doubt(view.policy, subject), base, not_before };
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What the load of an endpoint costs.
+#[inline]
+fn queue(subject: Subject<'_>) -> f64 {
+    let mean = subject.stats.category(subject.category).map_or(score::UNKNOWN_LATENCY, |of| of.mean);
+    score::congestion(subject.spec, subject.stats, mean)
 }
 
 /// The rank of an endpoint among all, its priority included.
@@ -92,11 +125,11 @@ pub(super) fn cost(policy: RouterPolicy, subject: Subject<'_>, config: &RouterCo
     if cost.is_nan() { f64::MAX } else { cost }
 }
 
-/// By how much the cost of an endpoint may be wrong, from its latencies: one standard error.
+/// By how much the cost of an endpoint may be wrong, from its latencies.
 #[inline]
-pub(super) fn doubt(policy: RouterPolicy, subject: Subject<'_>, config: &RouterConfig, now: Tick) -> f64 {
+pub(super) fn doubt(policy: RouterPolicy, subject: Subject<'_>) -> f64 {
     match (policy, subject.stats.category(subject.category)) {
-        (RouterPolicy::Adaptive, Some(known)) => DOUBT * known.error(config.decay, now),
+        (RouterPolicy::Adaptive, Some(known)) => known.error,
         _ => 0.0,
     }
 }
