@@ -25,6 +25,9 @@ impl Table {
     /// Ranks all endpoints, callable ones first; shadow, turns and dice move.
     pub(super) fn route(&mut self, ask: Ask<'_>, now: Tick) -> Vec<Candidate> {
         self.ledger(ask.category);
+        for stats in &mut self.stats {
+            stats.load.age(now);
+        }
         let mut dice = self.rng.clone();
         let ranked = self.rank(ask, now, &mut dice);
         self.rng = dice;
@@ -61,22 +64,15 @@ impl Table {
         dice.shuffle(&mut ranked);
         let place = |(_, of): &(f64, Candidate)| of.exclusion.is_some();
         ranked.sort_by(|a, b| place(a).cmp(&place(b)).then(a.0.total_cmp(&b.0)));
-        let mut in_order: Vec<Candidate> = ranked.iter().map(|(_, candidate)| *candidate).collect();
         if let Some(at) = self.first_of_equals(policy, ask, &ranked, dice) {
-            in_order[..=at].rotate_right(1);
+            ranked[..=at].rotate_right(1);
         }
-        let best = ranked.first().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none());
-        if let Some((cost, best)) = best {
-            let callable = |index: usize| ranked.iter().any(|(_, of)| of.endpoint.0 == index && of.exclusion.is_none());
-            let probe = self.probe(policy, ask.category, (best.endpoint.0, *cost), callable, now);
-            let at = probe.and_then(|probe| in_order.iter().position(|of| of.endpoint.0 == probe));
-            if let Some(at) = at {
-                // The others stand behind it if it fails.
-                in_order[..=at].rotate_right(1);
-                in_order[0].is_probe = true;
-            }
+        if let Some(at) = self.place_of_probe(policy, ask, &ranked, now) {
+            // The others stand behind it if it fails.
+            ranked[..=at].rotate_right(1);
+            ranked[0].1.is_probe = true;
         }
-        in_order
+        ranked.into_iter().map(|(_, candidate)| candidate).collect()
     }
 
     /// The place of the one that is called of those as good as the best.
@@ -96,6 +92,29 @@ impl Table {
             .filter(|(cost, at)| cost - doubt(*at) <= reach && self.price(*at) <= price);
         let chosen = among_equals(near.map(|(_, index)| index), &self.specs, &self.stats, dice)?;
         ranked.iter().position(|(_, of)| of.endpoint.0 == chosen)
+    }
+
+    /// The place of the one that is due for a probe.
+    fn place_of_probe(
+        &self,
+        policy: RouterPolicy,
+        ask: Ask<'_>,
+        ranked: &[(f64, Candidate)],
+        now: Tick,
+    ) -> Option<usize> {
+        let mut callable = vec![false; self.stats.len()];
+        let mut best = (usize::MAX, f64::INFINITY);
+        for (cost, of) in ranked.iter().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none()) {
+            let index = of.endpoint.0;
+            callable[index] = true;
+            // Of ties the first of the list, whatever the dice said.
+            if *cost < best.1 || (*cost <= best.1 && index < best.0) {
+                best = (index, *cost);
+            }
+        }
+        let probe =
+            if best.0 == usize::MAX { None } else { self.probe(policy, ask.category, best, |at| callable[at], now) };
+        ranked.iter().position(|(_, of)| Some(of.endpoint.0) == probe)
     }
 
     /// An endpoint that is worth a call though another one is best: its last probe looked better than the

@@ -258,7 +258,7 @@ impl Table {
     }
 
     /// What is known, as it is after all the time that has passed.
-    fn refresh(&mut self, now: Tick) {
+    pub(super) fn refresh(&mut self, now: Tick) {
         for index in 0..self.stats.len() {
             self.stats[index].age(&self.config, now);
             self.update(index, now);

@@ -1,5 +1,6 @@
 //! The router room.
 
+mod probing;
 mod promises;
 mod recovery;
 mod regressions;

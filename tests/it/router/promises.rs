@@ -328,3 +328,122 @@ fn a_decision_prints_a_line_an_endpoint() {
         "{text}"
     );
 }
+
+#[test]
+fn a_pick_is_compared_by_the_shadow_as_a_ranking_is() {
+    let config = || RouterConfig::default().shadow(Some(RouterPolicy::Fastest));
+    let (router, time) = router(config(), vec![EndpointSpec::named("cheap"), EndpointSpec::named("fast").price(5.0)]);
+    for _ in 0..20 {
+        call(&router, &time, 0, MS(100), Outcome::Success);
+        call(&router, &time, 1, MS(10), Outcome::Success);
+    }
+    for _ in 0..10 {
+        router.pick().unwrap().finish(Outcome::Ignored);
+    }
+    let counts = router.snapshot().shadow.unwrap();
+    assert_eq!((counts.decisions, counts.agreed), (10, 0), "the cheap one is picked, the other is faster");
+    let a_pick = counts.regret / 10.0;
+    assert!(a_pick > 0.6, "it would cost that much more: {a_pick}");
+    router.route(&[]);
+    let counts = router.snapshot().shadow.unwrap();
+    assert_eq!((counts.decisions, counts.agreed), (11, 0));
+    assert!((counts.regret / 11.0 - a_pick).abs() < 1e-3, "a ranking is measured alike");
+}
+
+#[test]
+fn an_explanation_changes_nothing() {
+    for policy in [RouterPolicy::Adaptive, RouterPolicy::SeedScore, RouterPolicy::Fastest, RouterPolicy::RoundRobin] {
+        let run = |explains: bool| {
+            let config = RouterConfig::default().policy(policy).shadow(Some(RouterPolicy::RoundRobin));
+            let (router, time) = router(config, named(&["a", "b", "c"]));
+            let mut seen = Vec::new();
+            for n in 0..200 {
+                if explains {
+                    for _ in 0..3 {
+                        assert_eq!(router.explain(0, &[]).explain().len(), 3);
+                    }
+                }
+                let ticket = if n % 3 == 0 {
+                    let decision = router.route(&[]);
+                    router.try_begin_ranked(&decision, decision.best().unwrap()).unwrap()
+                } else {
+                    router.pick().unwrap()
+                };
+                seen.push(ticket.endpoint().0);
+                time.advance(MS(20 + 5 * (n % 7)));
+                ticket.finish(if n % 11 == 0 { Outcome::Failure } else { Outcome::Success });
+            }
+            (seen, router.snapshot())
+        };
+        assert_eq!(run(false), run(true), "{policy:?}");
+    }
+}
+
+#[test]
+fn a_new_price_does_not_rewrite_what_was_spent() {
+    let (router, _time) = router(RouterConfig::default(), vec![EndpointSpec::named("m").price(2.0)]);
+    let pay = || router.begin(EndpointIndex(0)).finish(Outcome::Success).charged;
+    pay();
+    pay();
+    router.set_endpoints(vec![EndpointSpec::named("m").price(7.0)]).unwrap();
+    assert_eq!(router.snapshot().endpoints[0].cost, 4.0);
+    assert_eq!((pay(), router.snapshot().endpoints[0].cost), (7.0, 11.0));
+}
+
+#[test]
+fn a_location_is_a_time_or_a_share() {
+    let location = |config: RouterConfig| {
+        let (router, time) = router(config, vec![EndpointSpec::named("here").local(true), EndpointSpec::named("far")]);
+        for _ in 0..50 {
+            call(&router, &time, 0, MS(100), Outcome::Success);
+            call(&router, &time, 1, MS(100), Outcome::Success);
+        }
+        let decision = router.explain(0, &[]);
+        let far = decision.explain().iter().find(|candidate| candidate.endpoint.0 == 1).unwrap().terms;
+        (best(&router), far.location)
+    };
+    assert_eq!(location(RouterConfig::default().remote_penalty(MS(30))), (0, 0.03));
+    let (chosen, bonus) = location(RouterConfig::default().remote_penalty(MS(0)).remote_share(0.1));
+    assert!(chosen == 0 && (0.0099..0.011).contains(&bonus), "a tenth of 100 ms and of what they vary: {bonus}");
+}
+
+#[test]
+fn a_split_sends_its_share_by_its_policy_and_compares_both() {
+    let split = feedguard::router::Split::new(RouterPolicy::Fastest, 0.25);
+    let endpoints = vec![EndpointSpec::named("cheap"), EndpointSpec::named("fast").price(5.0)];
+    let (router, time) = router(RouterConfig::default().split(Some(split)), endpoints);
+    for n in 0..4_000 {
+        let ticket = if n % 2 == 0 {
+            router.pick().unwrap()
+        } else {
+            let decision = router.route(&[]);
+            router.try_begin_ranked(&decision, decision.best().unwrap()).unwrap()
+        };
+        time.advance(if ticket.endpoint().0 == 0 { MS(100) } else { MS(10) });
+        ticket.finish(if n % 100 == 0 { Outcome::Failure } else { Outcome::Success });
+    }
+    let [own, other] = router.snapshot().arms.unwrap();
+    assert_eq!((own.policy, other.policy), (RouterPolicy::Adaptive, RouterPolicy::Fastest));
+    assert_eq!((own.calls + other.calls, own.successes + other.successes), (4_000, 3_960));
+    assert!((800..1200).contains(&other.calls), "{other:?}");
+    assert!(own.p95 > MS(80) && own.mean > MS(90) && own.cost < 100.0, "{own:?}");
+    assert!(other.p95 < MS(80) && other.mean < MS(40) && other.cost > 3_000.0, "{other:?}");
+    assert_eq!(own.cost + other.cost, router.snapshot().endpoints[1].cost);
+}
+
+#[test]
+fn round_robin_takes_turns_with_both_doors_mixed() {
+    let (router, _time) = router(RouterConfig::default().policy(RouterPolicy::RoundRobin), named(&["a", "b", "c"]));
+    for _ in 0..30 {
+        router.pick().unwrap().finish(Outcome::Success);
+    }
+    let turns: Vec<usize> = (0..9)
+        .map(|n| {
+            let ticket = if n % 2 == 0 { router.pick().unwrap() } else { router.begin(EndpointIndex(best(&router))) };
+            let endpoint = ticket.endpoint().0;
+            ticket.finish(Outcome::Success);
+            endpoint
+        })
+        .collect();
+    assert_eq!(turns, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+}

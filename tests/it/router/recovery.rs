@@ -1,205 +1,141 @@
-//! Outages, absurd samples and what is left of them.
+//! Outages, absurd samples and failures, and how soon they are forgotten.
 
-use super::world::{World, around, failing, out_between, share};
-use feedguard::{EndpointSpec, RouterConfig};
+use std::time::Duration;
+
+use super::world::{Called, Source, World, around, failing, out_between, ratio, share};
+use feedguard::router::{EndpointIndex, RouterPolicy};
+use feedguard::{EndpointSpec, Outcome, RouterConfig};
 
 fn equals() -> Vec<EndpointSpec> {
     vec![EndpointSpec::named("a"), EndpointSpec::named("b")]
 }
 
-/// Seconds from `since` until the endpoint has 40 % of the calls of ten seconds.
-fn back_after(calls: &[super::world::Called], endpoint: usize, since: f64) -> f64 {
-    (0..3000)
-        .map(|n| f64::from(n) / 2.0)
-        .find(|after| share(calls, endpoint, since + after, since + after + 10.0) >= 0.4)
-        .map_or(f64::INFINITY, |after| after + 10.0)
+/// The calls of some worlds of two endpoints that are alike but for their seeds.
+fn worlds(source: impl Fn() -> Vec<Source>, a_second: f64, seconds: f64) -> Vec<Vec<Called>> {
+    (0..8).map(|seed| World::new(RouterConfig::default(), equals(), source(), seed).run(a_second, seconds)).collect()
+}
+
+fn mean_share(worlds: &[Vec<Called>], endpoint: usize, from: f64, to: f64) -> f64 {
+    worlds.iter().map(|calls| share(calls, endpoint, from, to)).sum::<f64>() / worlds.len() as f64
 }
 
 #[test]
-fn explore() {
-    for rate in [20.0, 60.0] {
-        for (name, spans) in [
-            ("10s", &[(60.0, 70.0)][..]),
-            ("60s", &[(60.0, 120.0)][..]),
-            ("300s", &[(60.0, 360.0)][..]),
-            ("3600s", &[(60.0, 3660.0)][..]),
-        ] {
-            let end = spans[0].1;
-            let mut text = String::new();
-            for seed in 0..10 {
-                let mut world = World::new(
-                    RouterConfig::default(),
-                    equals(),
-                    vec![out_between(50.0, spans), failing(50.0, 0.0)],
-                    seed,
-                );
-                let calls = world.run(rate, end + 400.0);
-                let first = calls.iter().find(|c| c.endpoint == 0 && c.at >= end).map_or(9e9, |c| c.at - end);
-                let probes = share(&calls, 0, 65.0, end);
-                text += &format!(
-                    " [{:.1} {:.1} {:.3} s={:.2}]",
-                    first,
-                    back_after(&calls, 0, end),
-                    probes,
-                    share(&calls, 0, end + 30.0, end + 400.0)
-                );
-            }
-            println!("{rate} {name}: {text}");
+fn an_endpoint_that_is_back_has_its_share_within_half_a_minute_however_long_it_was_away() {
+    for (a_second, outage) in [(20.0, 60.0), (20.0, 300.0), (20.0, 3600.0), (60.0, 60.0), (60.0, 300.0), (300.0, 60.0)]
+    {
+        let end = 60.0 + outage;
+        let worlds = worlds(|| vec![out_between(50.0, vec![(60.0, end)]), failing(50.0, 0.0)], a_second, end + 60.0);
+        let back = mean_share(&worlds, 0, end + 30.0, end + 60.0);
+        assert!(back >= 0.4, "{back} half a minute after {outage} s at {a_second} calls/s");
+        for calls in &worlds {
+            let first = calls.iter().find(|call| call.endpoint == 0 && call.at >= end).map(|call| call.at - end);
+            assert!(first.is_some_and(|first| first <= 15.0), "{first:?} after {outage} s at {a_second} calls/s");
+            let asked_in_vain = share(calls, 0, 62.0, end);
+            assert!(asked_in_vain <= 0.03, "{asked_in_vain} of the calls in {outage} s at {a_second} calls/s");
         }
     }
-    let _ = around;
 }
 
 #[test]
-fn explore2() {
-    use super::world::Source;
-    use std::time::Duration;
-    let ep = |n: &str, p: f64| EndpointSpec::named(n).price(p);
-    let slow_until = |t: f64, before: f64, after: f64| -> Source {
-        Box::new(move |at, rng| (around(if at < t { before } else { after }, 0.3, rng), true))
-    };
-    for seed in 0..4 {
-        let mut w = World::new(
-            RouterConfig::default(),
-            vec![ep("free", 0.0), ep("paid", 10.0)],
-            vec![failing(300.0, 0.0), failing(50.0, 0.0)],
-            seed,
-        );
-        let calls = w.run(1.0, 86400.0);
-        println!("1 free+paid10: paid share {:.4}", share(&calls, 1, 0.0, 1e9));
-        let mut w = World::new(
-            RouterConfig::default(),
-            vec![ep("free", 0.0), ep("paid", 0.5)],
-            vec![failing(60.0, 0.0), failing(50.0, 0.0)],
-            seed,
-        );
-        let calls = w.run(1.0, 86400.0);
-        println!(
-            "1 free60+paid.5@50: paid share {:.4} cost {}",
-            share(&calls, 1, 0.0, 1e9),
-            w.router.snapshot().endpoints[1].cost
-        );
-        let mut w = World::new(
-            RouterConfig::default(),
-            vec![ep("a", 0.0), ep("b", 0.0)],
-            vec![failing(300.0, 0.0), slow_until(3000.0, 600.0, 50.0)],
-            seed,
-        );
-        let calls = w.run(1.0 / 60.0, 12.0 * 3600.0);
-        let mut text = String::new();
-        for h in 0..12 {
-            text += &format!("{:.2} ", share(&calls, 1, h as f64 * 3600.0, (h + 1) as f64 * 3600.0));
-        }
-        println!("2 sparse: b by hour {text}");
-        for rate in [1.0, 20.0] {
-            let mut w = World::new(
-                RouterConfig::default(),
-                vec![ep("a", 0.0), ep("b", 0.0)],
-                vec![failing(5.0, 1.0), failing(50.0, 0.3)],
-                seed,
-            );
-            let calls = w.run(rate, 1200.0);
-            println!("3 100% vs 30%: b share {:.3} at {rate}", share(&calls, 1, 60.0, 1e9));
-            let mut w = World::new(
-                RouterConfig::default(),
-                vec![ep("a", 0.0), ep("b", 0.0)],
-                vec![failing(50.0, 1.0), failing(50.0, 0.9)],
-                seed,
-            );
-            let calls = w.run(rate, 1200.0);
-            println!("3 100% vs 90%: b share {:.3} at {rate}", share(&calls, 1, 60.0, 1e9));
-        }
-        for first in [true, false] {
-            for rate in [1.0, 20.0] {
-                let absurd: Source = Box::new(move |at, rng| {
-                    (
-                        if (at - if first { 0.0 } else { 300.0 }).abs() < 0.4 / rate {
-                            Duration::from_secs(20)
-                        } else {
-                            around(50.0, 0.3, rng)
-                        },
-                        true,
-                    )
-                });
-                let mut w = World::new(
-                    RouterConfig::default(),
-                    vec![ep("a", 0.0), ep("b", 0.0)],
-                    vec![absurd, failing(50.0, 0.0)],
-                    seed,
-                );
-                let calls = w.run(rate, 1200.0);
-                let end = if first { 20.0 } else { 320.0 };
-                println!(
-                    "4 absurd first={first} rate {rate}: back after {} s={:.2}",
-                    back_after(&calls, 0, end),
-                    share(&calls, 0, end, 1200.0)
-                );
-            }
-        }
-        let flap = |phase: f64| -> Source {
-            Box::new(move |at, rng| {
-                if ((at + phase) / 20.0).fract() < 0.5 {
-                    (around(50.0, 0.3, rng), true)
-                } else {
-                    (Duration::from_millis(5), false)
-                }
+fn one_absurd_sample_is_forgotten_in_a_minute() {
+    for (a_second, at) in [(20.0, 0.0), (20.0, 300.0), (1.0, 300.0)] {
+        let absurd = || -> Source {
+            Box::new(move |now, rng| {
+                let is_absurd = (now - at).abs() < 0.5 / a_second;
+                (if is_absurd { Duration::from_secs(3600) } else { around(50.0, 0.3, rng) }, true)
             })
         };
-        let flapping = flap(0.0);
-        let mut w =
-            World::new(RouterConfig::default(), vec![ep("a", 0.0), ep("b", 0.0)], vec![flapping, flap(10.0)], seed);
-        let calls = w.run(20.0, 1200.0);
-        println!("6 flapping pair: ok {:.3}", calls.iter().filter(|c| c.ok).count() as f64 / calls.len() as f64);
-        let flapping = flap(0.0);
-        let mut w = World::new(
-            RouterConfig::default(),
-            vec![ep("a", 0.0), ep("b", 0.0)],
-            vec![flapping, failing(60.0, 0.0)],
-            seed,
-        );
-        let calls = w.run(20.0, 1200.0);
-        println!(
-            "6 flapping beside steady 60: ok {:.4} a {:.3}",
-            calls.iter().filter(|c| c.ok).count() as f64 / calls.len() as f64,
-            share(&calls, 0, 0.0, 1e9)
-        );
-        for rate in [1.0 / 60.0, 1.0, 20.0] {
-            let mut eps = vec![ep("good", 0.0)];
-            let mut src = vec![failing(50.0, 0.0)];
-            for n in 0..10 {
-                eps.push(ep(&format!("bad{n}"), 0.0));
-                src.push(if n % 2 == 0 { failing(400.0, 0.0) } else { failing(5.0, 1.0) });
-            }
-            let mut w = World::new(RouterConfig::default(), eps, src, seed);
-            let calls = w.run(rate, (3000.0 / rate).max(3600.0));
-            println!("7 ten bad: good share {:.4} at {rate}", share(&calls, 0, 0.0, 1e9));
-        }
-        let mut w = World::new(
-            RouterConfig::default(),
-            vec![ep("paid", 0.5), ep("free", 0.0)],
-            vec![out_between(50.0, &[(3600.0, 7200.0)]), failing(400.0, 0.0)],
-            seed,
-        );
-        let calls = w.run(1.0, 10800.0);
-        println!(
-            "8 paid back: {:.3} {:.3} {:.3} after 7200: {}",
-            share(&calls, 0, 0.0, 3600.0),
-            share(&calls, 0, 3600.0, 7200.0),
-            share(&calls, 0, 7200.0, 10800.0),
-            back_after(&calls, 0, 7200.0)
-        );
-        let mut w = World::new(
-            RouterConfig::default(),
-            vec![ep("cheap", 0.1), ep("dear", 0.3)],
-            vec![failing(60.0, 0.0), failing(55.0, 0.0)],
-            seed,
-        );
-        let calls = w.run(1.0, 3600.0);
-        let s = w.router.snapshot();
-        println!(
-            "9 cheap+dear: dear calls {:.4} spend {:.4}",
-            share(&calls, 1, 0.0, 1e9),
-            s.endpoints[1].cost / (s.endpoints[0].cost + s.endpoints[1].cost)
-        );
+        // It ends when its hour is over.
+        let (from, to) = (at + 3660.0, at + 3720.0);
+        let worlds = worlds(|| vec![absurd(), failing(50.0, 0.0)], a_second, to);
+        let back = mean_share(&worlds, 0, from, to);
+        assert!(back >= 0.4, "{back} a minute after an hour's sample at {at} s, {a_second} calls/s");
     }
+}
+
+#[test]
+fn a_failure_of_yesterday_weighs_nothing_today() {
+    let mut world = World::new(RouterConfig::default(), equals(), vec![failing(50.0, 0.0), failing(50.0, 0.0)], 0);
+    world.run(20.0, 60.0);
+    for _ in 0..4 {
+        world.router.begin(EndpointIndex(0)).finish(Outcome::Failure);
+    }
+    let failure = |world: &World| {
+        let decision = world.router.explain(0, &[]);
+        decision.explain().iter().find(|candidate| candidate.endpoint.0 == 0).unwrap().terms.failure
+    };
+    assert!(failure(&world) > 0.1);
+    world.rest(24.0 * 3600.0);
+    assert_eq!(failure(&world), 0.0);
+}
+
+#[test]
+fn of_those_that_fail_the_one_that_fails_least_is_asked() {
+    for (a_second, worse, better) in [(20.0, 1.0, 0.3), (1.0, 1.0, 0.3), (20.0, 1.0, 0.9), (20.0, 0.9, 0.3)] {
+        let worlds = worlds(|| vec![failing(5.0, worse), failing(50.0, better)], a_second, 1200.0);
+        let right = mean_share(&worlds, 1, 60.0, 1200.0);
+        assert!(right >= 0.9, "{right} to the one that fails {better} beside {worse}, {a_second} calls/s");
+    }
+}
+
+#[test]
+fn when_all_are_ejected_the_least_bad_is_asked_or_nobody() {
+    for (config, expected) in [
+        (RouterConfig::default(), Some(1)),
+        (RouterConfig::default().fail_closed(true), None),
+        (RouterConfig::default().policy(RouterPolicy::SeedScore), None),
+        (RouterConfig::default().policy(RouterPolicy::RoundRobin), Some(0)),
+    ] {
+        let policy = config.policy;
+        let world = World::new(config.eject_after(5), equals(), vec![failing(50.0, 0.0), failing(50.0, 0.0)], 0);
+        for index in 0..2 {
+            for n in 0..40 {
+                // The second one has answered half of the calls before its last five.
+                let outcome = if index == 1 && n < 35 && n % 2 == 0 { Outcome::Success } else { Outcome::Failure };
+                world.router.begin(EndpointIndex(index)).finish(outcome);
+            }
+        }
+        assert!(world.router.snapshot().endpoints.iter().all(|of| of.ejected_for > Duration::ZERO));
+        let picked = world.router.pick();
+        let routed = world.router.route(&[]);
+        if let Some(expected) = expected {
+            assert_eq!(picked.unwrap().endpoint().0, expected, "{policy:?}");
+            assert!(routed.explain()[0].readmitted.is_some(), "{policy:?}");
+        } else {
+            let refusal = picked.unwrap_err();
+            let soonest = refusal.retry_after.unwrap();
+            assert!(soonest > Duration::ZERO && soonest <= Duration::from_secs(4), "{policy:?}: {soonest:?}");
+            assert_eq!(routed.best().unwrap_err(), refusal, "{policy:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pair_that_flaps_in_turn_is_followed() {
+    let spans = |from: f64| (0..60).map(|n| (from + 20.0 * f64::from(n), from + 20.0 * f64::from(n) + 10.0)).collect();
+    let pair = || vec![out_between(50.0, spans(0.0)), out_between(50.0, spans(10.0))];
+    for calls in worlds(pair, 20.0, 1200.0) {
+        let good = ratio(&calls, |call| call.ok);
+        assert!(good >= 0.97, "{good}");
+    }
+    let beside = || vec![out_between(50.0, spans(0.0)), failing(60.0, 0.0)];
+    for calls in worlds(beside, 20.0, 1200.0) {
+        let good = ratio(&calls, |call| call.ok);
+        assert!(good >= 0.99, "{good} beside a steady one");
+    }
+}
+
+#[test]
+fn calls_that_hang_do_not_keep_an_endpoint_out() {
+    let mut world = World::new(RouterConfig::default(), equals(), vec![failing(50.0, 0.0), failing(60.0, 0.0)], 0);
+    world.run(20.0, 30.0);
+    // Eight hang for ever, the rest fail at once: it is ejected, and then it is back.
+    for _ in 0..8 {
+        std::mem::forget(world.router.begin(EndpointIndex(0)));
+    }
+    for _ in 0..5 {
+        world.router.begin(EndpointIndex(0)).finish(Outcome::Failure);
+    }
+    let calls = world.run(20.0, 60.0);
+    assert!(share(&calls, 0, 60.0, 90.0) > 0.3, "{}", share(&calls, 0, 60.0, 90.0));
 }

@@ -35,7 +35,7 @@ pub fn around(median_ms: f64, spread: f64, rng: &mut fastrand::Rng) -> Duration 
 }
 
 /// Answers in about this time, but fails within 5 ms in the given spans of seconds.
-pub fn out_between(median_ms: f64, spans: &'static [(f64, f64)]) -> Source {
+pub fn out_between(median_ms: f64, spans: Vec<(f64, f64)>) -> Source {
     Box::new(move |at, rng| {
         let is_out = spans.iter().any(|(from, to)| (*from..*to).contains(&at));
         if is_out { (Duration::from_millis(5), false) } else { (around(median_ms, 0.3, rng), true) }
@@ -53,6 +53,11 @@ impl World {
         let config = config.seed(seed);
         let router = SmartRouter::builder("world").config(config).endpoints(endpoints).clock(clock).build().unwrap();
         Self { router, time, sources, rng: fastrand::Rng::with_seed(seed), now: 0.0 }
+    }
+
+    /// Lets time pass for the router alone.
+    pub fn rest(&self, seconds: f64) {
+        self.time.advance(Duration::from_secs_f64(seconds));
     }
 
     /// Calls at this pace for so many seconds; all of them end.
@@ -110,4 +115,9 @@ pub fn share(calls: &[Called], endpoint: usize, from: f64, to: f64) -> f64 {
     let within = calls.iter().filter(|call| (from..to).contains(&call.at));
     let (own, all) = within.fold((0, 0), |(own, all), call| (own + u32::from(call.endpoint == endpoint), all + 1));
     f64::from(own) / f64::from(all.max(1))
+}
+
+/// Share of the calls that are so.
+pub fn ratio(calls: &[Called], is_so: impl Fn(&Called) -> bool) -> f64 {
+    calls.iter().filter(|call| is_so(call)).count() as f64 / calls.len().max(1) as f64
 }
