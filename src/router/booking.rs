@@ -114,7 +114,7 @@ impl Table {
             stats.probed_until = now.after(PROBE_LEASE);
         }
         if purpose == Purpose::PaidProbe {
-            self.purse.take(price);
+            self.probe_budget.take(price);
         }
         if let Some(limit) = spec.rate_limit {
             let interval = crate::clock::seconds(1.0 / limit);
@@ -183,13 +183,13 @@ impl Table {
         let success = outcome == Outcome::Success;
         if charge.purpose == Purpose::Answer {
             if success && charge.price > 0.0 {
-                self.purse.earn(charge.price, self.dearest, now);
+                self.probe_budget.earn(charge.price, self.dearest, now);
             }
             return;
         }
         self.stats[index].probed_until = Tick::default();
         if charge.purpose == Purpose::PaidProbe && !success {
-            self.purse.give_back(charge.price);
+            self.probe_budget.give_back(charge.price);
         }
         if !success && !outcome.is_failure() {
             self.ledger(category).give_back();
@@ -215,7 +215,7 @@ impl Table {
         let stats = index.map(|index| &mut self.stats[index]);
         book(stats, &mut self.budgets, currency, charge, success, began);
         if charge.purpose == Purpose::PaidProbe && !success {
-            self.purse.give_back(charge.price);
+            self.probe_budget.give_back(charge.price);
         }
     }
 }

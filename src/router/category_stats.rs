@@ -8,6 +8,8 @@ use super::histogram::{Bucket, Histogram};
 use super::probes::Probing;
 use crate::clock::Tick;
 
+/// Latency assumed before the first call, in seconds.
+pub(super) const UNKNOWN_LATENCY: f64 = 0.1;
 /// Least weight of a sample, and its largest.
 const LIGHTEST: f64 = 0.02;
 const HEAVIEST: f64 = 0.5;

@@ -1,6 +1,6 @@
 //! When an endpoint that is not the best gets a call nevertheless, to learn how it does now, pure.
 //!
-//! Two ledgers keep probes few: [`ProbeLedger`] counts calls, one a category, [`Purse`] money, one a
+//! Two ledgers keep probes few: [`ProbeLedger`] counts calls, one a category, [`ProbeBudget`] money, one a
 //! router. What comes of a probe decides when the next one is due: at once while it looks better than
 //! the best, later and later while it does not.
 
@@ -58,14 +58,14 @@ impl ProbeLedger {
 
 /// Money that probes may spend.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Purse {
+pub(super) struct ProbeBudget {
     credit: f64,
     /// Spent in about the last hour.
     spent: f64,
     at: Tick,
 }
 
-impl Purse {
+impl ProbeBudget {
     /// An ordinary call has cost so much.
     pub(super) fn earn(&mut self, price: f64, dearest: f64, now: Tick) {
         self.spent = self.spent * fade(now.since(self.at), HOUR) + price;

@@ -9,13 +9,13 @@ use crate::clock::Tick;
 
 /// What a ranking is made for.
 #[derive(Clone, Copy)]
-pub(super) struct Ask<'a> {
+pub(super) struct Query<'a> {
     pub(super) availability: &'a [Availability],
     pub(super) category: usize,
     pub(super) arm: usize,
 }
 
-impl Ask<'_> {
+impl Query<'_> {
     fn of(&self, index: usize) -> Availability {
         self.availability.get(index).copied().unwrap_or_default()
     }
@@ -23,51 +23,51 @@ impl Ask<'_> {
 
 impl Table {
     /// Ranks all endpoints, callable ones first; shadow, turns and dice move.
-    pub(super) fn route(&mut self, ask: Ask<'_>, now: Tick) -> Vec<Candidate> {
-        self.ledger(ask.category);
+    pub(super) fn route(&mut self, query: Query<'_>, now: Tick) -> Vec<Candidate> {
+        self.ledger(query.category);
         for stats in &mut self.stats {
             stats.load.age(now);
         }
         let mut dice = self.rng.clone();
-        let ranked = self.rank(ask, now, &mut dice);
+        let ranked = self.rank(query, now, &mut dice);
         self.rng = dice;
         let first = ranked.first().filter(|first| first.exclusion.is_none());
         self.offered = first.filter(|first| first.is_probe).map(|first| first.endpoint.0);
-        if let Some(first) = first.filter(|_| self.policy(ask.arm) == RouterPolicy::RoundRobin) {
+        if let Some(first) = first.filter(|_| self.policy(query.arm) == RouterPolicy::RoundRobin) {
             self.turns += 1;
             self.stats[first.endpoint.0].turn = self.turns;
         }
-        self.compare_ranked(ask, &ranked, now);
+        self.compare_ranked(query, &ranked, now);
         ranked
     }
 
     /// The same without a trace.
-    pub(super) fn rank(&self, ask: Ask<'_>, now: Tick, dice: &mut fastrand::Rng) -> Vec<Candidate> {
-        let policy = self.policy(ask.arm);
-        let included = (0..self.stats.len()).filter(|index| !ask.of(*index).is_excluded);
+    pub(super) fn rank(&self, query: Query<'_>, now: Tick, dice: &mut fastrand::Rng) -> Vec<Candidate> {
+        let policy = self.policy(query.arm);
+        let included = (0..self.stats.len()).filter(|index| !query.of(*index).is_excluded);
         let mut ranked: Vec<(f64, Candidate)> = included
             .map(|index| {
-                let subject = self.subject(index, ask);
+                let subject = self.subject(index, query);
                 let terms = score::terms(policy, subject, &self.config, now);
                 let rank = score::rank(policy, &terms, subject);
                 let rank = rank + f64::from(subject.spec.priority) * PRIORITY_STEP;
-                let exclusion = self.exclusion(index, ask.of(index), now);
+                let exclusion = self.exclusion(index, query.of(index), now);
                 let is_free = self.price(index) <= 0.0;
                 let endpoint = EndpointIndex(index);
                 (rank, Candidate { endpoint, terms, exclusion, readmitted: None, is_free, is_probe: false })
             })
             .collect();
-        if !self.refuses_unhealthy(ask.arm) {
+        if !self.refuses_unhealthy(query.arm) {
             readmit_if_nobody_is_left(&mut ranked);
         }
         // Ties fall at random.
         dice.shuffle(&mut ranked);
         let place = |(_, of): &(f64, Candidate)| of.exclusion.is_some();
         ranked.sort_by(|a, b| place(a).cmp(&place(b)).then(a.0.total_cmp(&b.0)));
-        if let Some(at) = self.first_of_equals(policy, ask, &ranked, dice) {
+        if let Some(at) = self.first_of_equals(policy, query, &ranked, dice) {
             ranked[..=at].rotate_right(1);
         }
-        if let Some(at) = self.place_of_probe(policy, ask, &ranked, now) {
+        if let Some(at) = self.place_of_probe(policy, query, &ranked, now) {
             // The others stand behind it if it fails.
             ranked[..=at].rotate_right(1);
             ranked[0].1.is_probe = true;
@@ -79,11 +79,11 @@ impl Table {
     fn first_of_equals(
         &self,
         policy: RouterPolicy,
-        ask: Ask<'_>,
+        query: Query<'_>,
         ranked: &[(f64, Candidate)],
         dice: &mut fastrand::Rng,
     ) -> Option<usize> {
-        let doubt = |index: usize| views::doubt(policy, self.subject(index, ask));
+        let doubt = |index: usize| views::doubt(policy, self.subject(index, query));
         let (best, of) = ranked.first().filter(|(_, of)| of.exclusion.is_none() && of.readmitted.is_none())?;
         let (reach, price) = (best + doubt(of.endpoint.0), self.price(of.endpoint.0));
         let near = ranked.iter().take_while(|(_, of)| of.exclusion.is_none());
@@ -98,7 +98,7 @@ impl Table {
     fn place_of_probe(
         &self,
         policy: RouterPolicy,
-        ask: Ask<'_>,
+        query: Query<'_>,
         ranked: &[(f64, Candidate)],
         now: Tick,
     ) -> Option<usize> {
@@ -113,7 +113,7 @@ impl Table {
             }
         }
         let probe =
-            if best.0 == usize::MAX { None } else { self.probe(policy, ask.category, best, |at| callable[at], now) };
+            if best.0 == usize::MAX { None } else { self.probe(policy, query.category, best, |at| callable[at], now) };
         ranked.iter().position(|(_, of)| Some(of.endpoint.0) == probe)
     }
 
@@ -155,7 +155,7 @@ impl Table {
     pub(super) fn may_probe(&self, index: usize, category: usize) -> bool {
         let price = self.price(index);
         self.ledgers.get(category).is_none_or(ProbeLedger::has_one)
-            && (price <= 0.0 || self.stats[index].is_untried() || self.purse.has(price))
+            && (price <= 0.0 || self.stats[index].is_untried() || self.probe_budget.has(price))
     }
 
     /// Since when an endpoint is due for a probe.
@@ -177,9 +177,9 @@ impl Table {
         stats.own_category(category).map_or(Probing::new(stats.since, 0), |of| of.probing)
     }
 
-    fn subject(&self, index: usize, ask: Ask<'_>) -> Subject<'_> {
+    fn subject(&self, index: usize, query: Query<'_>) -> Subject<'_> {
         let (spec, stats) = (&self.specs[index], &self.stats[index]);
-        Subject { spec, stats, category: ask.category, availability: ask.of(index) }
+        Subject { spec, stats, category: query.category, availability: query.of(index) }
     }
 
     pub(super) fn exclusion(&self, index: usize, availability: Availability, now: Tick) -> Option<Exclusion> {
@@ -203,10 +203,11 @@ impl Table {
     }
 
     /// Lets the shadow decide beside a ranking, over the same callable endpoints.
-    fn compare_ranked(&mut self, ask: Ask<'_>, ranked: &[Candidate], now: Tick) {
+    fn compare_ranked(&mut self, query: Query<'_>, ranked: &[Candidate], now: Tick) {
         let Some(shadow) = self.config.shadow else { return };
         let callable = || ranked.iter().filter(|of| of.exclusion.is_none()).map(|of| of.endpoint.0);
-        let by = |policy: RouterPolicy, index: usize| views::cost(policy, self.subject(index, ask), &self.config, now);
+        let by =
+            |policy: RouterPolicy, index: usize| views::cost(policy, self.subject(index, query), &self.config, now);
         // A probe is no choice.
         let chosen = ranked.iter().find(|of| of.exclusion.is_none() && !of.is_probe).map(|of| of.endpoint.0);
         let other = callable().map(|index| (by(shadow, index), index)).min_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,11 +1,10 @@
 //! The scores, pure: facts of an endpoint -> terms.
 
+use super::category_stats::UNKNOWN_LATENCY;
 use super::stats::EndpointStats;
 use super::{Availability, EndpointSpec, RouterConfig, RouterPolicy, ScoreTerms};
 use crate::clock::Tick;
 
-/// Latency assumed before the first call, in seconds.
-pub(super) const UNKNOWN_LATENCY: f64 = 0.1;
 /// Standard deviations of latency counted on top of the mean.
 const TAIL: f64 = 0.83;
 /// Latencies that one call more than the endpoint's places costs, shared by the places: the wait of

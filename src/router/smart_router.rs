@@ -9,7 +9,7 @@ use super::arm::Arm;
 use super::booking::{Charge, Ending, Wish};
 use super::histogram::Bucket;
 use super::metrics::RouterMetrics;
-use super::ranking::Ask;
+use super::ranking::Query;
 use super::storm::Storm;
 use super::table::{Choice, Table};
 use super::ticket::{Begun, OwnedInFlight};
@@ -118,8 +118,8 @@ impl SmartRouter {
         let arm = state.table.draw_arm();
         let Some(choice) = state.table.pick(except, arm, now) else {
             let mut dice = state.table.rng.clone();
-            let ask = Ask { availability: &[], category: 0, arm };
-            let ranked = state.table.rank(ask, now, &mut dice);
+            let query = Query { availability: &[], category: 0, arm };
+            let ranked = state.table.rank(query, now, &mut dice);
             return Err(self.decide(guard, ranked, (0, arm), now).refusal());
         };
         let Choice { index, is_probe, is_last_resort } = choice;
@@ -148,7 +148,7 @@ impl SmartRouter {
         let now = self.clock.now();
         let mut guard = self.state.0.lock();
         let arm = guard.table.draw_arm();
-        let ranked = guard.table.route(Ask { availability, category, arm }, now);
+        let ranked = guard.table.route(Query { availability, category, arm }, now);
         self.decide(guard, ranked, (category, arm), now)
     }
 
@@ -193,7 +193,7 @@ impl SmartRouter {
         let now = self.clock.now();
         let state = self.state.0.lock();
         let mut dice = state.table.rng.clone();
-        let ranked = state.table.rank(Ask { availability, category, arm: 0 }, now, &mut dice);
+        let ranked = state.table.rank(Query { availability, category, arm: 0 }, now, &mut dice);
         let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
         drop(state);
         Decision::new(ranked, endpoints, generation, (category, 0))

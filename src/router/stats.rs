@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use super::RouterConfig;
-use super::category_stats::CategoryStats;
+use super::category_stats::{CategoryStats, UNKNOWN_LATENCY};
 use super::evidence::Evidence;
 use super::health::{BAD_RATE_CALLS, Failed, Standing};
 use super::histogram::Bucket;
 use super::load::Load;
-use super::score::UNKNOWN_LATENCY;
 use crate::clock::Tick;
 
 /// What a good probe leaves of earlier failures.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::arm::Arm;
 use super::budget::BudgetLedger;
-use super::probes::{ProbeLedger, Purse};
+use super::probes::{ProbeBudget, ProbeLedger};
 use super::score::Subject;
 use super::shadow::ShadowCounts;
 use super::stats::EndpointStats;
@@ -29,7 +29,7 @@ pub(super) struct Table {
     pub(super) budgets: Vec<BudgetLedger>,
     /// By category.
     pub(super) ledgers: Vec<ProbeLedger>,
-    pub(super) purse: Purse,
+    pub(super) probe_budget: ProbeBudget,
     /// Price of the dearest endpoint.
     pub(super) dearest: f64,
     /// The endpoint that a ranking offered as a probe, until it is called.
@@ -64,7 +64,7 @@ impl Table {
             rate_free_at: vec![Tick::default(); count],
             budgets: config.budgets.iter().map(BudgetLedger::new).collect(),
             ledgers: vec![ProbeLedger::default()],
-            purse: Purse::default(),
+            probe_budget: ProbeBudget::default(),
             dearest: 0.0,
             offered: None,
             next_look: now,

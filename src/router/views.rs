@@ -3,6 +3,7 @@
 //! A pick is one scan over the costs of its policy. Whatever changes an endpoint mirrors it again, and
 //! since what is known fades with time, a look now and then mirrors all.
 
+use super::category_stats::UNKNOWN_LATENCY;
 use super::score::{self, Subject};
 use super::{RouterConfig, RouterPolicy};
 use crate::clock::Tick;
@@ -113,7 +114,7 @@ impl Views {
 /// What the load of an endpoint costs.
 #[inline]
 fn queue(subject: Subject<'_>) -> f64 {
-    let mean = subject.stats.category(subject.category).map_or(score::UNKNOWN_LATENCY, |of| of.mean);
+    let mean = subject.stats.category(subject.category).map_or(UNKNOWN_LATENCY, |of| of.mean);
     score::congestion(subject.spec, subject.stats, mean)
 }
 

@@ -447,3 +447,59 @@ fn round_robin_takes_turns_with_both_doors_mixed() {
         .collect();
     assert_eq!(turns, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
 }
+
+/// What was logged, as text.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// The lines that `run` logs.
+    fn of(run: impl FnOnce()) -> Vec<String> {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, run);
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn a_storm_of_refusals_or_last_resorts_is_one_line_a_second_with_its_count() {
+    for (fail_closed, text) in [(true, "no endpoint can be called"), (false, "no endpoint is healthy")] {
+        for by_ranking in [true, false] {
+            let (router, time) = router(RouterConfig::default().fail_closed(fail_closed), named(&["a", "b"]));
+            for endpoint in [0, 1] {
+                for _ in 0..5 {
+                    call(&router, &time, endpoint, MS(1), Outcome::Failure);
+                }
+            }
+            let lines = Log::of(|| {
+                for n in 0..1_500 {
+                    if by_ranking {
+                        let decision = router.route(&[]);
+                        assert_eq!(decision.best().is_err(), fail_closed);
+                    } else if let Ok(ticket) = router.pick() {
+                        ticket.finish(Outcome::Ignored);
+                    }
+                    if n == 999 {
+                        time.advance(MS(1_000));
+                    }
+                }
+            });
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            assert!(lines.iter().all(|line| line.contains(text) && line.contains("router")), "{lines:?}");
+            assert!(lines[0].contains("=1 ") && lines[1].contains("=1000 "), "{lines:?}");
+        }
+    }
+}
