@@ -16,6 +16,8 @@ const HEAVIEST: f64 = 0.5;
 /// The most samples a mean stands on, and the square root of that.
 const MOST_SAMPLES: f64 = 1.0 / LIGHTEST;
 const MOST_ROOT: f64 = 7.071_067_811_865_475;
+/// Samples that count still after the longest rest.
+const KEPT: f64 = 3.0;
 /// The fewest samples that a mean is taken to stand on, however long ago they were.
 const FEWEST: f64 = 4.0;
 const MOST_ERROR: f64 = 0.1;
@@ -84,7 +86,9 @@ impl CategoryStats {
                 self.variance = self.variance.min(self.mean * self.mean);
             }
             let seconds = if self.mean > 0.0 { seconds.min(self.mean * ABSURD) } else { seconds };
-            self.fresh = self.fresh * fade(now.since(self.sampled_at), decay) + 1.0;
+            // However long the rest: a single sample is no knowledge.
+            let faded = self.fresh * fade(now.since(self.sampled_at), decay);
+            self.fresh = faded.max(self.fresh.min(KEPT)) + 1.0;
             let weight = (1.0 / self.fresh).clamp(LIGHTEST, HEAVIEST);
             let difference = seconds - self.mean;
             self.mean += difference * weight;

@@ -13,6 +13,8 @@ use crate::clock::Tick;
 
 /// What a good probe leaves of earlier failures.
 const FORGIVEN: f64 = 0.3;
+/// A row of failures is remembered so many times longer than those before a success.
+const ROW_LASTS: u32 = 3;
 /// A share of failures below this is nothing.
 const NEGLIGIBLE: f64 = 0.001;
 
@@ -158,7 +160,9 @@ impl EndpointStats {
     #[inline]
     pub(super) fn expected_failures(&self, config: &RouterConfig, now: Tick) -> f64 {
         let streak = self.standing.streak();
-        let streak = if streak > 0.0 { streak * self.failures.fresh(config.failure_decay, now) } else { 0.0 };
+        // A row lasts longer: nothing good has been heard since.
+        let lasts = config.failure_decay.saturating_mul(ROW_LASTS);
+        let streak = if streak > 0.0 { streak * self.failures.fresh(lasts, now) } else { 0.0 };
         let expected = self.failures.expected(config.failure_decay, now).max(streak);
         if expected < NEGLIGIBLE { 0.0 } else { expected }
     }
