@@ -244,6 +244,8 @@ impl<S: Source> DataSourceManager<S> {
             batch: self.batch.snapshot(),
             calls: self.caller.calls.snapshot(),
             hedges: self.caller.hedging.snapshot(),
+            shadow: router.shadow,
+            arms: router.arms,
             unknown_categories: self.caller.categories.unknown_count(),
         }
     }

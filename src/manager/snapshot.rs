@@ -10,7 +10,7 @@ use crate::breaker::BreakerSnapshot;
 use crate::cache::CacheSnapshot;
 use crate::limiter::LimiterSnapshot;
 use crate::pool::PoolSnapshot;
-use crate::router::EndpointSnapshot;
+use crate::router::{ArmSnapshot, EndpointSnapshot, ShadowCounts};
 
 /// Health of an endpoint and its guards.
 ///
@@ -69,6 +69,10 @@ pub struct ManagerSnapshot {
     pub calls: PoolSnapshot,
     /// Calls made twice.
     pub hedges: HedgeSnapshot,
+    /// What the router's shadow policy would have done, if there is one.
+    pub shadow: Option<ShadowCounts>,
+    /// What the calls of the router's own policy and of its split brought, if there is a split.
+    pub arms: Option<[ArmSnapshot; 2]>,
     /// Requests whose category is not configured.
     pub unknown_categories: u64,
 }
