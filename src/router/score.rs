@@ -1,5 +1,7 @@
 //! The scores, pure: facts of an endpoint -> terms.
 
+use std::time::Duration;
+
 use super::category_stats::UNKNOWN_LATENCY;
 use super::stats::EndpointStats;
 use super::{Availability, EndpointSpec, RouterConfig, RouterPolicy, ScoreTerms};
@@ -29,23 +31,38 @@ pub(super) struct Subject<'a> {
 /// Everything in seconds; lower is better.
 #[inline]
 pub(super) fn adaptive(subject: Subject<'_>, config: &RouterConfig, now: Tick) -> ScoreTerms {
+    let unloaded = unloaded(subject, config, now);
+    let congestion = congestion(subject);
+    ScoreTerms { latency: unloaded.latency + congestion, total: unloaded.total + congestion, ..unloaded }
+}
+
+/// The same with nobody under way.
+#[inline]
+pub(super) fn unloaded(subject: Subject<'_>, config: &RouterConfig, now: Tick) -> ScoreTerms {
     let Subject { spec, stats, category, availability } = subject;
     let known = stats.category(category).map(|of| (of.mean, of.deviation));
     let (mean, deviation) = known.unwrap_or((UNKNOWN_LATENCY, 0.0));
-    let tail = mean + TAIL * deviation;
-    let latency = tail + congestion(spec, stats, mean);
-    let failure = stats.expected_failures(config, now) * config.failure_penalty.as_secs_f64();
-    let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
-    let load = availability.permit_in.as_secs_f64();
-    let location = if spec.local { 0.0 } else { remote(tail, config) };
-    let quality = stats.flaws(category, config, now) * config.failure_penalty.as_secs_f64();
+    let latency = mean + TAIL * deviation;
+    let failure = weigh(stats.expected_failures(config, now), config.failure_penalty);
+    let price = if stats.is_charged(spec.free_quota) { weigh(spec.price, config.price_weight) } else { 0.0 };
+    let load = if availability.permit_in.is_zero() { 0.0 } else { availability.permit_in.as_secs_f64() };
+    let location = if spec.local { 0.0 } else { remote(latency, config) };
+    let quality = weigh(stats.flaws(category, config, now), config.failure_penalty);
     let total = latency + failure + price + load + location + quality;
     ScoreTerms { latency, failure, price, load, location, quality, total }
 }
 
-/// What the calls under way add to a latency of this mean.
+/// So much of something that is worth this time; most are nothing, and need no division.
 #[inline]
-pub(super) fn congestion(spec: &EndpointSpec, stats: &EndpointStats, mean: f64) -> f64 {
+fn weigh(amount: f64, worth: Duration) -> f64 {
+    if amount > 0.0 { amount * worth.as_secs_f64() } else { 0.0 }
+}
+
+/// What the calls under way add.
+#[inline]
+pub(super) fn congestion(subject: Subject<'_>) -> f64 {
+    let Subject { spec, stats, category, .. } = subject;
+    let mean = stats.category(category).map_or(UNKNOWN_LATENCY, |of| of.mean);
     let (in_flight, places) = (f64::from(stats.load.calls()), f64::from(spec.concurrency));
     let taken = in_flight / places;
     let queued = (taken + 1.0 / places - 1.0).max(0.0);
@@ -55,7 +72,7 @@ pub(super) fn congestion(spec: &EndpointSpec, stats: &EndpointStats, mean: f64) 
 /// The cost of an endpoint that is as good as can be, but where it is and at its price: if even that is
 /// above another's, nothing that a probe could show would change the choice.
 pub(super) fn at_best(spec: &EndpointSpec, stats: &EndpointStats, latency: f64, config: &RouterConfig) -> f64 {
-    let price = if stats.is_charged(spec.free_quota) { spec.price * config.price_weight.as_secs_f64() } else { 0.0 };
+    let price = if stats.is_charged(spec.free_quota) { weigh(spec.price, config.price_weight) } else { 0.0 };
     latency + price + if spec.local { 0.0 } else { remote(latency, config) }
 }
 

@@ -20,7 +20,7 @@ use super::{Availability, EndpointSpec, RouterConfig, RouterPolicy};
 use crate::clock::Tick;
 
 pub(super) struct Table {
-    pub(super) config: RouterConfig,
+    pub(super) config: Box<RouterConfig>,
     pub(super) specs: Arc<[EndpointSpec]>,
     pub(super) stats: Vec<EndpointStats>,
     pub(super) views: Views,
@@ -72,7 +72,7 @@ impl Table {
             rng: fastrand::Rng::with_seed(config.seed),
             shadow: config.shadow.map(|_| ShadowCounts::default()),
             arms: config.split.map(|_| Default::default()),
-            config,
+            config: Box::new(config),
         };
         table.mirror_all(now);
         table

@@ -3,7 +3,6 @@
 //! A pick is one scan over the costs of its policy. Whatever changes an endpoint mirrors it again, and
 //! since what is known fades with time, a look now and then mirrors all.
 
-use super::category_stats::UNKNOWN_LATENCY;
 use super::score::{self, Subject};
 use super::{RouterConfig, RouterPolicy};
 use crate::clock::Tick;
@@ -89,9 +88,14 @@ impl Views {
         now: Tick,
     ) {
         for view in &mut self.each {
-            let cost = cost(view.policy, subject, config, now);
-            let (low, base) = (cost - doubt(view.policy, subject), cost - queue(subject));
-            view.entries[index] = Entry { cost, low, base, not_before };
+            let doubt = doubt(view.policy, subject);
+            let (base, cost) = if view.policy == RouterPolicy::Adaptive {
+                let base = prioritized(score::unloaded(subject, config, now).total, subject);
+                (base, base + score::congestion(subject))
+            } else {
+                (0.0, cost(view.policy, subject, config, now))
+            };
+            view.entries[index] = Entry { cost, low: cost - doubt, base, not_before };
         }
     }
 
@@ -102,7 +106,7 @@ impl Views {
         match self.each.as_mut_slice() {
             [view] if subject.spec.free_quota == 0 && view.policy == RouterPolicy::Adaptive => {
                 let base = view.entries[index].base;
-                let cost = base + queue(subject);
+                let cost = base + score::congestion(subject);
                 view.entries[index] = Entry { cost, low: cost - doubt(view.policy, subject), base, not_before };
                 true
             }
@@ -111,18 +115,17 @@ impl Views {
     }
 }
 
-/// What the load of an endpoint costs.
-#[inline]
-fn queue(subject: Subject<'_>) -> f64 {
-    let mean = subject.stats.category(subject.category).map_or(UNKNOWN_LATENCY, |of| of.mean);
-    score::congestion(subject.spec, subject.stats, mean)
-}
-
 /// The rank of an endpoint among all, its priority included.
 #[inline]
 pub(super) fn cost(policy: RouterPolicy, subject: Subject<'_>, config: &RouterConfig, now: Tick) -> f64 {
     let terms = score::terms(policy, subject, config, now);
-    let cost = score::rank(policy, &terms, subject) + f64::from(subject.spec.priority) * PRIORITY_STEP;
+    prioritized(score::rank(policy, &terms, subject), subject)
+}
+
+/// With the priority.
+#[inline]
+fn prioritized(cost: f64, subject: Subject<'_>) -> f64 {
+    let cost = cost + f64::from(subject.spec.priority) * PRIORITY_STEP;
     if cost.is_nan() { f64::MAX } else { cost }
 }
 
