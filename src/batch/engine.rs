@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::board::Board;
 use super::metrics::BatchMetrics;
 use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, Offer};
+use super::stand_in;
 use super::wakers::Wake;
 use crate::clock::{Clock, Deadline, Tick};
 use crate::name::Name;
@@ -227,9 +228,14 @@ impl Engine {
 
     // ===== what the processor asks for =====
 
-    /// Whether the calling thread is a worker.
+    /// Whether the calling thread is a worker, or stands in for one.
     pub(super) fn is_worker(&self) -> bool {
-        self.pool.is_worker()
+        self.pool.is_worker() || stand_in::is_one(self.number())
+    }
+
+    /// A number that no other engine has while this one lives.
+    pub(super) fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(super) fn is_closed(&self) -> bool {

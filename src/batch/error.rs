@@ -55,6 +55,20 @@ pub enum ItemError<E> {
 }
 
 impl<E> ItemError<E> {
+    /// The same with another error of the call.
+    pub(super) fn map<F>(self, map: impl FnOnce(E) -> F) -> ItemError<F> {
+        match self {
+            Self::Failed(error) => ItemError::Failed(map(error)),
+            Self::TimedOut { after } => ItemError::TimedOut { after },
+            Self::Panicked { message } => ItemError::Panicked { message },
+            Self::NotStarted => ItemError::NotStarted,
+            Self::Saturated { abandoned } => ItemError::Saturated { abandoned },
+            Self::QueueFull => ItemError::QueueFull,
+            Self::Cancelled => ItemError::Cancelled,
+            Self::ShuttingDown => ItemError::ShuttingDown,
+        }
+    }
+
     /// Whether the call was made.
     pub const fn reached_source(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::TimedOut { .. } | Self::Panicked { .. })

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::borrowed::{self, Exchange, Threads};
 use super::cancel::CancelToken;
 use super::run::{ItemResult, Run};
 use super::stream::{PaceOf, SourceOf};
-use super::{BatchProcessor, BatchReport, BatchStream, CallScope, Pending};
+use super::{BatchProcessor, BatchReport, BatchStream, CallScope, ItemError, Pending};
 use crate::clock::Deadline;
 use crate::name::Name;
 
@@ -158,6 +160,70 @@ where
         let run = Run::new(Box::new(call), deadline, cancel);
         let (owner, result) = BatchStream::new(processor.parts(), run, source, pace, std::iter::once(item)).into_fed();
         Pending::new(owner, result)
+    }
+}
+
+impl<K, T, E, F> BatchJob<'_, K, F>
+where
+    K: Sync,
+    T: Send,
+    E: Send,
+    F: Fn(&K, &CallScope) -> Result<T, E> + Sync,
+{
+    /// As [`run`](Self::run), for a call and items that borrow: each call runs on a thread of a scope, at
+    /// most as many as the processor may have, beside a worker that waits for it. Limits, turns, times and
+    /// a shutdown are those of the processor; a call past its time-out is told at once, but since it
+    /// borrows, this returns only when it has ended.
+    ///
+    /// # Examples
+    /// ```
+    /// use feedguard::BatchProcessor;
+    /// use feedguard::batch::CallScope;
+    /// let batch = BatchProcessor::new("batch", Default::default())?;
+    /// let prices = vec![10.0, 11.0, 12.5];
+    /// let names = ["a", "b", "c"];
+    /// let call = |name: &&str, _: &CallScope| names.iter().position(|n| n == name).map(|at| prices[at]).ok_or("unknown");
+    /// let report = batch.job(call).run_scoped(names);
+    /// assert_eq!(report.results[2], Ok(12.5));
+    /// # Ok::<(), feedguard::ConfigError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Panics of the call become [`ItemError::Panicked`](super::ItemError::Panicked).
+    pub fn run_scoped(self, items: impl IntoIterator<Item = K>) -> BatchReport<T, E> {
+        let Self { processor, call, deadline, cancel, source, pace } = self;
+        let (clock, started) = (processor.clock().clone(), processor.clock().now());
+        let items: Vec<K> = items.into_iter().collect();
+        let (engine, config, is_inline) = processor.parts();
+        let exchange = Exchange::new();
+        let numbers = || {
+            let worker = Arc::clone(&exchange);
+            let hand_over = move |number: &usize, scope: &CallScope| {
+                worker.hand_over(*number, scope);
+                Ok(())
+            };
+            let run = Run::new(Box::new(hand_over), deadline, cancel.clone());
+            let source: Option<SourceOf<'_, usize>> =
+                source.as_ref().map(|source| Box::new(|number: &usize| source(&items[*number])) as SourceOf<'_, usize>);
+            let pace: Option<PaceOf<'_, usize>> =
+                pace.as_ref().map(|pace| Box::new(|number: &usize| pace(&items[*number])) as PaceOf<'_, usize>);
+            BatchStream::new((engine, config, is_inline), run, source, pace, 0..items.len()).collect()
+        };
+        let inline = || {
+            let now = clock.now();
+            if cancel.is_cancelled() {
+                return Err(ItemError::Cancelled);
+            }
+            if deadline.has_passed(now) {
+                return Err(ItemError::NotStarted);
+            }
+            let deadline = Deadline::at(now.after(engine.item_timeout)).earlier(deadline);
+            Ok(CallScope { deadline, cancel: cancel.clone() })
+        };
+        // One for each worker, those of calls that hang included.
+        let threads = Threads { most: config.workers + config.max_abandoned, engine: engine.number() };
+        let results = borrowed::run(&exchange, (&items, &call), threads, numbers, inline);
+        BatchReport::of(results, clock.now().since(started))
     }
 }
 

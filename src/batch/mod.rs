@@ -11,6 +11,7 @@
 //! Must not know: caches, routers, what a call does.
 
 mod board;
+mod borrowed;
 mod builder;
 mod cancel;
 mod config;
@@ -28,6 +29,7 @@ mod report;
 mod room;
 mod run;
 mod scope;
+mod stand_in;
 mod stream;
 #[cfg(test)]
 mod tests;
