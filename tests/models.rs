@@ -589,3 +589,15 @@ fn a_batch_beside_a_shutdown_has_an_end() {
         user.join().unwrap();
     });
 }
+
+#[test]
+fn a_borrowed_run_has_an_end_as_have_its_threads() {
+    explore(|| {
+        let batch = batch(2);
+        let text = String::from("abc");
+        let call = |n: &usize, _: &feedguard::batch::CallScope| Ok::<_, ()>(text.as_bytes()[*n]);
+        let report = batch.job(call).run_scoped(0..3);
+        assert_eq!(report.results, [Ok(b'a'), Ok(b'b'), Ok(b'c')]);
+        batch.shutdown(Duration::from_secs(1));
+    });
+}
