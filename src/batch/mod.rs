@@ -20,6 +20,8 @@ mod entry;
 mod error;
 mod job;
 mod metrics;
+#[cfg(test)]
+mod oracle;
 mod orders;
 mod owner;
 mod pending;

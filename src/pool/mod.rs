@@ -49,6 +49,14 @@ pub(crate) struct WorkerJob {
     number: u64,
 }
 
+#[cfg(test)]
+impl WorkerJob {
+    /// One of the calling thread, for tests of what only passes them on.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self { thread: thread::current().id(), number }
+    }
+}
+
 /// What a shutdown left behind.
 ///
 /// # Examples

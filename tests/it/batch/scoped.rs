@@ -126,10 +126,14 @@ fn a_cancel_a_deadline_and_a_shutdown_end_a_borrowed_run() {
         thread::scope(|scope| {
             let run = scope.spawn(|| batch.job(call).cancel(&token).run_scoped(0..50));
             eventually("two have begun", || started.load(Ordering::SeqCst) == 2);
-            stop(&batch, &token);
+            if by_shutdown {
+                batch.shutdown(Duration::ZERO);
+            } else {
+                token.cancel();
+            }
             gate.open();
             let report = run.join().unwrap();
-            assert_eq!((report.succeeded(), report.failed()), (2, 48), "{name}");
+            assert_eq!((report.succeeded(), report.failed()), (2, 48), "by shutdown: {by_shutdown}");
         });
     }
     let batch = batch(BatchConfig::default().workers(2));
