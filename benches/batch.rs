@@ -6,6 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use feedguard::batch::{CallScope, CancelToken};
 use feedguard::{BatchConfig, BatchProcessor, Deadline};
 use rayon::prelude::*;
 
@@ -73,7 +74,7 @@ fn main() {
             batch.run((0..count).collect(), Deadline::never(), |n, _| Ok::<_, ()>(*n)).succeeded()
         });
         micros_an_item("feedguard stream, by source", count, |count| {
-            let job = batch.job(|n: &u32, _: &feedguard::batch::CallScope| Ok::<_, ()>(*n));
+            let job = batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n));
             job.source(|n| if n % 2 == 0 { "a".into() } else { "b".into() }).stream(0..count).count()
         });
         micros_an_item("plain pool of boxed jobs", count, |count| plain.run(count));
@@ -82,5 +83,54 @@ fn main() {
             results.len()
         });
     }
+    for sources in [1, 10, 1_000, 10_000] {
+        micros_an_item(&format!("feedguard, {sources} sources"), 100_000, |count| {
+            let job = batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n));
+            job.source(|n| (n % sources).to_string().as_str().into()).stream(0..count).count()
+        });
+    }
+    micros_an_item("feedguard run_scoped", 10_000, |count| {
+        batch.job(|n: &u32, _: &CallScope| Ok::<_, ()>(*n)).run_scoped(0..count).succeeded()
+    });
+    many_callers();
+    small_beside_large();
     support::repeat(1, |_| ());
+}
+
+fn rest(millis: u64) -> impl Fn(&u32, &CallScope) -> Result<(), ()> + Send + Sync + 'static {
+    move |_, _| {
+        std::thread::sleep(Duration::from_millis(millis));
+        Ok(())
+    }
+}
+
+/// 1,000 callers at once, each with a batch of its own.
+fn many_callers() {
+    let batch = BatchProcessor::new("batch", BatchConfig::default().workers(32)).unwrap();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..1_000 {
+            scope.spawn(|| assert_eq!(batch.job(rest(1)).run(0..18).succeeded(), 18));
+        }
+    });
+    println!("1,000 callers x 18 items x 1 ms on 32 workers: {:?} (ideal 563 ms)", begun.elapsed());
+}
+
+/// A batch of 320 items alone, and beside one of very many.
+fn small_beside_large() {
+    let batch = BatchProcessor::new("batch", BatchConfig::default().workers(32)).unwrap();
+    let small = || batch.job(rest(10)).run(0..320).elapsed;
+    // The first one starts the threads.
+    small();
+    let alone = small();
+    let token = CancelToken::new();
+    let beside = std::thread::scope(|scope| {
+        let large = scope.spawn(|| batch.job(rest(10)).cancel(&token).stream(0..1_000_000).count());
+        std::thread::sleep(Duration::from_millis(200));
+        let beside = small();
+        token.cancel();
+        drop(large.join());
+        beside
+    });
+    println!("320 items x 10 ms on 32 workers, alone and beside a large one: {alone:?}, {beside:?}");
 }
