@@ -8,7 +8,7 @@ use super::RouterPolicy;
 use super::histogram::{Bucket, Histogram};
 use crate::clock::Tick;
 
-/// What the calls of one policy brought; of [`Split`], the router's own policy is the first.
+/// What the calls of one policy brought; of [`Split`](super::Split), the router's own policy is the first.
 ///
 /// # Examples
 /// ```

@@ -113,9 +113,7 @@ fn borrowed_runs_inside_borrowed_calls_do_not_deadlock() {
 
 #[test]
 fn a_cancel_a_deadline_and_a_shutdown_end_a_borrowed_run() {
-    let stop: [(&str, fn(&BatchProcessor, &CancelToken)); 2] =
-        [("cancel", |_, token| token.cancel()), ("shutdown", |batch, _| drop(batch.shutdown(Duration::ZERO)))];
-    for (name, stop) in stop {
+    for by_shutdown in [false, true] {
         let batch = batch(BatchConfig::default().workers(2));
         let (token, gate, started) = (CancelToken::new(), Gate::default(), AtomicUsize::new(0));
         let call = |n: &usize, _: &CallScope| {

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use feedguard::metrics::MetricsError;
-use feedguard::{BreakerConfig, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics};
+use feedguard::router::{RouterPolicy, Split};
+use feedguard::{
+    BreakerConfig, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics, RouterConfig,
+};
 use prometheus::{IntCounter, Registry};
 
 use crate::support::{Manner, ScriptedSource};
@@ -13,11 +16,13 @@ fn exercised() -> Registry {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
     let (clock, time) = Clock::manual();
+    // Both arms alike, so that all else stays as it is.
+    let router = RouterConfig::default().split(Some(Split::new(RouterPolicy::Adaptive, 0.5)));
     let endpoints = ["a", "b"].map(|name| {
         EndpointConfig::new(EndpointSpec::named(name).price(1.0)).breaker(BreakerConfig::free().failure_threshold(1))
     });
     let manager = DataSourceManager::builder(ScriptedSource::default())
-        .config(ManagerConfig::default().endpoints(endpoints.into()))
+        .config(ManagerConfig::default().endpoints(endpoints.into()).router(router))
         .clock(clock)
         .metrics(&metrics)
         .build()
@@ -53,6 +58,12 @@ fn a_scrape_counts_what_happened() {
     assert_eq!(value(&registry, "datasource_api_latency_seconds", &ok), 2.0);
     assert_eq!(value(&registry, "datasource_api_cost_total", &[("currency", "units")]), 2.0);
     assert_eq!(value(&registry, "datasource_circuit_breaker_state", &[("source", "b")]), 0.0);
+    let of_arms = |name: &str, labels: &[(&str, &str)]| -> f64 {
+        ["own", "split"].iter().map(|arm| value(&registry, name, &[labels, &[("arm", arm)]].concat())).sum()
+    };
+    assert_eq!(of_arms("datasource_router_arm_calls_total", &[("status", "success")]), 2.0);
+    assert_eq!(of_arms("datasource_router_arm_latency_seconds", &[]), 2.0);
+    assert_eq!(of_arms("datasource_router_arm_cost_total", &[]), 2.0);
 }
 
 #[test]
@@ -66,7 +77,7 @@ fn the_catalogue_lists_exactly_what_a_scrape_shows() {
         .filter_map(|line| Some(format!("datasource_{}", line.split('`').next()?)))
         .collect();
     assert!(shown.is_subset(&listed), "not in docs/METRICS.md: {:?}", shown.difference(&listed));
-    assert_eq!(listed.len(), 22, "{listed:?}");
+    assert_eq!(listed.len(), 25, "{listed:?}");
 }
 
 #[test]

@@ -199,6 +199,8 @@ fn after_a_shutdown_all_who_wait_hear_of_it() {
 #[test]
 fn a_ranking_that_is_out_of_date_gives_nobody_a_second_call() {
     let mut settings = config(&["a", "b"]).retry(RetryConfig::off());
+    // The first one is nearer: it is asked first.
+    settings.endpoints[0].spec = settings.endpoints[0].spec.clone().local(true);
     settings.endpoints[1].spec = settings.endpoints[1].spec.clone().free_quota(1);
     let (manager, host, _time, _clock) = manager(settings);
     let (inner, link) = (std::sync::Arc::downgrade(&manager), std::sync::atomic::AtomicBool::new(true));
