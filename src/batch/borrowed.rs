@@ -6,14 +6,13 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
 
-use super::run::ItemResult;
+use super::run::{ItemResult, caught};
 use super::{CallScope, ItemError, stand_in};
-use crate::pool::{drop_caught, panic_text};
+use crate::pool::drop_caught;
 use crate::sync::{Condvar, Mutex, thread};
 
 /// Numbers on their way from workers to the threads of a scope: handed over by one worker, taken and
@@ -126,16 +125,8 @@ where
         }
     }
 
-    fn call(&self, number: usize, call: &CallScope) -> ItemResult<T, E> {
-        match catch_unwind(AssertUnwindSafe(|| (self.call)(&self.items[number], call))) {
-            Ok(result) => result.map_err(ItemError::Failed),
-            Err(payload) => {
-                let message = panic_text(payload.as_ref());
-                tracing::error!(item = number, message = message.escape_debug().to_string(), "a batch call panicked");
-                drop_caught(payload, "a panic's payload");
-                Err(ItemError::Panicked { message: message.into() })
-            }
-        }
+    fn call(&self, number: usize, scope: &CallScope) -> ItemResult<T, E> {
+        caught(number, || (self.call)(&self.items[number], scope))
     }
 
     /// `false`: the system gives no thread.

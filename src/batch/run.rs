@@ -121,21 +121,26 @@ impl<K, T, E> Run<K, T, E> {
         self.changed.notify_all();
     }
 
-    /// Calls for one item; a panic is an error of that item.
+    /// Calls for one item.
     pub(super) fn call(&self, engine: &Engine, index: usize, item: &K, started: Tick) -> ItemResult<T, E> {
         if self.cancel.is_cancelled() {
             return Err(ItemError::Cancelled);
         }
         let deadline = Deadline::at(started.after(engine.item_timeout)).earlier(self.deadline);
         let scope = CallScope { deadline, cancel: self.cancel.clone() };
-        match catch_unwind(AssertUnwindSafe(|| (self.call)(item, &scope))) {
-            Ok(result) => result.map_err(ItemError::Failed),
-            Err(payload) => {
-                let message = panic_text(payload.as_ref());
-                tracing::error!(item = index, message = message.escape_debug().to_string(), "a batch call panicked");
-                drop_caught(payload, "a panic's payload");
-                Err(ItemError::Panicked { message: message.into() })
-            }
+        caught(index, || (self.call)(item, &scope))
+    }
+}
+
+/// Makes a call for an item; a panic is an error of that item.
+pub(super) fn caught<T, E>(index: usize, call: impl FnOnce() -> Result<T, E>) -> ItemResult<T, E> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(ItemError::Failed),
+        Err(payload) => {
+            let message = panic_text(payload.as_ref());
+            tracing::error!(item = index, message = message.escape_debug().to_string(), "a batch call panicked");
+            drop_caught(payload, "a panic's payload");
+            Err(ItemError::Panicked { message: message.into() })
         }
     }
 }

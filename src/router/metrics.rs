@@ -30,14 +30,13 @@ impl RouterMetrics {
                 cost: metrics.router_arm_cost(name.as_str(), arm),
             }
         };
-        let mut handles = Self { picks: Vec::new(), arms: config.split.map(|_| [arm("own"), arm("split")]) };
-        handles.set_endpoints(metrics, endpoints);
-        handles
+        Self { picks: picks(metrics, endpoints), arms: config.split.map(|_| [arm("own"), arm("split")]) }
     }
+}
 
-    pub(super) fn set_endpoints(&mut self, metrics: &Metrics, endpoints: &[EndpointSpec]) {
-        self.picks = endpoints.iter().map(|endpoint| metrics.router_picks(&endpoint.name)).collect();
-    }
+/// One handle an endpoint.
+pub(super) fn picks(metrics: &Metrics, endpoints: &[EndpointSpec]) -> Vec<Counter> {
+    endpoints.iter().map(|endpoint| metrics.router_picks(&endpoint.name)).collect()
 }
 
 impl ArmMetrics {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::arm::Arm;
 use super::booking::{Charge, Ending, Wish};
 use super::histogram::Bucket;
-use super::metrics::RouterMetrics;
+use super::metrics::{self, RouterMetrics};
 use super::ranking::Query;
 use super::storm::Storm;
 use super::table::{Choice, Table};
@@ -276,9 +276,10 @@ impl SmartRouter {
     /// [`ConfigError`] with all faults; the old list stays then.
     pub fn set_endpoints(&self, endpoints: Vec<EndpointSpec>) -> Result<(), ConfigError> {
         validate_endpoints(&endpoints)?;
+        let picks = metrics::picks(&self.metrics, &endpoints);
         let now = self.clock.now();
         let mut state = self.state.0.lock();
-        state.handles.set_endpoints(&self.metrics, &endpoints);
+        state.handles.picks = picks;
         let old = state.table.replace(endpoints, now);
         let generation = state.generation;
         state.old_lists.push_back((generation, old));
