@@ -110,6 +110,11 @@ impl Engine {
             // Without a thread for it, those who wait for results look at the clock.
             let _is_set = self.alarm.set(at);
         }
+        // First: each of them makes room in the pool for another, and who is told of a time-out finds it
+        // counted.
+        for worker in effects.given_up {
+            let _is_replaced = self.pool.abandon(worker, self.max_abandoned);
+        }
         for (job, index, failure) in effects.settled {
             job.settle(index, failure);
             let_go(job);
@@ -117,10 +122,6 @@ impl Engine {
         for job in effects.woken {
             job.wake();
             let_go(job);
-        }
-        // First: each of them makes room in the pool for another.
-        for worker in effects.given_up {
-            let _is_replaced = self.pool.abandon(worker, self.max_abandoned);
         }
         for _ in 0..effects.start {
             self.send_worker();
