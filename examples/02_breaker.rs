@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Err(CallError::Rejected(open)) = breaker.call(down) else { unreachable!() };
     println!("call 4 never reaches the feed: {open}");
 
-    time.advance(open.retry_after);
+    time.advance(open.retry_after().ok_or("forced open")?);
     for _ in 0..3 {
         breaker.call(|| Ok::<_, &str>(42))?;
     }

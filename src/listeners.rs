@@ -7,45 +7,64 @@ use std::sync::Arc;
 
 use crate::config::Faults;
 use crate::error::ConfigError;
+use crate::sync::Mutex;
 
 /// Listeners a room takes; one more is a fault of the configuration.
 pub(crate) const MAX_LISTENERS: usize = 16;
 
 type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
-pub(crate) struct Listeners<E>(Vec<Listener<E>>);
+pub(crate) struct Listeners<E> {
+    first: Vec<Listener<E>>,
+    /// Those that came after the guard was built.
+    later: Mutex<Vec<Listener<E>>>,
+}
 
 impl<E> Clone for Listeners<E> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { first: self.first.clone(), later: Mutex::new(self.later.lock().clone()) }
     }
 }
 
 impl<E> Default for Listeners<E> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { first: Vec::new(), later: Mutex::new(Vec::new()) }
     }
 }
 
 impl<E> Listeners<E> {
     pub(crate) fn add(&mut self, listener: impl Fn(&E) + Send + Sync + 'static) {
-        self.0.push(Arc::new(listener));
+        self.first.push(Arc::new(listener));
+    }
+
+    /// Adds one to a guard that is built.
+    ///
+    /// # Errors
+    /// A fault if there are [`MAX_LISTENERS`] already.
+    pub(crate) fn subscribe(&self, listener: impl Fn(&E) + Send + Sync + 'static) -> Result<(), ConfigError> {
+        let mut later = self.later.lock();
+        let mut faults = Faults::new();
+        faults.range("listeners", self.first.len() + later.len() + 1, 0..=MAX_LISTENERS);
+        faults.finish()?;
+        later.push(Arc::new(listener));
+        Ok(())
     }
 
     /// A fault if there are more than [`MAX_LISTENERS`].
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let mut faults = Faults::new();
-        faults.range("listeners", self.0.len(), 0..=MAX_LISTENERS);
+        faults.range("listeners", self.first.len(), 0..=MAX_LISTENERS);
         faults.finish()
     }
 
     pub(crate) fn has_any(&self) -> bool {
-        !self.0.is_empty()
+        !self.first.is_empty() || !self.later.lock().is_empty()
     }
 
     /// Calls all of them with an event of the guard `name`.
     pub(crate) fn tell(&self, name: &dyn Display, event: &E) {
-        for listener in &self.0 {
+        let later = self.later.lock().clone();
+        for listener in self.first.iter().chain(&later) {
             if catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
                 tracing::error!(guard = %name, "a listener panicked");
             }

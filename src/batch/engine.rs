@@ -260,9 +260,11 @@ impl Engine {
     pub(super) fn shutdown(self: &Arc<Self>, within: Duration) -> ShutdownReport {
         let deadline = Deadline::after(&self.clock, within);
         let own = usize::from(self.is_worker());
-        self.step(Board::close);
+        let ended_before = self.step(|board, effects| {
+            board.close(effects);
+            board.ended()
+        });
         let mut board = self.board.lock();
-        let ended_before = board.ended();
         while board.queued() > 0 || board.running() > own {
             if !self.clock.wait(&self.quiet, &mut board, deadline) {
                 break;

@@ -39,7 +39,7 @@ pub struct BreakerBuilder {
 
 impl CircuitBreaker {
     fn from_builder(parts: BreakerBuilder) -> Self {
-        let core = Core::new(&parts.config, parts.seed);
+        let core = Core::new(&parts.config, mix(parts.seed, &parts.name));
         Self {
             metrics: BreakerMetrics::new(&parts.metrics, &parts.name),
             name: parts.name,
@@ -81,7 +81,7 @@ impl BreakerBuilder {
 
     builder_setters!(BreakerConfig);
 
-    /// Makes the jitter of open times repeatable.
+    /// Makes the jitter of open times repeatable; it still differs by name.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -116,4 +116,11 @@ impl fmt::Debug for BreakerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerBuilder").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// Breakers of one seed and different names must not come back at one moment (FNV-1a, the same in every
+/// build).
+fn mix(seed: u64, name: &str) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+    seed ^ name.as_bytes().iter().fold(0xCBF2_9CE4_8422_2325, step)
 }

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::metrics::BreakerMetrics;
-use super::state::{Core, Grant, Transition};
+use super::grant::Grant;
+use super::state::{Core, Transition};
 use super::word::{Glance, Word};
 use super::{
-    BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, CallPermit, Open, OwnedCallPermit, Settled,
+    BreakerConfig, BreakerEvent, BreakerMode, BreakerSnapshot, BreakerState, CallPermit, Open, OwnedCallPermit,
+    SavedBreaker, SavedOpening, Settled,
 };
-use crate::clock::Clock;
-use crate::error::CallError;
+use crate::clock::{Clock, Tick};
+use crate::error::{CallError, ConfigError};
 use crate::listeners::Listeners;
 use crate::name::Name;
 use crate::outcome::Outcome;
@@ -37,7 +40,7 @@ const WOULD_REJECT: usize = 1;
 ///     assert!(matches!(failed, Err(CallError::Failed(_))));
 /// }
 /// let Err(open) = breaker.try_acquire() else { panic!("must be open") };
-/// time.advance(open.retry_after);
+/// time.advance(open.retry_after().unwrap());
 /// assert!(breaker.try_acquire().is_ok());
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
@@ -155,29 +158,58 @@ impl CircuitBreaker {
         }
     }
 
-    /// Opens the breaker until [`reset`](Self::reset).
+    /// Opens the breaker until [`reset`](Self::reset), in every mode; refusals know no time to ask again.
+    /// Of one that is forced open already nothing changes.
     pub fn force_open(&self) {
-        self.change(|core| ((), Some(core.force_open())));
+        self.change(|core| ((), core.force_open(Tick::MAX)));
     }
 
-    /// Closes the breaker and forgets all failures.
+    /// Opens the breaker for this time, in every mode, or until [`reset`](Self::reset); it admits probes
+    /// then. Of one that is forced open already only the end changes.
+    pub fn force_open_for(&self, time: Duration) {
+        let until = self.clock.now().after(time);
+        self.change(|core| ((), core.force_open(until)));
+    }
+
+    /// Closes the breaker and forgets all failures; no transition if it was closed.
     pub fn reset(&self) {
-        self.change(|core| ((), Some(core.reset())));
+        self.change(|core| ((), core.reset()));
     }
 
-    /// Changes how it treats calls from now on. It starts again, closed; results of calls under way
-    /// are stale.
+    /// Changes how it treats calls from now on. It starts again, closed, and results of calls under way
+    /// are stale; one that is forced open stays so.
     pub fn set_mode(&self, mode: BreakerMode) {
         self.change(|core| ((), core.set_mode(mode)));
     }
 
-    /// Takes over where another breaker stood: one that was open stays open as long as that one would.
+    /// Adds a listener for transitions from now on.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if there are 16 already.
+    pub fn subscribe(&self, listener: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Result<(), ConfigError> {
+        self.listeners.subscribe(listener)
+    }
+
+    /// Where it stands, to be restored after a restart.
+    pub fn save(&self) -> SavedBreaker {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let position = self.core.lock().position();
+        SavedBreaker { open: position.map(|position| SavedOpening::of(position, now, wall)) }
+    }
+
+    /// Goes on from where a saved one stood: one that was open stays open until then, and probes are due if
+    /// that time is over. Nothing changes if the saved one was closed, or this one is forced open.
+    pub fn restore(&self, saved: &SavedBreaker) {
+        let Some(opening) = &saved.open else { return };
+        let position = opening.position(self.config.max_open_for, self.clock.now(), self.clock.wall());
+        self.change(|core| ((), core.resume(position)));
+    }
+
+    /// Goes on from where another breaker of the same source stands.
     pub(crate) fn take_over(&self, from: &Self) {
-        let old = from.core.lock();
-        let (state, reason, until) = (old.state, old.reason, old.open_until);
-        drop(old);
-        if state != BreakerState::Closed {
-            self.change(|core| ((), Some(core.open_until(reason, until))));
+        let position = from.core.lock().position();
+        if let Some(position) = position {
+            self.change(|core| ((), core.resume(position)));
         }
     }
 
@@ -212,7 +244,7 @@ impl CircuitBreaker {
         let answer = self.change(|core| {
             let (answer, transition) = core.admit(&self.config, now);
             let observed = Grant::unrecorded();
-            let is_observing = core.mode == BreakerMode::Observe;
+            let is_observing = core.mode == BreakerMode::Observe && !core.is_forced;
             let answer =
                 answer.map_err(|refused| (is_observing.then_some(observed), refused, core.reason, core.times_opened));
             (answer, transition)

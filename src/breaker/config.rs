@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::seconds;
 use crate::config::{Faults, MAX_DURATION, setters};
 use crate::error::ConfigError;
 
@@ -153,14 +154,20 @@ pub struct BreakerConfig {
     /// How long the breaker stays open before it admits probes. Default 60 s.
     #[serde(with = "crate::config::human")]
     pub open_for: Duration,
-    /// Each time a probe fails, the next open time is this many times longer, 1 to 10; 1 is
-    /// constant. Default 1.
+    /// Each opening in a row is this many times longer than the one before, 1 to 10; 1 is constant.
+    /// Default 1.
     pub open_growth: f64,
-    /// Longest open time, for growth and for a source's own `Retry-After`. Default 10 min.
+    /// Closed for this long, the next opening starts the row again. Default `None`: as long as the last
+    /// opening, so that a source that flaps is asked ever more rarely.
+    #[serde(with = "crate::config::human_opt")]
+    pub stable_after: Option<Duration>,
+    /// Longest open time, for growth and for a source's own `Retry-After`, which lengthens an open time
+    /// and never shortens it. Default 10 min.
     #[serde(with = "crate::config::human")]
     pub max_open_for: Duration,
     /// Share by which each open time is varied at random in both directions, 0 to 0.5, so that many
-    /// hosts do not probe at one moment; 0.2 is usual. Default 0.
+    /// hosts do not probe at one moment; 0.2 is usual. At the longest open time only downwards, of a
+    /// source's own `Retry-After` only upwards. Default 0.
     pub open_jitter: f64,
     /// Probes admitted while half-open; all must succeed to close it. Default 3.
     pub half_open_permits: u32,
@@ -180,6 +187,7 @@ impl Default for BreakerConfig {
             window: None,
             open_for: Duration::from_secs(60),
             open_growth: 1.0,
+            stable_after: None,
             max_open_for: Duration::from_secs(600),
             open_jitter: 0.0,
             half_open_permits: 3,
@@ -195,6 +203,7 @@ setters!(BreakerConfig {
     window: Option<RateWindow>,
     open_for: Duration,
     open_growth: f64,
+    stable_after: Option<Duration>,
     max_open_for: Duration,
     open_jitter: f64,
     half_open_permits: u32,
@@ -246,6 +255,9 @@ impl BreakerConfig {
         }
         faults.duration("open_for", self.open_for, millisecond..=MAX_DURATION);
         faults.range("open_growth", self.open_growth, 1.0..=10.0);
+        if let Some(stable) = self.stable_after {
+            faults.duration("stable_after", stable, Duration::ZERO..=MAX_DURATION);
+        }
         faults.duration(
             "max_open_for",
             self.max_open_for,
@@ -257,22 +269,24 @@ impl BreakerConfig {
         faults.finish()
     }
 
-    /// How long the breaker stays open: the source's own wish, or the base grown by the probes that
-    /// failed in a row, varied by `dice` in 0..1.
-    pub(super) fn open_time(&self, failed_probes: u32, retry_after: Option<Duration>, dice: f64) -> Duration {
-        if let Some(wish) = retry_after {
-            return wish.clamp(Duration::from_millis(1), self.max_open_for);
+    /// How long the breaker stays open after `openings` in a row: the base grown by them, or the source's
+    /// own wish if that is longer, varied by `dice` in 0..1.
+    pub(super) fn open_time(&self, openings: u32, wish: Option<Duration>, dice: f64) -> Duration {
+        let most = self.max_open_for;
+        let growth = self.open_growth.powi(i32::try_from(openings).unwrap_or(i32::MAX));
+        let grown = if growth > 1.0 { seconds(self.open_for.as_secs_f64() * growth).min(most) } else { self.open_for };
+        let wish = wish.filter(|wish| *wish > grown);
+        let base = wish.unwrap_or(grown).min(most);
+        if self.open_jitter <= 0.0 {
+            return base;
         }
-        let growth = self.open_growth.powi(i32::try_from(failed_probes).unwrap_or(i32::MAX));
-        let grown = crate::clock::seconds(self.open_for.as_secs_f64() * growth).min(self.max_open_for);
-        if self.open_jitter > 0.0 {
-            crate::clock::seconds(grown.as_secs_f64() * (1.0 + self.open_jitter * (2.0 * dice - 1.0)))
-                .min(self.max_open_for)
-        } else if failed_probes == 0 || self.open_growth <= 1.0 {
-            self.open_for
-        } else {
-            grown
-        }
+        // Where the cap cuts the spread it is moved, not narrowed: or all would come back at that moment.
+        let (base, most) = (base.as_secs_f64(), most.as_secs_f64());
+        let is_asked = wish.is_some() && base < most;
+        let high = (base * (1.0 + self.open_jitter)).min(most);
+        // A source that said when is not asked before.
+        let low = if is_asked { base } else { high - 2.0 * self.open_jitter * base };
+        seconds(low + (high - low) * dice)
     }
 
     /// How long a permit may be held.

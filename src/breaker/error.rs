@@ -20,25 +20,30 @@ use crate::name::Name;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("circuit {name:?} is {state} ({reason}, opened {times_opened} time(s)), retry in {retry_after:?}")]
+#[error("circuit {name:?} is {state} ({reason}, opened {times_opened} time(s)), {}", retry(.retry_after))]
 #[non_exhaustive]
 pub struct Open {
     /// Name of the breaker.
     pub name: Name,
     /// `Open`, or `HalfOpen` when all probes are taken.
     pub state: BreakerState,
-    /// When a call may be admitted again, from now.
-    pub retry_after: Duration,
+    /// When a call may be admitted again, from now; `None` if only an operator can close it. While probes
+    /// are under way, when it is worth asking again: any of them may end.
+    pub retry_after: Option<Duration>,
     /// Why it opened.
     pub reason: OpenReason,
     /// How often it has opened since it was made.
     pub times_opened: u64,
 }
 
+fn retry(after: &Option<Duration>) -> String {
+    after.map_or_else(|| "until an operator resets it".to_owned(), |after| format!("retry in {after:?}"))
+}
+
 impl Open {
-    /// When a call may be admitted again, from now.
+    /// When a call may be admitted again, from now; `None` if only an operator can close it.
     pub const fn retry_after(&self) -> Option<Duration> {
-        Some(self.retry_after)
+        self.retry_after
     }
 }
 
@@ -49,5 +54,9 @@ impl RetryHint for Open {
 
     fn reached_source(&self) -> bool {
         false
+    }
+
+    fn can_help(&self) -> bool {
+        self.retry_after.is_some()
     }
 }

@@ -15,8 +15,10 @@ pub(super) struct BreakerMetrics {
 impl BreakerMetrics {
     pub(super) fn new(metrics: &Metrics, name: &str) -> Self {
         let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
+        let state = metrics.breaker_state(name);
+        state.set(f64::from(BreakerState::Closed as u8));
         Self {
-            state: metrics.breaker_state(name),
+            state,
             to: states.map(|to| metrics.breaker_transitions(name, to.as_str())),
             rejected: metrics.rejected(name, "breaker_open"),
             would_reject: metrics.rejected(name, "breaker_observed"),

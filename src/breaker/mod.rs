@@ -16,9 +16,11 @@ mod circuit_breaker;
 mod config;
 mod error;
 mod event;
+mod grant;
 mod metrics;
 mod permit;
 mod reason;
+mod saved;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -33,5 +35,6 @@ pub use error::Open;
 pub use event::{BreakerEvent, BreakerMode, BreakerState, Settled};
 pub use permit::{CallPermit, OwnedCallPermit};
 pub use reason::OpenReason;
+pub use saved::{SavedBreaker, SavedOpening};
 pub use snapshot::BreakerSnapshot;
 pub use window::WindowCounts;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::state::Grant;
+use super::grant::Grant;
 use super::{CircuitBreaker, Settled};
 use crate::outcome::Outcome;
 

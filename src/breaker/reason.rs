@@ -1,6 +1,6 @@
 //! Why a breaker is open.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a breaker is open.
 ///
@@ -9,7 +9,7 @@ use serde::Serialize;
 /// use feedguard::breaker::OpenReason;
 /// assert_eq!(OpenReason::ConsecutiveFailures(5).to_string(), "5 consecutive failures");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OpenReason {

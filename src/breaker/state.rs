@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::grant::{Grant, GrantKind};
 use super::window::{Running, Window, WindowCounts};
 use super::{BreakerConfig, BreakerMode, BreakerState, OpenReason, Settled};
 use crate::clock::Tick;
@@ -16,72 +17,25 @@ pub(super) struct Transition {
     pub(super) reason: Option<OpenReason>,
 }
 
-/// The right to make one call: two plain words, which travel in registers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Grant {
-    /// Grows with every transition; results of an older one change nothing.
-    pub(super) generation: u64,
-    /// Two bits of kind, and a number.
-    tag: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GrantKind {
-    /// Judged by how it ends.
-    Plain,
-    /// Followed, because calls may be slow.
-    Followed(u64),
-    Probe(u64),
-    /// Nothing is recorded: the breaker is off, or would have refused the call.
-    Unrecorded,
-}
-
-impl Grant {
-    #[inline]
-    pub(super) fn plain(generation: u64) -> Self {
-        Self { generation, tag: 0 }
-    }
-
-    #[inline]
-    pub(super) fn unrecorded() -> Self {
-        Self { generation: 0, tag: 3 }
-    }
-
-    #[inline]
-    pub(super) fn is_plain(self) -> bool {
-        self.tag == 0
-    }
-
-    #[inline]
-    pub(super) fn is_unrecorded(self) -> bool {
-        self.tag == 3
-    }
-
-    fn new(generation: u64, kind: GrantKind) -> Self {
-        let tag = match kind {
-            GrantKind::Plain => 0,
-            GrantKind::Followed(number) => number << 2 | 1,
-            GrantKind::Probe(number) => number << 2 | 2,
-            GrantKind::Unrecorded => 3,
-        };
-        Self { generation, tag }
-    }
-
-    fn kind(self) -> GrantKind {
-        match (self.tag & 3, self.tag >> 2) {
-            (0, _) => GrantKind::Plain,
-            (1, number) => GrantKind::Followed(number),
-            (2, number) => GrantKind::Probe(number),
-            _ => GrantKind::Unrecorded,
-        }
-    }
-}
-
 /// The facts of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) state: BreakerState,
-    pub(super) retry_after: Duration,
+    /// `None`: until an operator says otherwise.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// When to ask again while all probes are under way: any of them may end, nobody knows when.
+const PROBE_LOOK: Duration = Duration::from_millis(50);
+
+/// Where a breaker stands that is not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) reason: OpenReason,
+    pub(super) open_until: Tick,
+    pub(super) is_forced: bool,
+    pub(super) openings: u32,
+    pub(super) open_for: Duration,
 }
 
 #[derive(Debug)]
@@ -100,13 +54,18 @@ pub(super) struct Core {
     pub(super) reason: OpenReason,
     pub(super) times_opened: u64,
     pub(super) stale: u64,
+    /// [`Tick::MAX`]: until an operator says otherwise.
     pub(super) open_until: Tick,
+    /// An operator has opened it; holds in every mode.
+    pub(super) is_forced: bool,
+    sequence: u64,
     window: Option<Window>,
     running: Running,
     seed: u64,
-    /// How long it was opened last, and how many probes have failed in a row.
+    /// How long it was opened last, and how often in a row without a stable time between.
     open_for: Duration,
-    failed_probes: u32,
+    openings: u32,
+    closed_at: Tick,
     probes: Vec<Probe>,
     next_probe: u64,
     succeeded: u32,
@@ -131,11 +90,14 @@ impl Core {
             times_opened: 0,
             stale: 0,
             open_until: Tick::default(),
+            is_forced: false,
+            sequence: 0,
             window: config.window.as_ref().map(Window::new),
             running: Running::default(),
             seed,
             open_for: config.open_for,
-            failed_probes: 0,
+            openings: 0,
+            closed_at: Tick::default(),
             probes: Vec::new(),
             next_probe: 0,
             succeeded: 0,
@@ -145,19 +107,21 @@ impl Core {
     /// Asks for a call; may turn open into half-open, or closed into open when calls under way have
     /// become slow.
     pub(super) fn admit(&mut self, config: &BreakerConfig, now: Tick) -> (Result<Grant, Refused>, Option<Transition>) {
+        if self.state == BreakerState::Open && !self.is_over(now) {
+            return (Err(self.refuse(self.retry_after(now))), None);
+        }
+        let was_forced = std::mem::take(&mut self.is_forced);
         if self.mode == BreakerMode::Off {
-            return (Ok(self.grant(GrantKind::Unrecorded)), None);
+            let released = was_forced.then(|| self.enter(BreakerState::Closed, None));
+            return (Ok(Grant::unrecorded()), released);
         }
         match self.state {
             BreakerState::Closed => {
                 if let Some(opened) = self.look(config, now) {
-                    return (Err(self.refuse(self.open_for)), Some(opened));
+                    return (Err(self.refuse(self.retry_after(now))), Some(opened));
                 }
                 let followed = config.slow_call_after().and_then(|_| self.running.start(now));
                 (Ok(self.grant(followed.map_or(GrantKind::Plain, GrantKind::Followed))), None)
-            }
-            BreakerState::Open if now < self.open_until || self.open_until == Tick::MAX => {
-                (Err(self.refuse(self.open_until.since(now))), None)
             }
             BreakerState::Open => {
                 let transition = self.enter(BreakerState::HalfOpen, None);
@@ -200,42 +164,73 @@ impl Core {
             (BreakerState::HalfOpen, Outcome::Success) if !is_slow => {
                 self.succeeded += 1;
                 (self.succeeded >= config.half_open_permits).then(|| {
-                    self.failed_probes = 0;
+                    self.closed_at = now;
                     self.enter(BreakerState::Closed, None)
                 })
             }
             (BreakerState::HalfOpen, verdict) => {
                 let is_success = verdict == Outcome::Success;
                 let reason = if is_success { OpenReason::ProbeSlow } else { OpenReason::ProbeFailed };
-                self.failed_probes = self.failed_probes.saturating_add(1);
                 Some(self.open(config, reason, verdict.retry_after(), now))
             }
         };
         (Settled::Recorded, transition)
     }
 
-    /// Opens until told otherwise.
-    pub(super) fn force_open(&mut self) -> Transition {
-        self.open_until(OpenReason::Forced, Tick::MAX)
+    /// Opens until then, whatever the mode. Of one that is forced open already only the end moves.
+    pub(super) fn force_open(&mut self, until: Tick) -> Option<Transition> {
+        if !std::mem::replace(&mut self.is_forced, true) {
+            return Some(self.open_until(OpenReason::Forced, until));
+        }
+        self.open_until = until;
+        // Readers without the lock know by it that there is something new.
+        self.generation += 1;
+        None
     }
 
-    /// Closes and forgets all failures.
-    pub(super) fn reset(&mut self) -> Transition {
-        self.failed_probes = 0;
-        self.enter(BreakerState::Closed, None)
-    }
-
-    /// Changes the mode: the state starts again from closed, results of calls under way are stale.
-    pub(super) fn set_mode(&mut self, mode: BreakerMode) -> Option<Transition> {
-        if self.mode == mode {
+    /// Closes and forgets all failures; no transition if it was closed.
+    pub(super) fn reset(&mut self) -> Option<Transition> {
+        self.is_forced = false;
+        self.openings = 0;
+        if self.state == BreakerState::Closed {
+            self.start_again();
             return None;
         }
-        self.mode = mode;
-        Some(self.reset())
+        Some(self.enter(BreakerState::Closed, None))
+    }
+
+    /// Changes the mode: the state starts again from closed, results of calls under way are stale. What
+    /// an operator has forced open stays so.
+    pub(super) fn set_mode(&mut self, mode: BreakerMode) -> Option<Transition> {
+        if std::mem::replace(&mut self.mode, mode) == mode || self.is_forced {
+            return None;
+        }
+        self.reset()
     }
 
     pub(super) fn retry_after(&self, now: Tick) -> Option<Duration> {
-        (self.state == BreakerState::Open).then(|| self.open_until.since(now))
+        let is_timed = self.state == BreakerState::Open && self.open_until != Tick::MAX;
+        is_timed.then(|| self.open_until.since(now))
+    }
+
+    fn is_over(&self, now: Tick) -> bool {
+        self.open_until != Tick::MAX && now >= self.open_until
+    }
+
+    /// What another breaker of the same source should know.
+    pub(super) fn position(&self) -> Option<Position> {
+        let Self { reason, open_until, is_forced, openings, open_for, .. } = *self;
+        // A half-open one has had its time: the other begins with probes too.
+        (self.state != BreakerState::Closed).then_some(Position { reason, open_until, is_forced, openings, open_for })
+    }
+
+    /// Goes on from where another breaker stood.
+    pub(super) fn resume(&mut self, from: Position) -> Option<Transition> {
+        if self.is_forced {
+            return None;
+        }
+        (self.is_forced, self.openings, self.open_for) = (from.is_forced, from.openings, from.open_for);
+        Some(self.open_until(from.reason, from.open_until))
     }
 
     pub(super) fn counts(&mut self, now: Tick) -> Option<WindowCounts> {
@@ -284,12 +279,18 @@ impl Core {
         retry_after: Option<Duration>,
         now: Tick,
     ) -> Transition {
-        self.open_for = config.open_time(self.failed_probes, retry_after, dice(self.seed, self.times_opened));
+        let is_stable = self.state == BreakerState::Closed
+            && now.since(self.closed_at) >= config.stable_after.unwrap_or(self.open_for);
+        if is_stable {
+            self.openings = 0;
+        }
+        self.open_for = config.open_time(self.openings, retry_after, dice(self.seed, self.times_opened));
+        self.openings = self.openings.saturating_add(1);
         self.open_until(reason, now.after(self.open_for))
     }
 
-    pub(super) fn open_until(&mut self, reason: OpenReason, until: Tick) -> Transition {
-        self.times_opened += 1;
+    fn open_until(&mut self, reason: OpenReason, until: Tick) -> Transition {
+        self.times_opened += u64::from(self.state != BreakerState::Open);
         self.reason = reason;
         self.open_until = until;
         self.enter(BreakerState::Open, Some(reason))
@@ -297,6 +298,13 @@ impl Core {
 
     fn enter(&mut self, to: BreakerState, reason: Option<OpenReason>) -> Transition {
         let from = std::mem::replace(&mut self.state, to);
+        self.start_again();
+        self.sequence += 1;
+        Transition { sequence: self.sequence, from, to, reason }
+    }
+
+    /// Forgets what it has seen; results of calls under way are stale.
+    fn start_again(&mut self) {
         self.generation += 1;
         self.failures = 0;
         self.succeeded = 0;
@@ -305,7 +313,6 @@ impl Core {
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        Transition { sequence: self.generation, from, to, reason }
     }
 
     fn grant(&self, kind: GrantKind) -> Grant {
@@ -314,22 +321,25 @@ impl Core {
 
     /// The refusal that [`admit`](Self::admit) would give, as far as it changes nothing.
     pub(super) fn would_refuse(&mut self, config: &BreakerConfig, now: Tick) -> Option<Refused> {
-        if self.mode != BreakerMode::On || self.state != BreakerState::HalfOpen {
-            return None;
+        match self.state {
+            BreakerState::Open if self.is_forced && !self.is_over(now) => Some(self.refuse(self.retry_after(now))),
+            BreakerState::HalfOpen if self.mode == BreakerMode::On => self.probes_taken(config, now),
+            _ => None,
         }
-        self.probes.retain(|probe| now < probe.expires);
-        let taken = u32::try_from(self.probes.len()).unwrap_or(u32::MAX).saturating_add(self.succeeded);
-        let next = self.probes.iter().map(|probe| probe.expires).min().unwrap_or(now);
-        (taken >= config.half_open_permits).then(|| self.refuse(next.since(now)))
     }
 
-    fn probe(&mut self, config: &BreakerConfig, now: Tick) -> Result<Grant, Refused> {
+    /// The refusal, if all probes are under way or done.
+    fn probes_taken(&mut self, config: &BreakerConfig, now: Tick) -> Option<Refused> {
         // A probe that outlived its lease hangs; its place is free again and its result stale.
         self.probes.retain(|probe| now < probe.expires);
         let taken = u32::try_from(self.probes.len()).unwrap_or(u32::MAX).saturating_add(self.succeeded);
-        if taken >= config.half_open_permits {
-            let next = self.probes.iter().map(|probe| probe.expires).min().unwrap_or(now);
-            return Err(self.refuse(next.since(now)));
+        let lease = self.probes.iter().map(|probe| probe.expires.since(now)).min().unwrap_or_default();
+        (taken >= config.half_open_permits).then(|| self.refuse(Some(lease.min(PROBE_LOOK))))
+    }
+
+    fn probe(&mut self, config: &BreakerConfig, now: Tick) -> Result<Grant, Refused> {
+        if let Some(refused) = self.probes_taken(config, now) {
+            return Err(refused);
         }
         self.next_probe += 1;
         let expires = now.after(config.lease(self.open_for));
@@ -346,8 +356,12 @@ impl Core {
                 let Some((started, mark)) = self.running.end(number) else {
                     return Some(Took { time: Duration::ZERO, is_recorded: true });
                 };
-                if let (Some(mark), Some(window), true) = (mark, &mut self.window, verdict.is_failure()) {
-                    window.add_failure(mark);
+                if let (Some(mark), Some(window)) = (mark, &mut self.window) {
+                    match verdict {
+                        Outcome::Ignored => window.remove(mark),
+                        verdict if verdict.is_failure() => window.add_failure(mark),
+                        _ => {}
+                    }
                 }
                 Some(Took { time: now.since(started), is_recorded: mark.is_some() })
             }
@@ -359,7 +373,7 @@ impl Core {
         }
     }
 
-    fn refuse(&self, retry_after: Duration) -> Refused {
+    fn refuse(&self, retry_after: Option<Duration>) -> Refused {
         Refused { state: self.state, retry_after }
     }
 }

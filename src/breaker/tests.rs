@@ -52,7 +52,7 @@ fn a_hung_probe_frees_its_place_after_the_lease_and_is_stale_then() {
     let later = NOW.after(config.open_for);
     let hung = core.admit(&config, later).0.unwrap();
     let refused = core.admit(&config, later).0.unwrap_err();
-    assert_eq!(refused.retry_after, config.lease(config.open_for));
+    assert_eq!(refused.retry_after, Some(Duration::from_millis(50)), "any probe may end, none need last its lease");
     let after_lease = later.after(config.lease(config.open_for));
     let probe = core.admit(&config, after_lease).0.unwrap();
     assert_eq!(core.settle(&config, hung, Outcome::Failure, after_lease), (Settled::Stale, None));
@@ -64,10 +64,10 @@ fn a_hung_probe_frees_its_place_after_the_lease_and_is_stale_then() {
 fn forced_open_never_expires() {
     let config = BreakerConfig::default();
     let mut core = Core::new(&config, 1);
-    core.force_open();
+    core.force_open(Tick::MAX);
     let far = NOW.after(Duration::from_secs(400 * 365 * 24 * 3600));
     assert!(core.admit(&config, far).0.is_err());
-    core.reset();
+    let _closed = core.reset();
     assert!(core.admit(&config, far).0.is_ok());
 }
 
@@ -115,7 +115,8 @@ fn a_time_window_forgets_what_is_older() {
     }
     assert_eq!(core.counts(now).map(|counts| counts.calls), Some(50));
     assert!(core.counts(now.after(Duration::from_secs(5))).is_some_and(|counts| counts.calls < 60));
-    assert_eq!(core.counts(now.after(Duration::from_secs(10))).map(|counts| counts.calls), Some(0));
+    assert!(core.counts(now.after(Duration::from_secs(9))).is_some_and(|counts| counts.calls >= 10), "its length");
+    assert_eq!(core.counts(now.after(Duration::from_secs(11))).map(|counts| counts.calls), Some(0));
     assert_eq!(core.counts(Tick::MAX).map(|counts| counts.calls), Some(0), "a jump to the end of time");
     assert!(core.counts(Tick(0)).is_some(), "a jump back");
 }
@@ -158,7 +159,7 @@ fn a_slow_probe_opens_again() {
 }
 
 #[test]
-fn open_times_grow_with_failed_probes_to_a_cap_and_start_again_once_closed() {
+fn open_times_grow_with_each_opening_to_a_cap_and_start_again_after_a_stable_time() {
     let config = BreakerConfig::free().open_for(Duration::from_secs(10)).open_growth(2.0).half_open_permits(1);
     let config = config.max_open_for(Duration::from_secs(60));
     let (mut core, mut now, mut times) = (opened(&config), NOW, Vec::new());
@@ -169,13 +170,29 @@ fn open_times_grow_with_failed_probes_to_a_cap_and_start_again_once_closed() {
         one(&mut core, &config, Outcome::Failure, Duration::ZERO, &mut now);
     }
     assert_eq!(times, [10, 20, 40, 60, 60]);
-    now = now.after(core.retry_after(now).unwrap());
+    // Closed for less than the last opening it flaps, for as long it is stable.
+    for (closed_for, next) in [(59, 60), (60, 10)] {
+        now = now.after(core.retry_after(now).unwrap());
+        one(&mut core, &config, Outcome::Success, Duration::ZERO, &mut now);
+        assert_eq!(core.state, BreakerState::Closed);
+        now = now.after(Duration::from_secs(closed_for));
+        for _ in 0..3 {
+            one(&mut core, &config, Outcome::Failure, Duration::ZERO, &mut now);
+        }
+        assert_eq!(core.retry_after(now), Some(Duration::from_secs(next)), "closed for {closed_for} s");
+    }
+}
+
+#[test]
+fn the_stable_time_may_be_set() {
+    let config = BreakerConfig::free().open_growth(2.0).half_open_permits(1).stable_after(Some(Duration::from_secs(5)));
+    let (mut core, mut now) = (opened(&config), NOW.after(config.open_for));
     one(&mut core, &config, Outcome::Success, Duration::ZERO, &mut now);
-    assert_eq!(core.state, BreakerState::Closed);
+    now = now.after(Duration::from_secs(5));
     for _ in 0..3 {
         one(&mut core, &config, Outcome::Failure, Duration::ZERO, &mut now);
     }
-    assert_eq!(core.retry_after(now), Some(Duration::from_secs(10)));
+    assert_eq!(core.retry_after(now), Some(config.open_for));
 }
 
 #[test]
@@ -196,15 +213,29 @@ fn jitter_stays_in_its_share_and_differs_by_seed() {
 }
 
 #[test]
-fn a_retry_after_is_the_open_time_up_to_the_cap() {
+fn a_retry_after_lengthens_the_open_time_up_to_the_cap_and_never_shortens_it() {
     let config = BreakerConfig::free().max_open_for(Duration::from_secs(300));
-    for (wish, open_for) in [(7, 7), (1_000_000_000, 300)] {
+    for (wish, open_for) in [(0, 60), (7, 60), (61, 61), (1_000_000_000, 300)] {
         let mut core = Core::new(&config, 1);
         for _ in 0..3 {
             one(&mut core, &config, Outcome::FailureFor(Duration::from_secs(wish)), Duration::ZERO, &mut NOW.clone());
         }
         assert_eq!(core.retry_after(NOW), Some(Duration::from_secs(open_for)));
     }
+}
+
+#[test]
+fn jitter_spreads_at_the_cap_too_and_asks_nobody_before_the_time_it_wished() {
+    let s = Duration::from_secs;
+    let config = BreakerConfig::free().open_jitter(0.2).open_growth(2.0);
+    // Openings so far, the wish, and the ends of the spread.
+    let cases = [(0, None, 48, 72), (9, None, 360, 600), (0, Some(s(200)), 200, 240), (0, Some(s(900)), 360, 600)];
+    for (openings, wish, low, high) in cases {
+        assert_eq!(config.open_time(openings, wish, 0.0).as_secs_f64().round(), f64::from(low), "{wish:?}");
+        assert_eq!(config.open_time(openings, wish, 1.0).as_secs_f64().round(), f64::from(high), "{wish:?}");
+    }
+    let near = config.open_time(0, Some(s(590)), 0.0);
+    assert!(near >= s(590) && config.open_time(0, Some(s(590)), 1.0) <= s(600));
 }
 
 #[test]
@@ -230,7 +261,7 @@ fn a_window_adds_up_whatever_comes() {
             let part = 7_000_000;
             let is_in = |entry: &&(usize, Tick, bool, bool)| match size {
                 WindowSize::Calls(calls) => entry.0 + calls as usize > step,
-                WindowSize::Time(_) => entry.1.0 / part + 10 > now.0 / part,
+                WindowSize::Time(_) => entry.1.0 / part + 11 > now.0 / part,
             };
             let counts = window.counts(now);
             let expected = log.iter().filter(is_in);

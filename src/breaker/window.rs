@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::config::{RateWindow, WindowSize};
 use crate::clock::{Tick, nanos};
 
-/// Parts of a time window; the oldest leaves as a whole.
+/// Parts of a time window. The oldest leaves as a whole, so one more is kept: the window covers at least
+/// its length, and a part more at most.
 const PARTS: usize = 10;
+const KEPT: usize = PARTS + 1;
 
 const CALL: u8 = 0b001;
 const FAILED: u8 = 0b010;
@@ -72,8 +74,8 @@ pub(super) struct Window {
 enum Slots {
     /// The flags of the last calls; the call number `n` is at `n % len`.
     Calls { flags: Vec<u8>, next: u64 },
-    /// The counts of the last parts; part number `n` is at `n % PARTS`, and carries its number.
-    Time { part: u64, parts: Box<[(u64, WindowCounts); PARTS]> },
+    /// The counts of the last parts; part number `n` is at `n % KEPT`, and carries its number.
+    Time { part: u64, parts: Box<[(u64, WindowCounts); KEPT]> },
 }
 
 impl Window {
@@ -82,7 +84,7 @@ impl Window {
             WindowSize::Calls(calls) => Slots::Calls { flags: vec![0; calls as usize], next: 0 },
             WindowSize::Time(time) => Slots::Time {
                 part: (nanos(time) / PARTS as u64).max(1),
-                parts: Box::new([(0, WindowCounts::default()); PARTS]),
+                parts: Box::new([(0, WindowCounts::default()); KEPT]),
             },
         };
         Self { slots, totals: WindowCounts::default() }
@@ -123,7 +125,7 @@ impl Window {
                 is_in
             }
             Slots::Time { parts, .. } => {
-                let (of, counts) = &mut parts[slot(number, PARTS)];
+                let (of, counts) = &mut parts[slot(number, KEPT)];
                 let is_in = *of == number;
                 if is_in {
                     counts.add(FAILED);
@@ -134,6 +136,27 @@ impl Window {
         if is_in {
             self.totals.add(FAILED);
         }
+    }
+
+    /// Takes back a call that was recorded as slow, if it is still in the window: it counts in no rate.
+    pub(super) fn remove(&mut self, Mark(number): Mark) {
+        let mut gone = WindowCounts::default();
+        match &mut self.slots {
+            Slots::Calls { flags, next } => {
+                let at = slot(number, flags.len());
+                if *next - number <= flags.len() as u64 {
+                    gone.add(std::mem::take(&mut flags[at]));
+                }
+            }
+            Slots::Time { parts, .. } => {
+                let (of, counts) = &mut parts[slot(number, KEPT)];
+                if *of == number {
+                    gone.add(CALL | SLOW);
+                    counts.remove(gone);
+                }
+            }
+        }
+        self.totals.remove(gone);
     }
 
     pub(super) fn counts(&mut self, now: Tick) -> WindowCounts {
@@ -153,13 +176,13 @@ impl Window {
     fn advance(&mut self, now: Tick) {
         let Slots::Time { part, parts } = &mut self.slots else { return };
         let current = now.0 / *part;
-        let oldest = (current + 1).saturating_sub(PARTS as u64);
+        let oldest = (current + 1).saturating_sub(KEPT as u64);
         for (number, counts) in parts.iter_mut().filter(|(number, _)| *number < oldest) {
             self.totals.remove(std::mem::take(counts));
             *number = oldest;
         }
         // A part's place is its own: what stood there was older than the window and is gone.
-        let (number, _) = &mut parts[slot(current, PARTS)];
+        let (number, _) = &mut parts[slot(current, KEPT)];
         *number = current;
     }
 }

@@ -27,8 +27,8 @@ pub(super) enum Glance {
     Pass(u64),
     /// Off: the call passes and nothing is recorded.
     PassUnrecorded,
-    /// Open for at least this long.
-    Refuse { retry_after: Duration, reason: OpenReason, times_opened: u64 },
+    /// Open for at least this long; `None`: until an operator says otherwise.
+    Refuse { retry_after: Option<Duration>, reason: OpenReason, times_opened: u64 },
     /// Ask under the lock.
     Ask,
 }
@@ -81,8 +81,8 @@ impl Word {
         if self.bits.load(Ordering::Relaxed) != word {
             return Glance::Ask;
         }
-        let retry_after = open_until.since(now());
-        if retry_after.is_zero() {
+        let retry_after = (open_until != Tick::MAX).then(|| open_until.since(now()));
+        if retry_after == Some(Duration::ZERO) {
             return Glance::Ask;
         }
         Glance::Refuse { retry_after, reason: OpenReason::unpack(reason), times_opened }
@@ -98,7 +98,9 @@ impl Word {
 fn encode(core: &Core, config: &BreakerConfig) -> u64 {
     let minds = if core.minds_successes() { MINDS_SUCCESSES } else { 0 };
     let follows = if config.slow_call_after().is_some() { FOLLOWS_CALLS } else { 0 };
-    let mode = (core.mode as u64) << MODE.trailing_zeros();
+    // Forced open it refuses in every mode.
+    let mode = if core.is_forced { BreakerMode::On } else { core.mode };
+    let mode = (mode as u64) << MODE.trailing_zeros();
     (core.generation << GENERATION_SHIFT) | follows | minds | mode | core.state as u64
 }
 

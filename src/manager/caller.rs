@@ -108,7 +108,8 @@ impl<S: Source> Caller<S> {
             if is_drained || !is_asked {
                 return Availability::excluded();
             }
-            Availability::new(endpoint.breaker.peek().map(|open| open.retry_after), endpoint.limiter.peek())
+            let open = endpoint.breaker.peek().map(|open| open.retry_after.unwrap_or(Duration::MAX));
+            Availability::new(open, endpoint.limiter.peek())
         };
         plan.endpoints.iter().map(of).collect()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::{AttemptRecord, rounded};
-use crate::breaker::{Open, OpenReason};
+use crate::breaker::Open;
 use crate::cache::{KeyTooLong, LoadError};
 use crate::hint::RetryHint;
 use crate::limiter::Limited;
@@ -74,18 +74,12 @@ pub enum RefusalReason {
     NoRetryBudget,
 }
 
-/// A probe of a half-open breaker ends soon; when, nobody knows.
-const PROBE_TIME: Duration = Duration::from_millis(50);
-
 impl RefusalReason {
     /// When the endpoint may be callable again, from now; `None` if that depends on calls that end, or can
     /// never be.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Breaker(open) if open.state == crate::breaker::BreakerState::HalfOpen => Some(PROBE_TIME),
-            // What an operator has forced open stays so until an operator resets it.
-            Self::Breaker(open) if open.reason == OpenReason::Forced => None,
-            Self::Breaker(open) => Some(open.retry_after),
+            Self::Breaker(open) => open.retry_after,
             Self::Limiter(limited) => limited.retry_after,
             Self::Router(exclusion) => exclusion.retry_after(),
             Self::Saturated { .. } | Self::NoThread | Self::NoRetryBudget => None,

@@ -1,21 +1,14 @@
 //! The families themselves: name, help, labels, buckets. Listed in `docs/METRICS.md`, which a test
 //! compares with what a scrape shows. Renaming one is a breaking change.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
 use prometheus::core::Collector;
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts};
 
 use super::Scrape;
+use super::series::SeriesTable;
 use crate::sync::Mutex;
-
-/// Distinct values an open label may take; later ones count as [`OTHER`].
-const MAX_LABEL_VALUES: usize = 200;
-const OTHER: &str = "_other";
-/// Labels whose values are closed sets of this crate.
-const CLOSED: [&str; 7] = ["status", "check_type", "result", "cause", "to", "reason", "severity"];
 
 /// Latency buckets in seconds: 1 ms to 30 s, dense around the 100 ms and 500 ms goals.
 const LATENCY_BUCKETS: [f64; 15] =
@@ -47,7 +40,7 @@ pub(crate) struct Families {
     pub(super) batch_busy: GaugeVec,
     pub(super) batch_abandoned: GaugeVec,
     pub(super) findings: IntCounterVec,
-    seen: Mutex<HashSet<(&'static str, String)>>,
+    pub(super) series: Mutex<SeriesTable>,
     scraped: Mutex<Vec<Weak<dyn Scrape>>>,
 }
 
@@ -130,7 +123,7 @@ impl Families {
                 &["pool"],
             )?,
             findings: counter("datasource_quality_findings_total", "Data-quality findings", &["rule", "severity"])?,
-            seen: Mutex::new(HashSet::new()),
+            series: Mutex::new(SeriesTable::default()),
             scraped: Mutex::new(Vec::new()),
         })
     }
@@ -177,21 +170,5 @@ impl Families {
         for source in sources {
             source.scrape();
         }
-    }
-
-    /// The value itself, or `_other` once the label has taken [`MAX_LABEL_VALUES`] values.
-    pub(super) fn cap<'a>(&self, label: &'static str, value: &'a str) -> Cow<'a, str> {
-        if CLOSED.contains(&label) {
-            return Cow::Borrowed(value);
-        }
-        let known = (label, value.to_owned());
-        let mut seen = self.seen.lock();
-        let is_full = || seen.iter().filter(|(of, _)| *of == label).count() >= MAX_LABEL_VALUES;
-        if !seen.contains(&known) && is_full() {
-            return Cow::Borrowed(OTHER);
-        }
-        seen.insert(known);
-        drop(seen);
-        Cow::Borrowed(value)
     }
 }

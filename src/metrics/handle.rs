@@ -4,18 +4,24 @@
 use std::time::Duration;
 
 macro_rules! handle {
-    ($(#[$doc:meta])* $name:ident, $inner:ident) => {
+    ($(#[$doc:meta])* $name:ident, $inner:ident, $leaves:literal) => {
         $(#[$doc])*
         #[derive(Clone, Default)]
         pub(crate) struct $name {
             #[cfg(feature = "prometheus")]
             inner: Option<prometheus::$inner>,
+            #[cfg(feature = "prometheus")]
+            _lease: Option<std::sync::Arc<super::series::SeriesLease>>,
         }
 
         impl $name {
+            /// Whether its series leaves the page with the last that holds it.
             #[cfg(feature = "prometheus")]
-            pub(crate) fn on(inner: prometheus::$inner) -> Self {
-                Self { inner: Some(inner) }
+            pub(super) const LEAVES: bool = $leaves;
+
+            #[cfg(feature = "prometheus")]
+            pub(super) fn on(inner: prometheus::$inner, lease: std::sync::Arc<super::series::SeriesLease>) -> Self {
+                Self { inner: Some(inner), _lease: Some(lease) }
             }
         }
     };
@@ -35,19 +41,19 @@ macro_rules! with {
 
 handle!(
     /// A count that only grows.
-    Counter, IntCounter
+    Counter, IntCounter, false
 );
 handle!(
     /// A sum of money or other fractional amount that only grows.
-    Amount, Counter
+    Amount, Counter, false
 );
 handle!(
     /// A value that goes up and down.
-    Gauge, Gauge
+    Gauge, Gauge, true
 );
 handle!(
     /// A distribution of durations, in seconds.
-    Histogram, Histogram
+    Histogram, Histogram, false
 );
 
 impl Counter {

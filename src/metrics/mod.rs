@@ -10,6 +10,8 @@ mod families;
 mod handle;
 #[cfg(feature = "prometheus")]
 mod registrar;
+#[cfg(feature = "prometheus")]
+mod series;
 
 #[cfg(feature = "prometheus")]
 pub use registrar::MetricsError;
@@ -64,7 +66,7 @@ impl fmt::Debug for Metrics {
 }
 
 /// Writes one resolver for each family: `metrics.name(label values) -> handle`. The label values
-/// of open sets (sources, endpoints) are capped by the families.
+/// of open sets (sources, endpoints) are capped by the table of series.
 macro_rules! resolvers {
     ($($name:ident($($label:ident),*) -> $handle:ident;)*) => {
         impl Metrics {
@@ -72,7 +74,14 @@ macro_rules! resolvers {
                 pub(crate) fn $name(&self, $($label: &str),*) -> $handle {
                     #[cfg(feature = "prometheus")]
                     if let Some(families) = &self.families {
-                        return $handle::on(families.$name.with_label_values(&[$(families.cap(stringify!($label), $label).as_ref()),*]));
+                        let family = series::Family {
+                            name: stringify!($name),
+                            labels: &[$(stringify!($label)),*],
+                            remove: |families, values| drop(families.$name.remove_label_values(values)),
+                        };
+                        let make = |values: &[&str]| families.$name.with_label_values(values);
+                        let (inner, lease) = series::SeriesLease::new(families, family, &[$($label),*], $handle::LEAVES, make);
+                        return $handle::on(inner, lease);
                     }
                     #[cfg(not(feature = "prometheus"))]
                     let _ = ($($label),*,);

@@ -24,8 +24,8 @@ use super::{EndpointIndex, EndpointSpec, NoEndpoint};
 pub enum Exclusion {
     /// Its breaker is open.
     BreakerOpen {
-        /// Time until a probe is admitted.
-        retry_after: Duration,
+        /// Time until a probe is admitted; `None` if only an operator can close it.
+        retry_after: Option<Duration>,
     },
     /// It was set aside after failures in a row.
     Ejected {
@@ -66,10 +66,8 @@ impl Exclusion {
     /// can never be.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::BreakerOpen { retry_after } | Self::Ejected { retry_after } | Self::RateLimited { retry_after } => {
-                Some(retry_after)
-            }
-            Self::OverBudget { retry_after } => retry_after,
+            Self::Ejected { retry_after } | Self::RateLimited { retry_after } => Some(retry_after),
+            Self::BreakerOpen { retry_after } | Self::OverBudget { retry_after } => retry_after,
             Self::Repriced | Self::Replaced => Some(Duration::ZERO),
             Self::Probing | Self::Ramping { .. } | Self::Saturated { .. } => None,
         }
@@ -234,7 +232,8 @@ impl std::error::Error for Exclusion {}
 impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BreakerOpen { retry_after } => write!(f, "breaker open for {retry_after:?}"),
+            Self::BreakerOpen { retry_after: Some(after) } => write!(f, "breaker open for {after:?}"),
+            Self::BreakerOpen { retry_after: None } => f.write_str("breaker open until an operator resets it"),
             Self::Ejected { retry_after } => write!(f, "ejected for {retry_after:?}"),
             Self::Ramping { in_flight } => write!(f, "ramping, {in_flight} call(s) under way"),
             Self::RateLimited { retry_after } => write!(f, "rate limit used up for {retry_after:?}"),

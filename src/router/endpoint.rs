@@ -192,7 +192,7 @@ impl EndpointSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Availability {
-    /// Time until its breaker admits a call, if open.
+    /// Time until its breaker admits a call, if open; [`Duration::MAX`] if only an operator can close it.
     pub breaker_open: Option<Duration>,
     /// Time until its limiter has a permit.
     pub permit_in: Duration,

@@ -1,5 +1,7 @@
 //! The rules of a pick for a whole list: who may be called, in which order, who is due for a probe.
 
+use std::time::Duration;
+
 use super::probes::{ProbeLedger, Probing};
 use super::score::{self, Subject};
 use super::table::{Table, among_equals};
@@ -184,7 +186,8 @@ impl Table {
 
     pub(super) fn exclusion(&self, index: usize, availability: Availability, now: Tick) -> Option<Exclusion> {
         let stats = &self.stats[index];
-        if let Some(retry_after) = availability.breaker_open {
+        if let Some(after) = availability.breaker_open {
+            let retry_after = Some(after).filter(|after| *after < Duration::MAX);
             return Some(Exclusion::BreakerOpen { retry_after });
         }
         let over_budget = self.budget_wait(index, now);

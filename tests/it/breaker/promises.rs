@@ -42,7 +42,7 @@ fn the_rejection_says_who_why_how_often_and_when_again() {
     fail(&breaker, 5);
     time.advance(S(20));
     let open = breaker.try_acquire().unwrap_err();
-    assert_eq!((&*open.name, open.retry_after, open.times_opened), ("feed", S(40), 1));
+    assert_eq!((&*open.name, open.retry_after, open.times_opened), ("feed", Some(S(40)), 1));
     assert_eq!(open.reason, OpenReason::ConsecutiveFailures(5));
     let text = open.to_string();
     assert!(text.contains("feed") && text.contains("40s") && text.contains("5 consecutive failures"), "{text}");
@@ -58,7 +58,7 @@ fn three_good_probes_close_it_and_one_bad_probe_opens_it_anew() {
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
     }
     breaker.try_acquire().unwrap().fail();
-    assert_eq!(breaker.try_acquire().unwrap_err().retry_after, S(60), "a new open time");
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after, Some(S(60)), "a new open time");
     time.advance(S(60));
     for _ in 0..3 {
         breaker.try_acquire().unwrap().succeed();
@@ -235,11 +235,11 @@ fn a_judge_decides_and_its_panic_is_a_failure() {
 }
 
 #[test]
-fn the_sources_own_retry_after_is_the_open_time() {
+fn the_sources_own_retry_after_is_the_open_time_if_it_is_longer() {
     let (breaker, _time) = breaker(BreakerConfig::free());
     fail(&breaker, 2);
-    breaker.try_acquire().unwrap().finish(Outcome::FailureFor(S(7)));
-    assert_eq!(breaker.try_acquire().unwrap_err().retry_after, S(7));
+    breaker.try_acquire().unwrap().finish(Outcome::FailureFor(S(90)));
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after, Some(S(90)));
 }
 
 #[test]

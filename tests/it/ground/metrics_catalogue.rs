@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use feedguard::breaker::BreakerState;
 use feedguard::metrics::MetricsError;
 use feedguard::router::{RouterPolicy, Split};
 use feedguard::{
-    BreakerConfig, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics, RouterConfig,
+    BreakerConfig, CircuitBreaker, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics, RouterConfig,
 };
 use prometheus::{IntCounter, Registry};
 
 use crate::support::{Manner, ScriptedSource};
 
-fn exercised() -> Registry {
+fn exercised() -> (Registry, DataSourceManager<ScriptedSource>) {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
     let (clock, time) = Clock::manual();
@@ -33,8 +34,7 @@ fn exercised() -> Registry {
         time.advance(Duration::from_secs(1));
     }
     drop(manager.fetch_batch(vec!["0".to_owned()], feedguard::Deadline::never()));
-    // The manager is gone after this; its counts stay.
-    registry
+    (registry, manager)
 }
 
 fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> f64 {
@@ -49,7 +49,7 @@ fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> f64 {
 
 #[test]
 fn a_scrape_counts_what_happened() {
-    let registry = exercised();
+    let (registry, _manager) = exercised();
     let hits = value(&registry, "datasource_cache_hits_total", &[("cache", "feed_daily")]);
     let misses = value(&registry, "datasource_cache_misses_total", &[("cache", "feed_daily")]);
     assert_eq!((hits, misses), (3.0, 2.0));
@@ -68,7 +68,7 @@ fn a_scrape_counts_what_happened() {
 
 #[test]
 fn the_catalogue_lists_exactly_what_a_scrape_shows() {
-    let registry = exercised();
+    let (registry, _manager) = exercised();
     let shown: BTreeSet<String> = registry.gather().iter().map(|family| family.name().to_owned()).collect();
     let page = include_str!("../../../docs/METRICS.md");
     let listed: BTreeSet<String> = page
@@ -120,8 +120,8 @@ fn ten_to_the_fifth_names_take_two_hundred_label_values() {
         drop(feedguard::CircuitBreaker::builder(format!("source {n}\n\"evil\"")).metrics(&metrics).build().unwrap());
     }
     let families = registry.gather();
-    let states = families.iter().find(|f| f.name() == "datasource_circuit_breaker_state").unwrap();
-    assert_eq!(states.get_metric().len(), 201);
+    let rejected = families.iter().find(|f| f.name() == "datasource_rejected_total").unwrap();
+    assert_eq!(rejected.get_metric().len(), 2 * 200, "the latest, for two reasons");
 }
 
 #[test]
@@ -133,4 +133,48 @@ fn a_cache_that_is_gone_leaves_its_counts() {
     drop(cache.get(&1));
     drop(cache);
     assert_eq!(value(&registry, "datasource_cache_misses_total", &[("cache", "gone")]), 1.0);
+}
+
+#[test]
+fn a_gauge_tells_of_the_living_only_and_counts_of_the_dead_stay() {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let make = |name: &str| CircuitBreaker::builder(name).metrics(&metrics).build().unwrap();
+    let state = "datasource_circuit_breaker_state";
+    let shown = |registry: &Registry| registry.gather().iter().any(|family| family.name() == state);
+    let of = [("source", "sina")];
+    let first = make("sina");
+    assert_eq!(value(&registry, state, &of), 0.0, "closed from the start");
+    first.force_open();
+    drop(first);
+    assert!(!shown(&registry), "nobody is open");
+    let second = make("sina");
+    assert_eq!((value(&registry, state, &of), second.state()), (0.0, BreakerState::Closed));
+    let to_open = [("source", "sina"), ("to", "open")];
+    assert_eq!(value(&registry, "datasource_circuit_breaker_transitions_total", &to_open), 1.0);
+    // Two of one name: the series stays until both are gone.
+    let twin = make("sina");
+    drop(second);
+    assert!(shown(&registry));
+    drop(twin);
+    assert!(!shown(&registry));
+}
+
+#[test]
+fn dead_names_give_their_place_up_and_living_ones_do_not() {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let make = |name: String| CircuitBreaker::builder(name).metrics(&metrics).build().unwrap();
+    for n in 0..450 {
+        drop(make(format!("short{n}")));
+    }
+    let living: Vec<_> = (0..201).map(|n| make(format!("living{n}"))).collect();
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == "datasource_circuit_breaker_state").unwrap();
+    let names: BTreeSet<&str> = family.get_metric().iter().map(|metric| metric.get_label()[0].value()).collect();
+    assert_eq!(names.len(), 201);
+    assert!(names.contains("living199") && !names.contains("living200") && names.contains("_other"), "{names:?}");
+    let all: usize = families.iter().map(|family| family.get_metric().len()).sum();
+    assert!(all < 201 * 7, "{all} series");
+    drop(living);
 }
