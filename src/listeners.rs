@@ -42,12 +42,15 @@ impl<E> Listeners<E> {
     /// # Errors
     /// A fault if there are [`MAX_LISTENERS`] already.
     pub(crate) fn subscribe(&self, listener: impl Fn(&E) + Send + Sync + 'static) -> Result<(), ConfigError> {
-        let mut later = self.later.lock();
         let mut faults = Faults::new();
-        faults.range("listeners", self.first.len() + later.len() + 1, 0..=MAX_LISTENERS);
-        faults.finish()?;
-        later.push(Arc::new(listener));
-        Ok(())
+        let mut later = self.later.lock();
+        let count = self.first.len() + later.len();
+        if count < MAX_LISTENERS {
+            later.push(Arc::new(listener));
+        }
+        drop(later);
+        faults.range("listeners", count + 1, 0..=MAX_LISTENERS);
+        faults.finish()
     }
 
     /// A fault if there are more than [`MAX_LISTENERS`].

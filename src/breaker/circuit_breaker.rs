@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::metrics::BreakerMetrics;
 use super::grant::Grant;
+use super::metrics::BreakerMetrics;
 use super::state::{Core, Transition};
 use super::word::{Glance, Word};
 use super::{

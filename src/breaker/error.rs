@@ -20,7 +20,7 @@ use crate::name::Name;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("circuit {name:?} is {state} ({reason}, opened {times_opened} time(s)), {}", retry(.retry_after))]
+#[error("circuit {name:?} is {state} ({reason}, opened {times_opened} time(s)), {}", retry(*.retry_after))]
 #[non_exhaustive]
 pub struct Open {
     /// Name of the breaker.
@@ -36,7 +36,7 @@ pub struct Open {
     pub times_opened: u64,
 }
 
-fn retry(after: &Option<Duration>) -> String {
+fn retry(after: Option<Duration>) -> String {
     after.map_or_else(|| "until an operator resets it".to_owned(), |after| format!("retry in {after:?}"))
 }
 

@@ -1,38 +1,32 @@
-//! The shell: a lane without a lock while nobody waits, a line under the lock when somebody does, and
-//! the learner that learns from ended calls.
+//! The shell: composes the line, the places, the quotas and the learner.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission::rate_or_pause;
-use super::atomic_bucket::{AtomicBucket, TakeResult};
+use super::atomic_bucket::TakeResult;
+use super::blocked::Blocked;
+use super::in_flight_cap::InFlightCap;
 use super::learner::Learner;
 use super::metrics::LimiterMetrics;
-use super::permit::{Grant, Start};
 use super::quota::CalendarQuota;
-use super::wait_queue::Core;
-use super::{
-    LimitReason, Limited, LimiterConfig, LimiterEvent, LimiterSnapshot, OwnedRatePermit, RatePermit, Reservation,
-};
+use super::wait_queue::{Start, WaitQueue, comes_too_late};
+use super::{Limited, LimiterConfig, LimiterEvent, LimiterSnapshot, OwnedRatePermit, RatePermit, Reservation};
 use crate::clock::{Clock, Deadline};
 use crate::listeners::Listeners;
 use crate::name::Name;
 use crate::outcome::Outcome;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Condvar, Mutex};
 use crate::tally::Tally;
 
-pub(super) const ENDED: usize = 0;
-pub(super) const REJECTED: usize = 1;
-pub(super) const LIMITED: usize = 2;
+pub(super) const REJECTED: usize = 0;
+pub(super) const LIMITED: usize = 1;
 
 /// A rate limiter for one source that follows the limit the source shows.
 ///
 /// # Concurrency
 /// Thread-safe. While nobody waits, grants and refusals take no lock and allocate nothing. Waiting
-/// callers hold a reservation and start in the order in which they asked; [`close`](Self::close)
-/// wakes them all. Listeners run outside every lock, on the thread that ended a call; their panics
+/// callers hold a reservation and start in the order in which they asked, each woken when its turn comes
+/// and not before; [`close`](Self::close) wakes them all. Listeners run outside every lock, on the thread that ended a call; their panics
 /// are caught and logged.
 ///
 /// # Examples
@@ -56,18 +50,10 @@ pub struct AdaptiveRateLimiter {
     pub(super) metrics: LimiterMetrics,
     pub(super) listeners: Listeners<LimiterEvent>,
     pub(super) quotas: Vec<Arc<CalendarQuota>>,
-    /// The rate is all that a call has to pass.
-    pub(super) is_plain: bool,
-    pub(super) atomic: AtomicBucket,
-    pub(super) counts: Tally<3>,
-    /// Permits granted before the lane opened; the lane counts the others.
-    pub(super) granted: AtomicU64,
-    /// Calls that may be in flight, and whether a caller has met that bound.
-    pub(super) cap: AtomicU64,
-    pub(super) is_bound: AtomicBool,
-    pub(super) learner: Mutex<Learner>,
-    pub(super) core: Mutex<Core>,
-    pub(super) changed: Condvar,
+    pub(super) queue: WaitQueue,
+    pub(super) places: InFlightCap,
+    pub(super) learner: Learner,
+    pub(super) counts: Tally<2>,
 }
 
 impl AdaptiveRateLimiter {
@@ -80,12 +66,31 @@ impl AdaptiveRateLimiter {
         if !self.config.enabled || n == 0 {
             return Ok(self.unrecorded());
         }
-        self.admit(n)?;
-        match self.atomic.try_take(n, || self.clock.now()) {
-            TakeResult::Granted(start, at) => self.grant(n, Start::Atomic(start), at),
-            TakeResult::Wait { time, is_paused } => Err(self.refuse(rate_or_pause(is_paused), Some(time))),
+        self.may_ask(n)?;
+        match self.queue.try_take(n) {
+            TakeResult::Granted(start, at) => {
+                self.complete(n, Start::Atomic(start), at).map_err(|blocked| self.refuse(blocked))
+            }
+            TakeResult::Wait { time, is_paused } => Err(self.refuse(Blocked::by_rate(time, is_paused))),
             TakeResult::Ask => self.try_under_lock(n),
         }
+    }
+
+    #[cold]
+    fn try_under_lock(&self, n: u32) -> Result<RatePermit<'_>, Limited> {
+        match self.queue.try_start(n, |now| self.begin(n, now)) {
+            Ok(started) => Ok(self.permit(n, started)),
+            Err(blocked) => Err(self.refuse(blocked)),
+        }
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), with a permit that moves into threads.
+    ///
+    /// # Errors
+    /// As [`try_acquire`](Self::try_acquire).
+    pub fn try_acquire_owned(self: &Arc<Self>, n: u32) -> Result<OwnedRatePermit, Limited> {
+        let (grant, quotas) = self.try_acquire(n)?.into_parts();
+        Ok(OwnedRatePermit::new(Arc::clone(self), grant, quotas))
     }
 
     /// Takes `n` permits if they are free now, for callers that will not say how their calls end.
@@ -94,10 +99,11 @@ impl AdaptiveRateLimiter {
     /// As [`try_acquire`](Self::try_acquire).
     #[inline]
     pub fn check(&self, n: u32) -> Result<(), Limited> {
-        if self.is_plain && n <= self.config.burst && n > 0 {
-            match self.atomic.try_take(n, || self.clock.now()) {
+        let is_plain = self.config.enabled && self.quotas.is_empty() && !self.counts_places();
+        if is_plain && n <= self.config.burst && n > 0 {
+            match self.queue.try_take(n) {
                 TakeResult::Granted(..) => return Ok(()),
-                TakeResult::Wait { time, is_paused } => return Err(self.refuse(rate_or_pause(is_paused), Some(time))),
+                TakeResult::Wait { time, is_paused } => return Err(self.refuse(Blocked::by_rate(time, is_paused))),
                 TakeResult::Ask => {}
             }
         }
@@ -111,12 +117,12 @@ impl AdaptiveRateLimiter {
     /// or a close comes in between: a place in the middle of the line is lost then, since handing it
     /// on could let two callers start at one moment.
     pub fn acquire(&self, n: u32, deadline: Deadline) -> Result<RatePermit<'_>, Limited> {
-        if self.config.enabled && n > 0 && self.is_free(n) {
-            if let TakeResult::Granted(start, at) = self.atomic.try_take(n, || self.clock.now()) {
-                match self.grant(n, Start::Atomic(start), at) {
-                    // Another caller was quicker with the quota; its next window may come in time.
-                    Err(Limited { reason: LimitReason::Quota { .. }, retry_after: Some(_), .. }) => {}
-                    answer => return answer,
+        let is_free = || n <= self.config.burst && self.places.met(n, || self.clock.now()).is_none();
+        if self.config.enabled && n > 0 && is_free() && self.quotas_free(n).is_ok() {
+            if let TakeResult::Granted(start, at) = self.queue.try_take(n) {
+                // Another caller may have been quicker with place or quota: stands in line then.
+                if let Ok(permit) = self.complete(n, Start::Atomic(start), at) {
+                    return Ok(permit);
                 }
             }
         }
@@ -132,7 +138,7 @@ impl AdaptiveRateLimiter {
         Ok(OwnedRatePermit::new(Arc::clone(self), grant, quotas))
     }
 
-    /// Takes a place in the line, if its turn comes before `deadline` as things are now.
+    /// Takes a place in the line, if its turn comes by `deadline` as things are now.
     ///
     /// # Errors
     /// [`Limited`] at once if not; nothing is consumed then.
@@ -141,24 +147,14 @@ impl AdaptiveRateLimiter {
             return Ok(Reservation { limiter: self, n: 0, place: None });
         }
         self.check_burst(n)?;
-        let mut held = self.lock();
-        let now = self.clock.now();
-        if held.closed {
-            return Err(self.refuse_unlocked(held, LimitReason::Closed, None));
-        }
-        let wait = held.bucket.wait(n, now);
-        if wait > Duration::ZERO && deadline.has_passed(now.after(wait)) {
-            let reason = held.reason(now);
-            return Err(self.refuse_unlocked(held, reason, Some(wait)));
-        }
-        if let Err((reason, wait)) = self.quotas_free(n) {
-            if wait.is_none_or(|wait| deadline.has_passed(now.after(wait))) {
-                return Err(self.refuse_unlocked(held, reason, wait));
+        if let Err(blocked) = self.quotas_free(n) {
+            let now = self.clock.now();
+            let is_late = blocked.retry_after.is_some_and(|wait| comes_too_late(wait, deadline, now));
+            if blocked.is_final() || is_late {
+                return Err(self.refuse(blocked));
             }
         }
-        let place = held.bucket.take(n, now);
-        held.waiting.insert(place);
-        drop(held);
+        let place = self.queue.reserve(n, deadline).map_err(|blocked| self.refuse(blocked))?;
         Ok(Reservation { limiter: self, n, place: Some(place) })
     }
 
@@ -166,55 +162,39 @@ impl AdaptiveRateLimiter {
     pub fn record(&self, outcome: Outcome) {
         if self.config.enabled {
             let now = self.clock.now();
-            self.learn(Grant { n: 0, start: Start::Unrecorded, at: now, alongside: u64::MAX }, outcome, now);
+            self.learn(now, None, outcome, now);
         }
     }
 
     /// Permits per second now.
     pub fn rate(&self) -> f64 {
-        self.learner.lock().shown
+        self.learner.rate().0
     }
 
-    /// The time until one permit is free, without taking it; zero if one is free.
+    /// The time until one permit is free, without taking it; zero if one is free, [`Duration::MAX`] if none
+    /// ever will be.
     pub fn peek(&self) -> Duration {
         if !self.config.enabled {
             return Duration::ZERO;
         }
-        let seen = self.atomic.peek(1, || self.clock.now());
-        let wait = seen.map_or_else(|| self.lock().bucket.wait(1, self.clock.now()), |(wait, _paused)| wait);
-        // Whoever waits for a quota or for calls in flight comes first.
-        let is_blocked = wait.is_zero() && self.atomic.is_closed() && !self.core.lock().waiting.is_empty();
-        let wait = if is_blocked { Duration::from_millis(1) } else { wait };
-        let quota = self.quotas_free(1).err().map(|(_, wait)| wait.unwrap_or(Duration::MAX));
-        wait.max(quota.unwrap_or_default())
-    }
-
-    /// Refuses all later callers and wakes the waiting ones.
-    pub fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+        let quota = self.quotas_free(1).err().map(|blocked| blocked.retry_after.unwrap_or(Duration::MAX));
+        self.queue.peek().max(quota.unwrap_or_default())
     }
 
     /// Rate and counts at this moment.
     pub fn snapshot(&self) -> LimiterSnapshot {
-        let learner = self.learner.lock();
-        let (rate_per_sec, bound) = (learner.shown, learner.bound);
-        drop(learner);
-        let held = self.lock();
-        let (paused_for, waiting) = (held.bucket.paused_for(self.clock.now()), held.waiting.len());
-        let in_flight = if self.config.guards_in_flight() { self.in_flight_locked() } else { 0 };
-        let granted = self.granted.load(Ordering::Acquire);
-        drop(held);
-        let cap = self.cap.load(Ordering::Relaxed);
+        let (rate_per_sec, bound) = self.learner.rate();
+        let view = self.queue.view();
+        let in_flight = if self.counts_places() { self.places.taken(self.clock.now()) } else { 0 };
         LimiterSnapshot {
             name: self.name.clone(),
             rate_per_sec,
             bound,
-            paused_for,
-            waiting,
+            paused_for: view.paused_for,
+            waiting: view.waiting,
             in_flight,
-            in_flight_cap: (cap < u64::MAX).then_some(cap),
-            granted,
+            in_flight_cap: self.places.cap(),
+            granted: view.granted,
             rejected: self.counts.sum(REJECTED),
             limited: self.counts.sum(LIMITED),
         }

@@ -1,178 +1,209 @@
-//! What a call has to pass besides the rate, and how it is granted, refused, taken back.
+//! What a call has to pass besides the rate: places and quotas, all or nothing; and how a permit is booked,
+//! refused, taken back.
 
 use std::time::Duration;
 
-use super::adaptive_rate_limiter::{AdaptiveRateLimiter, ENDED, REJECTED};
-use super::permit::{Grant, Start};
+use super::adaptive_rate_limiter::{AdaptiveRateLimiter, LIMITED, REJECTED};
+use super::blocked::{Blocked, LOOK_AGAIN};
+use super::learner::{EndedCall, Lesson, Told};
+use super::permit::{Grant, QuotaTaken};
 use super::quota::Taken;
-use super::wait_queue::Locked;
-use super::{LimitReason, Limited, RateControl, RatePermit};
-use crate::clock::Tick;
+use super::wait_queue::{Ended, Start, Started};
+use super::{LimitReason, Limited, LimiterEvent, LimiterEventKind, RateBound, RateControl, RatePermit};
+use crate::clock::{Deadline, Tick};
 use crate::outcome::Outcome;
-use crate::sync::atomic::Ordering;
 
-/// When to ask again after [`LimitReason::InFlight`]: nobody knows when a call ends.
-pub(super) const IN_FLIGHT_RETRY: Duration = Duration::from_millis(20);
+/// How long a caller that waits for a quota sleeps at most before it looks again: the wall clock may be set,
+/// and others may give calls back.
+const QUOTA_LOOK: Duration = Duration::from_millis(250);
 
-pub(super) type QuotaTaken = Option<Box<[Taken]>>;
-
-/// Why a caller at the head of the line cannot start, and for how long; `None` until it is told.
-pub(super) type Blocked = (LimitReason, Option<Duration>);
+/// What a call has taken besides its place in the line.
+pub(super) struct Begun {
+    /// Calls in flight already; `None`: it is not counted.
+    alongside: Option<u64>,
+    quotas: QuotaTaken,
+}
 
 impl AdaptiveRateLimiter {
+    /// Whether a call may ask the line at all; takes nothing.
     #[inline]
-    pub(super) fn admit(&self, n: u32) -> Result<(), Limited> {
+    pub(super) fn may_ask(&self, n: u32) -> Result<(), Limited> {
         self.check_burst(n)?;
-        if let Some(cap) = self.met_cap(n) {
-            return Err(self.refuse(LimitReason::InFlight { cap }, Some(IN_FLIGHT_RETRY)));
+        if let Some(cap) = self.places.met(n, || self.clock.now()) {
+            return Err(self.refuse(in_flight(cap)));
         }
         if !self.quotas.is_empty() {
-            self.quotas_free(n).map_err(|(reason, wait)| self.refuse(reason, wait))?;
+            self.quotas_free(n).map_err(|blocked| self.refuse(blocked))?;
         }
         Ok(())
-    }
-
-    pub(super) fn is_free(&self, n: u32) -> bool {
-        n <= self.config.burst && self.met_cap(n).is_none() && self.quotas_free(n).is_ok()
     }
 
     #[inline]
     pub(super) fn check_burst(&self, n: u32) -> Result<(), Limited> {
         let burst = self.config.burst;
         if n > burst {
-            return Err(self.refuse(LimitReason::ExceedsBurst { asked: n, burst }, None));
+            return Err(self.refuse(Blocked::until(LimitReason::ExceedsBurst { asked: n, burst }, None)));
         }
         Ok(())
     }
 
-    /// The in-flight cap, if `n` more calls would pass it, as far as can be seen without the lock.
+    /// Whether calls in flight are counted: a cap is set, or may be learned.
     #[inline]
-    pub(super) fn met_cap(&self, n: u32) -> Option<u64> {
-        let cap = self.cap.load(Ordering::Relaxed);
-        if cap == u64::MAX { None } else { self.compare_cap(n, cap, self.in_flight()?) }
+    pub(super) fn counts_places(&self) -> bool {
+        self.config.max_in_flight.is_some() || self.learns_cap()
     }
 
-    /// The same with the core's lock held: exact.
-    pub(super) fn met_cap_locked(&self, n: u32) -> Option<u64> {
-        self.compare_cap(n, self.cap.load(Ordering::Relaxed), self.in_flight_locked())
+    #[inline]
+    fn learns_cap(&self) -> bool {
+        self.config.in_flight_guard && self.learner.control() == RateControl::Adaptive
     }
 
-    /// One call may always run.
-    pub(super) fn compare_cap(&self, n: u32, cap: u64, in_flight: u64) -> Option<u64> {
-        let is_met = in_flight > 0 && in_flight.saturating_add(u64::from(n)) > cap;
-        if is_met {
-            self.is_bound.store(true, Ordering::Relaxed);
+    /// Takes places and quotas for `n` calls that start now.
+    #[inline]
+    pub(super) fn begin(&self, n: u32, now: Tick) -> Result<Begun, Blocked> {
+        let alongside = if self.counts_places() {
+            Some(self.places.take(n, now).map_err(|cap| self.held_back(cap, now))?)
+        } else {
+            None
+        };
+        if self.quotas.is_empty() {
+            return Ok(Begun { alongside, quotas: None });
         }
-        is_met.then_some(cap)
+        match self.take_quotas(n) {
+            Ok(quotas) => Ok(Begun { alongside, quotas }),
+            Err(blocked) => {
+                if alongside.is_some() {
+                    self.places.give_back(n, now);
+                }
+                Err(blocked)
+            }
+        }
     }
 
-    /// Calls in flight, the core's lock being held.
-    pub(super) fn in_flight_locked(&self) -> u64 {
-        let ended = self.counts.sum(ENDED);
-        self.granted.load(Ordering::Acquire).saturating_sub(ended)
+    /// One who waits looks again when a call ends, and when the lease of one is over.
+    fn held_back(&self, cap: u64, now: Tick) -> Blocked {
+        Blocked { look: self.places.next_end(now), retry_after: None, ..in_flight(cap) }
     }
 
-    /// Calls in flight; `None` while the lane is closed or moves: ask under the lock.
+    /// A lane's start: takes what else the call needs, or the start back.
     #[inline]
-    pub(super) fn in_flight(&self) -> Option<u64> {
-        // Ended first: a call that starts in between makes the number too large, never too small.
-        let ended = self.counts.sum(ENDED);
-        let (count, epoch) = self.atomic.count()?;
-        let granted = self.granted.load(Ordering::Acquire) + count;
-        let is_one = self.atomic.count().is_some_and(|(_, now)| now == epoch);
-        is_one.then_some(granted.saturating_sub(ended))
+    pub(super) fn complete(&self, n: u32, start: Start, at: Tick) -> Result<RatePermit<'_>, Blocked> {
+        match self.begin(n, at) {
+            Ok(with) => Ok(self.permit(n, Started { with, start, at })),
+            Err(blocked) => {
+                // Another caller was quicker. A start that cannot be taken back is lost, no call is made.
+                self.queue.undo(n, start);
+                self.queue.wake();
+                Err(blocked)
+            }
+        }
     }
+
+    #[inline]
+    pub(super) fn permit(&self, n: u32, started: Started<Begun>) -> RatePermit<'_> {
+        let Started { with: Begun { alongside, quotas }, start, at } = started;
+        if self.learner.control() == RateControl::ErrorRate {
+            // The design's rule moves the rate at each grant.
+            self.teach(at, |state| {
+                state.controller.granted();
+                Lesson::default()
+            });
+        }
+        RatePermit::new(self, Grant { n, start, at, alongside }, quotas)
+    }
+
+    pub(super) fn unrecorded(&self) -> RatePermit<'_> {
+        let grant = Grant { n: 0, start: Start::Unrecorded, at: Tick::default(), alongside: None };
+        RatePermit::new(self, grant, None)
+    }
+
+    /// Waits for the turn of a place; one that nobody had waited on for a lease is replaced by a new one.
+    pub(super) fn wait_turn(
+        &self,
+        n: u32,
+        place: super::bucket::Place,
+        deadline: Deadline,
+    ) -> Result<RatePermit<'_>, Limited> {
+        match self.queue.wait(n, place, deadline, |now| self.begin(n, now)) {
+            Ok(started) => Ok(self.permit(n, started)),
+            Err(Ended::Blocked(blocked)) => Err(self.refuse(blocked)),
+            Err(Ended::Expired) => self.reserve(n, deadline)?.wait(deadline),
+        }
+    }
+
+    #[inline]
+    pub(super) fn refuse(&self, blocked: Blocked) -> Limited {
+        self.counts.add(REJECTED, 1);
+        self.metrics.rejected.inc();
+        let Blocked { reason, retry_after, by, .. } = blocked;
+        // "Now" is no answer to one who was refused; where nobody knows, it is when to look again.
+        let retry_after = match retry_after {
+            None if !matches!(reason, LimitReason::Rate | LimitReason::InFlight { .. }) => None,
+            after => Some(after.unwrap_or(LOOK_AGAIN)),
+        };
+        Limited { name: by.unwrap_or_else(|| self.name.clone()), reason, retry_after }
+    }
+
+    // ===== quotas =====
 
     pub(super) fn quotas_free(&self, n: u32) -> Result<(), Blocked> {
         let refused = self.quotas.iter().filter_map(|quota| quota.peek(n).err());
         let worst = refused.max_by_key(|limited| limited.retry_after.unwrap_or(Duration::MAX));
-        worst.map_or(Ok(()), |limited| Err((limited.reason, limited.retry_after)))
+        worst.map_or(Ok(()), |limited| Err(by_quota(limited)))
     }
 
-    pub(super) fn take_quotas(&self, n: u32) -> Result<QuotaTaken, Blocked> {
-        if self.quotas.is_empty() {
-            return Ok(None);
-        }
+    fn take_quotas(&self, n: u32) -> Result<QuotaTaken, Blocked> {
+        self.quotas_free(n)?;
         let mut taken = Vec::with_capacity(self.quotas.len());
         for quota in &self.quotas {
             match quota.take(n) {
                 Ok(one) => taken.push(one),
                 Err(limited) => {
                     self.give_back(&taken);
-                    return Err((limited.reason, limited.retry_after));
+                    return Err(by_quota(limited));
                 }
             }
         }
         Ok(Some(taken.into()))
     }
 
-    pub(super) fn give_back(&self, taken: &[Taken]) {
+    fn give_back(&self, taken: &[Taken]) {
         for (quota, taken) in self.quotas.iter().zip(taken) {
             quota.give_back(*taken);
         }
     }
 
-    #[inline]
-    pub(super) fn grant(&self, n: u32, start: Start, at: Tick) -> Result<RatePermit<'_>, Limited> {
-        let quotas = if self.quotas.is_empty() { None } else { self.quotas_or_undo(n, start)? };
-        Ok(self.granted(n, start, at, quotas))
-    }
+    // ===== the end of a permit =====
 
-    /// Takes the quotas, or the start back: another caller was quicker.
-    pub(super) fn quotas_or_undo(&self, n: u32, start: Start) -> Result<QuotaTaken, Limited> {
-        self.take_quotas(n).map_err(|(reason, wait)| {
-            if !self.undo(n, start) {
-                // The token is lost, the call is not made.
-                self.counts.add(ENDED, u64::from(n));
-                self.wake_waiting();
-            }
-            self.refuse(reason, wait)
-        })
-    }
-
-    /// Calls in flight beside the `n` just granted.
+    /// A call has ended.
     #[inline]
-    fn alongside(&self, n: u32, start: Start) -> u64 {
-        if !self.config.guards_in_flight() {
-            return 0;
+    pub(super) fn finish(&self, grant: Grant, outcome: Outcome) {
+        if matches!(grant.start, Start::Unrecorded) {
+            return;
         }
-        let all = match start {
-            Start::Atomic(_) => self.in_flight(),
-            // Granted under the lock: nothing is counted in the lane yet, or very little.
-            _ => None,
-        };
-        all.unwrap_or_else(|| self.in_flight_locked()).saturating_sub(u64::from(n))
-    }
-
-    #[inline]
-    pub(super) fn granted(&self, n: u32, start: Start, at: Tick, quotas: QuotaTaken) -> RatePermit<'_> {
-        let alongside = self.alongside(n, start);
-        if self.config.control == RateControl::ErrorRate {
-            self.note_grant();
+        self.free_place(grant);
+        if self.learner.control() != RateControl::Fixed || matches!(outcome, Outcome::Limited { .. }) {
+            self.learn(grant.at, grant.alongside, outcome, self.clock.now());
         }
-        RatePermit::new(self, Grant { n, start, at, alongside }, quotas)
+        if grant.alongside.is_some() {
+            // After the cap has been set: it may be larger now.
+            self.queue.wake();
+        }
     }
 
-    pub(super) fn unrecorded(&self) -> RatePermit<'_> {
-        let grant = Grant { n: 0, start: Start::Unrecorded, at: Tick::default(), alongside: 0 };
-        RatePermit::new(self, grant, None)
-    }
-
-    pub(super) fn refuse_unlocked(
-        &self,
-        held: Locked<'_>,
-        reason: LimitReason,
-        retry_after: Option<Duration>,
-    ) -> Limited {
-        drop(held);
-        self.refuse(reason, retry_after)
+    /// A call counts as made, and nobody will say how it ended.
+    pub(super) fn end(&self, grant: Grant) {
+        self.free_place(grant);
+        if grant.alongside.is_some() {
+            self.queue.wake();
+        }
     }
 
     #[inline]
-    pub(super) fn refuse(&self, reason: LimitReason, retry_after: Option<Duration>) -> Limited {
-        self.counts.add(REJECTED, 1);
-        self.metrics.rejected.inc();
-        Limited { name: self.name.clone(), reason, retry_after }
+    fn free_place(&self, grant: Grant) {
+        if grant.alongside.is_some() {
+            self.places.give_back(grant.n, grant.at);
+        }
     }
 
     /// A permit was dropped without an outcome: while its thread panics the call counts as made and
@@ -183,49 +214,54 @@ impl AdaptiveRateLimiter {
         }
         if std::thread::panicking() {
             self.finish(grant, Outcome::Failure);
-        } else {
-            self.refund(grant, quotas);
+            return;
         }
-    }
-
-    /// A permit was dropped unused.
-    pub(super) fn refund(&self, grant: Grant, quotas: &[Taken]) {
         self.give_back(quotas);
-        if !self.undo(grant.n, grant.start) {
-            self.counts.add(ENDED, u64::from(grant.n));
-        }
-        self.wake_waiting();
+        self.free_place(grant);
+        self.queue.undo(grant.n, grant.start);
+        self.queue.wake();
     }
 
-    /// Takes a start back, if nobody has started since.
-    pub(super) fn undo(&self, n: u32, start: Start) -> bool {
-        match start {
-            Start::Atomic(start) => self.atomic.undo(n, start),
-            Start::Queued(start) => {
-                let mut held = self.lock();
-                let is_last = held.waiting.last().is_none_or(|last| *last < start);
-                let is_undone = held.bucket.refund(n, start, is_last);
-                drop(held);
-                if is_undone {
-                    self.granted.fetch_sub(u64::from(n), Ordering::Release);
-                }
-                is_undone
+    // ===== learning =====
+
+    pub(super) fn learn(&self, started: Tick, alongside: Option<u64>, outcome: Outcome, now: Tick) {
+        if matches!(outcome, Outcome::Limited { .. }) {
+            self.counts.add(LIMITED, 1);
+            self.metrics.limited.inc();
+        }
+        let call = EndedCall { started, alongside: alongside.filter(|_| self.learns_cap()) };
+        self.teach(now, |state| state.learn(call, outcome, self.config.max_pause, &self.places, now));
+    }
+
+    pub(super) fn teach(&self, now: Tick, change: impl FnOnce(&mut super::learner::State) -> Lesson) {
+        let told = self.learner.teach(&self.queue, &self.metrics, now, change);
+        for told in told {
+            self.announce(told);
+        }
+    }
+
+    fn announce(&self, Told { sequence, what }: Told) {
+        match what {
+            LimiterEventKind::Bound { to: RateBound::Floor, rate_per_sec: rate, .. } => {
+                tracing::warn!(limiter = %self.name, rate, "the source accepts less than the lowest rate");
             }
-            Start::Unrecorded => true,
+            LimiterEventKind::Bound { from, to, rate_per_sec: rate } => {
+                tracing::info!(limiter = %self.name, rate, ?from, ?to, "limiter rate bound");
+            }
+            LimiterEventKind::PauseCapped { asked, kept } => {
+                tracing::warn!(limiter = %self.name, ?asked, ?kept, "the source asked for a longer pause than max_pause");
+            }
         }
-    }
-
-    /// Wakes those who may wait for calls in flight.
-    #[inline]
-    pub(super) fn wake_waiting(&self) {
-        if self.atomic.is_closed() {
-            // Whoever has looked at the counts under the lock is waiting by now.
-            drop(self.core.lock());
-            self.changed.notify_all();
-        }
+        let event = LimiterEvent { name: self.name.clone(), sequence, kind: what };
+        self.listeners.tell(&self.name, &event);
     }
 }
 
-pub(super) fn rate_or_pause(is_paused: bool) -> LimitReason {
-    if is_paused { LimitReason::Paused } else { LimitReason::Rate }
+fn in_flight(cap: u64) -> Blocked {
+    Blocked::until(LimitReason::InFlight { cap }, Some(LOOK_AGAIN))
+}
+
+fn by_quota(limited: Limited) -> Blocked {
+    let Limited { name, reason, retry_after } = limited;
+    Blocked { reason, retry_after, by: Some(name), look: Some(QUOTA_LOOK) }
 }

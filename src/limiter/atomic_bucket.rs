@@ -2,8 +2,9 @@
 //! refusal a few loads.
 //!
 //! The word: bit 63 "ask under the lock", bits 52-62 epoch, bits 42-51 permits granted since the lane
-//! opened, bits 0-41 the first place not taken, in 2^-20 permits from where the front stood then. Rate
-//! and start of the front change only while the word says "ask", and reopening it starts a new epoch:
+//! opened, bits 0-41 the first place not taken, in units of 2^-`digits` permits from where the front stood
+//! then. A place is rounded up, and [`SLACK`] units too early count as due: rounding makes nobody wait a
+//! nanosecond longer. Pace, digits and start of the front change only while the word says "ask", and reopening it starts a new epoch:
 //! a compare-and-swap that succeeds has used parameters of its own epoch, and a refusal looks at the
 //! word again. (Epochs come again after 2,048 openings. A thread that slept through just as many and
 //! finds count and place as they were grants one permit by old parameters; never two.) When the count
@@ -21,11 +22,11 @@ const EPOCHS: u64 = (1 << 11) - 1;
 const COUNT: u32 = 42;
 const COUNTS: u64 = (1 << 10) - 1;
 const PLACE: u64 = (1 << COUNT) - 1;
-const PERMIT: u32 = 20;
 /// The farthest front a word may be compared with; a burst more still fits.
 const FARTHEST: u64 = 1 << 41;
-/// Bits after the point in `nanos_a_unit`.
-const INVERSE: u32 = 36;
+/// So many units too early count as due: a place is rounded up when it is taken at rest, and when it is lent,
+/// a pace is rounded down.
+const SLACK: u64 = 3;
 /// Readings of one clock on two cores differ by less; a pause that short is none.
 const CLOCK_SKEW: u64 = 1_000;
 
@@ -65,10 +66,10 @@ pub(super) struct AtomicBucket {
     bits: AtomicU64,
     /// Tick from which the front moves; ahead in a pause.
     since: AtomicU64,
-    /// 2^-60 permits a nanosecond.
-    rate: AtomicU64,
-    /// Nanoseconds for 2^-20 permits, rounded up.
-    nanos_a_unit: AtomicU64,
+    /// Of the pace: `mantissa / 2^shift` permits a nanosecond.
+    mantissa: AtomicU64,
+    /// Bits 8 and up the shift, 0-7 the digits.
+    scale: AtomicU64,
     burst: u64,
 }
 
@@ -78,9 +79,9 @@ impl AtomicBucket {
         Self {
             bits: AtomicU64::new(ASK),
             since: AtomicU64::new(0),
-            rate: AtomicU64::new(0),
-            nanos_a_unit: AtomicU64::new(0),
-            burst: u64::from(burst) << PERMIT,
+            mantissa: AtomicU64::new(1),
+            scale: AtomicU64::new(0),
+            burst: u64::from(burst),
         }
     }
 
@@ -116,42 +117,49 @@ impl AtomicBucket {
     }
 
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "two numbers below 101, packed")]
     fn look(&self, bits: u64, n: u32, now: &impl Fn() -> Tick) -> Look {
         if bits & ASK != 0 {
             return Look::Ask;
         }
         let since = self.since.load(Ordering::Acquire);
-        let rate = self.rate.load(Ordering::Acquire);
+        let mantissa = self.mantissa.load(Ordering::Acquire);
+        let scale = self.scale.load(Ordering::Acquire);
+        let (shift, digits) = ((scale >> 8) as u32, (scale & 0xFF) as u32);
         // After the word: it must not be older than the opening of the lane.
         let at = now();
-        let front = front(at.0.saturating_sub(since), rate);
+        // In 2^-shift permits.
+        let moved = u128::from(at.0.saturating_sub(since)) * u128::from(mantissa);
+        let up = shift - digits;
+        let Ok(front) = u64::try_from(moved >> up) else { return Look::Ask };
         if front > FARTHEST {
             return Look::Ask;
         }
         let paused = since.saturating_sub(at.0);
         let is_paused = paused > CLOCK_SKEW;
-        let end = (bits & PLACE).max(front) + (u64::from(n) << PERMIT);
-        let allowed = front + self.burst;
-        if !is_paused && end <= allowed {
+        let rest = u64::from(moved != u128::from(front) << up);
+        let end = (bits & PLACE).max(front + rest) + (u64::from(n) << digits);
+        let due = u128::from(end.saturating_sub((self.burst << digits) + SLACK)) << up;
+        if !is_paused && due <= moved {
             let count = ((bits >> COUNT) & COUNTS) + u64::from(n);
             if count > COUNTS {
                 return Look::Ask;
             }
             return Look::Free { taken: (bits & !(PLACE | COUNTS << COUNT)) | count << COUNT | end, at };
         }
-        let inverse = self.nanos_a_unit.load(Ordering::Acquire);
         let newer = self.bits.load(Ordering::Acquire);
         if newer >> EPOCH != bits >> EPOCH {
             return Look::Moved(newer);
         }
-        let moving = nanos_for(end.saturating_sub(allowed), inverse);
-        let time = Duration::from_nanos(moving.saturating_add(if is_paused { paused } else { 0 }));
-        Look::Wait { time, is_paused }
+        let time = since.saturating_add(first_nano(due, mantissa)).saturating_sub(at.0);
+        Look::Wait { time: Duration::from_nanos(time), is_paused }
     }
 
     /// Takes a start back, if nobody has started since.
     pub(super) fn undo(&self, n: u32, start: AtomicStart) -> bool {
-        let before = start.0 - (u64::from(n) << PERMIT) - (u64::from(n) << COUNT);
+        // Of another opening the digits may differ: the word does too then.
+        let digits = self.scale.load(Ordering::Acquire) & 0xFF;
+        let before = start.0 - (u64::from(n) << digits) - (u64::from(n) << COUNT);
         self.bits.compare_exchange(start.0, before, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
@@ -160,13 +168,6 @@ impl AtomicBucket {
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.bits.load(Ordering::SeqCst) & ASK != 0
-    }
-
-    /// Permits granted since the lane opened, and its epoch; `None` while it is closed.
-    #[inline]
-    pub(super) fn count(&self) -> Option<(u64, u64)> {
-        let bits = self.bits.load(Ordering::Acquire);
-        (bits & ASK == 0).then_some(((bits >> COUNT) & COUNTS, bits >> EPOCH))
     }
 
     /// Closes the lane, the core's lock being held; if it was open, the first place not taken and the
@@ -179,26 +180,20 @@ impl AtomicBucket {
     /// Opens the closed lane, the core's lock being held.
     pub(super) fn open(&self, share: Share) {
         self.since.store(share.since.0, Ordering::Release);
-        self.rate.store(share.rate, Ordering::Release);
-        let inverse = (1u128 << (60 - PERMIT + INVERSE)).div_ceil(u128::from(share.rate));
-        self.nanos_a_unit.store(u64::try_from(inverse).unwrap_or(u64::MAX), Ordering::Release);
+        self.mantissa.store(share.pace.mantissa(), Ordering::Release);
+        let scale = u64::from(share.pace.shift()) << 8 | u64::from(share.digits);
+        self.scale.store(scale, Ordering::Release);
         let epoch = (self.bits.load(Ordering::Relaxed) >> EPOCH).wrapping_add(1) & EPOCHS;
         self.bits.store((epoch << EPOCH) | share.place.min(PLACE), Ordering::Release);
     }
 }
 
-/// How far a front has moved, in 2^-20 permits, rounded down.
+/// The first nanosecond by which so much has moved.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "cut at the largest value before")]
-fn front(nanos: u64, rate: u64) -> u64 {
-    let moved = (u128::from(nanos) * u128::from(rate)) >> (60 - PERMIT);
-    moved.min(u128::from(u64::MAX >> 1)) as u64
-}
-
-/// The time for `units` of 2^-20 permits, rounded up.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "cut at the largest value before")]
-fn nanos_for(units: u64, nanos_a_unit: u64) -> u64 {
-    let time = (u128::from(units) * u128::from(nanos_a_unit) + ((1 << INVERSE) - 1)) >> INVERSE;
-    time.min(u128::from(u64::MAX)) as u64
+#[expect(clippy::cast_possible_truncation, reason = "seen to fit")]
+fn first_nano(due: u128, mantissa: u64) -> u64 {
+    if due <= u128::from(u64::MAX) {
+        return (due as u64).div_ceil(mantissa);
+    }
+    u64::try_from(due.div_ceil(u128::from(mantissa))).unwrap_or(u64::MAX)
 }

@@ -7,16 +7,18 @@
 //! threads that wake late, all at once, do not start all at once. So any window `w` starts at most
 //! `burst + rate x w`.
 //!
-//! Places are in 2^-64 permits, rates in 2^-60 permits a nanosecond: a rate of one a day keeps four
-//! digits, ten years at 5e9 a second fit. While nobody waits the bucket is lent to a
-//! [`Lane`](super::atomic_bucket::Lane), which needs no lock.
+//! Places are in 2^-64 permits, the rate is a [`Pace`]. While nobody waits the bucket is lent to a
+//! [lane](super::atomic_bucket), which needs no lock and knows places to 2^-`digits` of a permit. A place
+//! that came back from there may be a unit too far, and a pace is rounded down: [`SLACK`] units earlier than
+//! due count as due.
 
 use std::time::Duration;
 
+use super::pace::{PLACE, Pace};
 use crate::clock::{Tick, nanos};
 
 /// One permit.
-const PERMIT: u128 = 1 << 64;
+const PERMIT: u128 = 1 << PLACE;
 
 /// A place in the line; later permits have larger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,9 +26,10 @@ pub(super) struct Place(u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bucket {
-    /// Permits a nanosecond.
-    rate: u128,
+    pace: Pace,
     burst: u128,
+    /// Digits after the point of a place in the lane.
+    digits: u32,
     /// Where the front was at `since`; from there it moves at the rate.
     front: u128,
     /// May lie ahead: the end of a pause.
@@ -39,28 +42,35 @@ pub(super) struct Bucket {
     lent: u64,
 }
 
-/// Permits a nanosecond, rounded down: never more than the rate.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "validated rates give 2^17 to 2^67")]
-fn per_nano(rate: f64) -> u128 {
-    ((rate / 1e9 * (1u64 << 60) as f64).floor() as u128).max(1) << 4
-}
-
-/// The bucket as a lane needs it: a place from the front in 2^-20 permits, the tick from which the
-/// front moves, the rate in 2^-60 permits a nanosecond.
+/// The bucket as a lane needs it: a place from the front in units, the tick from which the front moves, the
+/// pace, and the digits after the point of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) place: u64,
     pub(super) since: Tick,
-    pub(super) rate: u64,
+    pub(super) pace: Pace,
+    pub(super) digits: u32,
 }
 
-/// From 2^-20 permits to 2^-64.
-const UNIT: u32 = 44;
+/// As in the lane.
+const SLACK: u128 = 3;
+/// Bits of a place in a lane: room for some bursts, and for what moves in four seconds; at high rates for so
+/// many permits, or the unit would be too coarse.
+const LANE_BITS: u32 = 41;
+const LANE_SPAN: f64 = 262_144.0;
+
+/// So many digits after the point are left in a lane, at most 36.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 2^36")]
+fn lane_digits(rate: f64, burst: u128) -> u32 {
+    let most = 4 * (burst >> PLACE) as u64 + (4.0 * rate).min(LANE_SPAN) as u64 + 16;
+    LANE_BITS - (u64::BITS - most.leading_zeros())
+}
 
 impl Bucket {
     pub(super) fn new(rate: f64, burst: u32, now: Tick) -> Self {
         let burst = u128::from(burst) * PERMIT;
-        Self { rate: per_nano(rate), burst, front: burst, since: now, next: burst, started: burst, lent: 0 }
+        let (pace, digits) = (Pace::per_sec(rate), lane_digits(rate, burst));
+        Self { pace, burst, digits, front: burst, since: now, next: burst, started: burst, lent: 0 }
     }
 
     /// The place of the last of `n` permits, if they were taken now.
@@ -72,7 +82,12 @@ impl Bucket {
 
     /// When `n` permits taken now may be used: zero means now.
     pub(super) fn wait(&self, n: u32, now: Tick) -> Duration {
-        self.wait_for(self.place(n, now), now).max(self.wait_for(self.start_place(n, now), now))
+        self.wait_for(self.place(n, now), now).max(self.start_wait(n, now))
+    }
+
+    /// When `n` permits whose turn has come may start.
+    pub(super) fn start_wait(&self, n: u32, now: Tick) -> Duration {
+        self.wait_for(self.start_place(n, now), now)
     }
 
     fn start_place(&self, n: u32, now: Tick) -> Place {
@@ -96,32 +111,65 @@ impl Bucket {
 
     /// When the permits up to `place` may be used: zero means now.
     pub(super) fn wait_for(&self, place: Place, now: Tick) -> Duration {
-        let missing = place.0.saturating_sub(self.burst).saturating_sub(self.front_at(now));
         let pause = self.paused_for(now);
+        let missing = self.missing(place, now);
         if missing == 0 {
             return pause;
         }
-        let moving = missing.div_ceil(self.rate);
-        Duration::from_nanos(u64::try_from(moving).unwrap_or(u64::MAX)).saturating_add(pause)
+        // From where the front has a whole number of nanoseconds behind it.
+        let from = self.since.max(now);
+        let behind = place.0.saturating_sub(self.burst).saturating_sub(self.front).saturating_sub(self.slack());
+        let due = self.pace.time_for(behind);
+        Duration::from_nanos(self.since.0.saturating_add(due).saturating_sub(from.0)).saturating_add(pause)
+    }
+
+    /// For how long the permits up to `place` could have been used, at the rate of today.
+    pub(super) fn overdue(&self, place: Place, now: Tick) -> Duration {
+        let past = self.front_at(now).saturating_sub(place.0.saturating_sub(self.burst));
+        Duration::from_nanos(self.pace.time_for(past))
+    }
+
+    fn missing(&self, place: Place, now: Tick) -> u128 {
+        let behind = place.0.saturating_sub(self.burst).saturating_sub(self.front_at(now));
+        behind.saturating_sub(self.slack())
+    }
+
+    fn slack(&self) -> u128 {
+        SLACK * self.unit()
+    }
+
+    /// A unit of the lane.
+    fn unit(&self) -> u128 {
+        1 << (PLACE - self.digits)
     }
 
     /// Lends the bucket to a lane, until [`fold`](Self::fold).
     pub(super) fn share(&mut self, now: Tick) -> Share {
         self.settle(now);
         let taken = self.next.max(self.started).saturating_sub(self.front);
-        let place = u64::try_from(taken.div_ceil(1 << UNIT)).unwrap_or(u64::MAX);
+        let place = u64::try_from(taken.div_ceil(self.unit())).unwrap_or(u64::MAX);
         self.lent = place;
-        Share { place, since: self.since, rate: u64::try_from(self.rate >> 4).unwrap_or(u64::MAX) }
+        Share { place, since: self.since, pace: self.pace, digits: self.digits }
     }
 
-    /// Takes the bucket back: the lane's first place not taken.
-    pub(super) fn fold(&mut self, place: u64) {
-        // Unused, it is as exact as before: rounding must not add up over many looks.
-        if place == self.lent {
+    /// Takes the bucket back: the lane's first place not taken, and the permits it granted.
+    pub(super) fn fold(&mut self, place: u64, granted: u64) {
+        if granted == 0 && place == self.lent {
             return;
         }
-        self.next = self.front.saturating_add(u128::from(place) << UNIT);
+        let next = self.next.max(self.started);
+        self.next = if place == self.lent + (granted << self.digits) {
+            // One behind the other: as exact as before, rounding must not add up over many looks.
+            next.saturating_add(u128::from(granted) * PERMIT)
+        } else {
+            self.front.saturating_add(u128::from(place) * self.unit())
+        };
         self.started = self.next;
+    }
+
+    /// Whether a burst may be taken at once.
+    pub(super) fn is_full(&self, now: Tick) -> bool {
+        self.paused_for(now).is_zero() && self.next.max(self.started) <= self.front_at(now).saturating_add(self.slack())
     }
 
     /// Takes `n` permits, now or in advance.
@@ -155,7 +203,12 @@ impl Bucket {
     /// Changes the speed of the front.
     pub(super) fn set_rate(&mut self, rate: f64, now: Tick) {
         self.settle(now);
-        self.rate = per_nano(rate);
+        (self.pace, self.digits) = (Pace::per_sec(rate), lane_digits(rate, self.burst));
+    }
+
+    /// Ends a pause.
+    pub(super) fn resume(&mut self, now: Tick) {
+        self.since = self.since.min(now);
     }
 
     /// Takes what a rest has saved up: the next permit is a whole interval away. The source has just
@@ -185,8 +238,7 @@ impl Bucket {
     }
 
     fn front_at(&self, now: Tick) -> u128 {
-        let moved = self.rate.saturating_mul(u128::from(nanos(now.since(self.since))));
-        self.front.saturating_add(moved)
+        self.front.saturating_add(self.pace.moved(nanos(now.since(self.since))))
     }
 
     fn settle(&mut self, now: Tick) {

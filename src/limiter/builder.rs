@@ -1,26 +1,20 @@
 //! Makes a limiter.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::atomic_bucket::AtomicBucket;
-use super::bucket::Bucket;
-use super::controller::Controller;
-use super::in_flight::InFlightGuard;
+use super::in_flight_cap::InFlightCap;
 use super::learner::Learner;
 use super::metrics::LimiterMetrics;
 use super::quota::CalendarQuota;
-use super::wait_queue::Core;
-use super::{AdaptiveRateLimiter, LimiterConfig, LimiterEvent, RateBound};
+use super::wait_queue::WaitQueue;
+use super::{AdaptiveRateLimiter, LimiterConfig, LimiterEvent, RateControl};
 use crate::clock::Clock;
 use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::name::Name;
-use crate::sync::atomic::{AtomicBool, AtomicU64};
-use crate::sync::{Condvar, Mutex};
 use crate::tally::Tally;
 
 /// Collects what an [`AdaptiveRateLimiter`] works with.
@@ -30,7 +24,7 @@ use crate::tally::Tally;
 /// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
 /// let limiter = AdaptiveRateLimiter::builder("tushare")
 ///     .config(LimiterConfig::default().max_rate_per_sec(8.0).initial_rate_per_sec(4.0))
-///     .on_event(|event| println!("{}: {:?}", event.name, event.to))
+///     .on_event(|event| println!("{}: {:?}", event.name, event.kind))
 ///     .build()?;
 /// assert_eq!(limiter.rate(), 4.0);
 /// # Ok::<(), feedguard::ConfigError>(())
@@ -47,37 +41,23 @@ pub struct LimiterBuilder {
 
 impl AdaptiveRateLimiter {
     fn from_builder(parts: LimiterBuilder) -> Self {
-        let now = parts.clock.now();
         let config = parts.config;
-        let controller = Controller::new(&config, now);
-        let rate = controller.rate;
-        let bound = RateBound::Between.next(rate, config.min_rate_per_sec, config.max_rate_per_sec);
+        let learner = Learner::new(&config, parts.clock.now());
         let metrics = LimiterMetrics::new(&parts.metrics, &parts.name);
-        metrics.rate.set(rate);
-        metrics.bound.set(bound.gauge());
-        let limiter = Self {
+        let (rate, bound) = learner.rate();
+        metrics.show(rate, bound);
+        Self {
             name: parts.name,
-            clock: parts.clock,
             metrics,
             listeners: parts.listeners,
-            is_plain: config.enabled && !config.guards_in_flight() && parts.quotas.is_empty(),
             quotas: parts.quotas,
-            atomic: AtomicBucket::new(config.burst),
+            queue: WaitQueue::new(&config, config.control == RateControl::ErrorRate, parts.clock.clone()),
+            places: InFlightCap::new(config.max_in_flight, config.lease),
+            clock: parts.clock,
+            learner,
             counts: Tally::new(),
-            granted: AtomicU64::new(0),
-            cap: AtomicU64::new(u64::MAX),
-            is_bound: AtomicBool::new(false),
-            learner: Mutex::new(Learner { controller, guard: InFlightGuard::new(now), shown: rate, bound, events: 0 }),
-            core: Mutex::new(Core {
-                bucket: Bucket::new(rate, config.burst, now),
-                waiting: BTreeSet::new(),
-                closed: false,
-            }),
-            changed: Condvar::new(),
             config,
-        };
-        drop(limiter.lock());
-        limiter
+        }
     }
 
     /// A limiter with the given settings, without metrics.
@@ -121,7 +101,7 @@ impl LimiterBuilder {
         self
     }
 
-    /// Adds a listener for the rate reaching and leaving its bounds; more than 16 are a fault of the configuration.
+    /// Adds a listener; more than 16 are a fault of the configuration.
     pub fn on_event(mut self, listener: impl Fn(&LimiterEvent) + Send + Sync + 'static) -> Self {
         self.listeners.add(listener);
         self

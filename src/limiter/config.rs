@@ -55,12 +55,21 @@ pub struct LimiterConfig {
     /// Permits that may be taken at once after a rest: any window `w` grants at most
     /// `burst + rate x w`. Default 1.
     pub burst: u32,
-    /// Longest pause a source's `Retry-After` may impose. Default 5 min.
+    /// Longest pause a source's `Retry-After` may impose; a longer one is kept to this, logged and told.
+    /// Default 1 h.
     #[serde(with = "crate::config::human")]
     pub max_pause: Duration,
     /// With adaptive control: holds calls back once latency shows that they queue at the source.
     /// Default `true`.
     pub in_flight_guard: bool,
+    /// Calls that may be under way at once, whatever the control; beside the guard the smaller number
+    /// holds. Default `None`: any number.
+    pub max_in_flight: Option<u32>,
+    /// A call that has not ended after this time no longer counts as under way (up to an eighth longer), and
+    /// a [`Reservation`](super::Reservation) that nobody waits on for so long after its turn is given up.
+    /// Default 60 s.
+    #[serde(with = "crate::config::human")]
+    pub lease: Duration,
     /// Calendar quotas, at most 8 windows. Default none.
     pub quotas: Vec<QuotaWindow>,
 }
@@ -74,8 +83,10 @@ impl Default for LimiterConfig {
             min_rate_per_sec: 1.0,
             max_rate_per_sec: 100.0,
             burst: 1,
-            max_pause: Duration::from_secs(300),
+            max_pause: Duration::from_secs(3600),
             in_flight_guard: true,
+            max_in_flight: None,
+            lease: Duration::from_secs(60),
             quotas: Vec::new(),
         }
     }
@@ -90,6 +101,8 @@ setters!(LimiterConfig {
     burst: u32,
     max_pause: Duration,
     in_flight_guard: bool,
+    max_in_flight: Option<u32>,
+    lease: Duration,
     quotas: Vec<QuotaWindow>,
 });
 
@@ -122,17 +135,11 @@ impl LimiterConfig {
         );
         faults.range("burst", self.burst, 1..=1_000_000);
         faults.duration("max_pause", self.max_pause, Duration::ZERO..=MAX_DURATION);
+        if let Some(most) = self.max_in_flight {
+            faults.range("max_in_flight", most, 1..=1_000_000);
+        }
+        faults.duration("lease", self.lease, Duration::from_millis(1)..=MAX_DURATION);
         faults.nested("quotas", validate_windows(&self.quotas));
         faults.finish()
-    }
-
-    /// Whether ended calls move anything.
-    pub(super) fn follows_outcomes(&self) -> bool {
-        self.control != RateControl::Fixed
-    }
-
-    /// Whether calls in flight are counted and bounded.
-    pub(super) fn guards_in_flight(&self) -> bool {
-        self.in_flight_guard && self.control == RateControl::Adaptive
     }
 }

@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use super::{LimiterConfig, RateControl};
+use super::{LimiterConfig, RateBound, RateControl};
 use crate::clock::{Tick, seconds};
 
 /// Beats in which the rate doubles while no wall is known.
@@ -104,6 +104,41 @@ impl Controller {
             },
             errors: 0.0,
         }
+    }
+
+    pub(super) fn control(&self) -> RateControl {
+        self.control
+    }
+
+    pub(super) fn set_control(&mut self, control: RateControl) {
+        self.control = control;
+    }
+
+    /// Other bounds; the rate is moved between them.
+    pub(super) fn set_bounds(&mut self, min: f64, max: f64) {
+        (self.min, self.max) = (min, max);
+        self.set(self.rate);
+    }
+
+    pub(super) fn bounds(&self) -> (f64, f64) {
+        (self.min, self.max)
+    }
+
+    /// Forgets what was learned, and begins at this rate.
+    pub(super) fn restart(&mut self, rate: f64, now: Tick) {
+        let Self { control, min, max, .. } = *self;
+        let config =
+            LimiterConfig { control, min_rate_per_sec: min, max_rate_per_sec: max, ..LimiterConfig::default() };
+        *self = Self::new(&config.initial_rate_per_sec(rate.clamp(min, max)), now);
+    }
+
+    /// Where the rate is, that was at `before`.
+    pub(super) fn bound(&self, before: RateBound) -> RateBound {
+        before.next(self.rate, self.min, self.max)
+    }
+
+    pub(super) fn is_at_bound(&self) -> bool {
+        self.rate <= self.min || self.rate >= self.max
     }
 
     /// A call that had started at `started` was accepted.

@@ -28,13 +28,22 @@ pub enum LimitReason {
     Rate,
     /// The source asked for a pause (`Retry-After`), or refuses everything.
     Paused,
-    /// Enough calls are in flight: the source queues them instead of answering.
+    /// Enough calls are under way: the configured number, or what the source takes before it queues them.
     InFlight {
         /// Calls that may be in flight now.
         cap: u64,
     },
     /// A calendar quota is used up.
     Quota {
+        /// Calls a period.
+        limit: u64,
+        /// The period.
+        per: QuotaPeriod,
+    },
+    /// More permits at once than a quota window allows in its whole length; it can never succeed.
+    ExceedsQuota {
+        /// Permits asked for.
+        asked: u32,
         /// Calls a period.
         limit: u64,
         /// The period.
@@ -47,6 +56,11 @@ pub enum LimitReason {
         /// The most that can be granted at once.
         burst: u32,
     },
+    /// The key is new, and all keys of the table are in use.
+    KeysFull {
+        /// Keys at once.
+        max: usize,
+    },
     /// The limiter is closed.
     Closed,
 }
@@ -56,9 +70,13 @@ impl fmt::Display for LimitReason {
         match self {
             Self::Rate => f.write_str("rate used up"),
             Self::Paused => f.write_str("source asked for a pause"),
-            Self::InFlight { cap } => write!(f, "{cap} calls in flight, the source queues"),
+            Self::InFlight { cap } => write!(f, "{cap} calls in flight, no more are allowed"),
             Self::Quota { limit, per } => write!(f, "quota of {limit} a {per} used up"),
+            Self::ExceedsQuota { asked, limit, per } => {
+                write!(f, "{asked} permits asked, the quota is {limit} a {per}, never granted")
+            }
             Self::ExceedsBurst { asked, burst } => write!(f, "{asked} permits asked, burst is {burst}"),
+            Self::KeysFull { max } => write!(f, "all {max} keys are in use"),
             Self::Closed => f.write_str("limiter closed"),
         }
     }

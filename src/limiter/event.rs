@@ -52,17 +52,20 @@ impl RateBound {
     }
 }
 
-/// The rate has reached or left a bound; told after it has happened and outside every lock.
+/// Something an operator should know; told after it has happened and outside every lock, of each kind at
+/// most once a minute.
 ///
 /// # Examples
 /// ```
-/// use feedguard::limiter::RateBound;
+/// use feedguard::limiter::{LimiterEventKind, RateBound};
 /// use feedguard::{AdaptiveRateLimiter, LimiterConfig};
 /// let limiter = AdaptiveRateLimiter::builder("tushare")
-///     .on_event(|event| {
-///         if event.to == RateBound::Floor {
-///             eprintln!("{} accepts less than {} calls a second", event.name, event.rate_per_sec);
+///     .on_event(|event| match event.kind {
+///         LimiterEventKind::Bound { to: RateBound::Floor, rate_per_sec, .. } => {
+///             eprintln!("{} accepts less than {rate_per_sec} calls a second", event.name);
 ///         }
+///         LimiterEventKind::PauseCapped { asked, .. } => eprintln!("{} wants rest for {asked:?}", event.name),
+///         _ => {}
 ///     })
 ///     .build()?;
 /// # Ok::<(), feedguard::ConfigError>(())
@@ -74,10 +77,44 @@ pub struct LimiterEvent {
     pub name: Name,
     /// Number of the event, from 1; listeners of concurrent events may run out of order.
     pub sequence: u64,
-    /// Where the rate was.
-    pub from: RateBound,
-    /// Where it is.
-    pub to: RateBound,
-    /// The rate, in permits per second.
-    pub rate_per_sec: f64,
+    /// What has happened.
+    pub kind: LimiterEventKind,
+}
+
+/// What a [`LimiterEvent`] tells of.
+///
+/// # Examples
+/// ```
+/// use feedguard::limiter::LimiterEventKind;
+/// use feedguard::{AdaptiveRateLimiter, LimiterConfig, Outcome};
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+/// let (sender, events) = mpsc::channel();
+/// let limiter =
+///     AdaptiveRateLimiter::builder("tushare").on_event(move |event| sender.send(event.kind).unwrap()).build()?;
+/// let (day, hour) = (Duration::from_secs(86_400), Duration::from_secs(3_600));
+/// limiter.try_acquire(1)?.finish(Outcome::Limited { retry_after: Some(day) });
+/// assert_eq!(events.recv()?, LimiterEventKind::PauseCapped { asked: day, kept: hour });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum LimiterEventKind {
+    /// The rate has reached or left a bound.
+    Bound {
+        /// Where the rate was.
+        from: RateBound,
+        /// Where it is.
+        to: RateBound,
+        /// The rate, in permits per second.
+        rate_per_sec: f64,
+    },
+    /// The source asked for a longer pause than [`max_pause`](super::LimiterConfig::max_pause); it may refuse
+    /// until then, or ban.
+    PauseCapped {
+        /// The pause asked for.
+        asked: std::time::Duration,
+        /// The pause made.
+        kept: std::time::Duration,
+    },
 }

@@ -1,161 +1,195 @@
-//! Learning from ended calls: the learner moves the bucket's rate and tells of its bounds.
+//! Learning from ended calls: moves the rate of the line and the cap of calls in flight, and says when an
+//! operator should know.
 
 use std::time::Duration;
 
-use super::adaptive_rate_limiter::{AdaptiveRateLimiter, ENDED, LIMITED};
 use super::controller::Controller;
 use super::in_flight::InFlightGuard;
-use super::permit::{Grant, Start};
-use super::{LimiterEvent, RateBound, RateControl};
+use super::in_flight_cap::InFlightCap;
+use super::metrics::LimiterMetrics;
+use super::wait_queue::WaitQueue;
+use super::{LimiterConfig, LimiterEventKind, RateBound, RateControl};
 use crate::clock::Tick;
 use crate::outcome::Outcome;
-use crate::sync::atomic::Ordering;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, Ordering};
 
 /// A rate changed by less than this share is not worth reopening the lane.
 const NOTABLE: f64 = 0.002;
+/// Of one kind, operators are told at most once in this time.
+const QUIET: Duration = Duration::from_secs(60);
 
 pub(super) struct Learner {
-    pub(super) controller: Controller,
-    pub(super) guard: InFlightGuard,
-    /// The rate the bucket has.
-    pub(super) shown: f64,
-    pub(super) bound: RateBound,
-    pub(super) events: u64,
+    state: Mutex<State>,
+    /// As in the state, for those who only read it.
+    control: AtomicU8,
 }
 
-impl AdaptiveRateLimiter {
-    /// A call has ended.
+/// What an ended call says about itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndedCall {
+    pub(super) started: Tick,
+    /// Calls that were in flight already when it started, if it was counted.
+    pub(super) alongside: Option<u64>,
+}
+
+/// What changes in the line, and what to tell.
+#[derive(Default)]
+pub(super) struct Lesson {
+    pub(super) pause: Option<Duration>,
+    pub(super) told: Vec<Told>,
+}
+
+/// Something to tell, with its number.
+pub(super) struct Told {
+    pub(super) sequence: u64,
+    pub(super) what: LimiterEventKind,
+}
+
+pub(super) struct State {
+    pub(super) controller: Controller,
+    guard: InFlightGuard,
+    /// The rate the line has.
+    shown: f64,
+    told: RateBound,
+    bound_told_at: Option<Tick>,
+    cap_told_at: Option<Tick>,
+    sequence: u64,
+}
+
+impl Learner {
+    pub(super) fn new(config: &LimiterConfig, now: Tick) -> Self {
+        let control = AtomicU8::new(code(config.control));
+        Self { state: Mutex::new(State::new(config, now)), control }
+    }
+
     #[inline]
-    pub(super) fn finish(&self, grant: Grant, outcome: Outcome) {
-        if matches!(grant.start, Start::Unrecorded) {
-            return;
-        }
-        if self.config.guards_in_flight() {
-            self.counts.add(ENDED, u64::from(grant.n));
-        }
-        if self.config.follows_outcomes() || matches!(outcome, Outcome::Limited { .. }) {
-            let now = self.clock.now();
-            self.learn(grant, outcome, now);
-        }
-        if self.config.guards_in_flight() {
-            // After the cap has been set: it may be larger now.
-            self.wake_waiting();
+    pub(super) fn control(&self) -> RateControl {
+        match self.control.load(Ordering::Relaxed) {
+            0 => RateControl::Adaptive,
+            1 => RateControl::ErrorRate,
+            _ => RateControl::Fixed,
         }
     }
 
-    /// A call has ended, or will be told of by nobody.
-    pub(super) fn end(&self, grant: Grant) {
-        if self.config.guards_in_flight() && grant.n > 0 {
-            self.counts.add(ENDED, u64::from(grant.n));
-            self.wake_waiting();
-        }
+    /// The rate the line has, and where it is between its bounds.
+    pub(super) fn rate(&self) -> (f64, RateBound) {
+        let state = self.state.lock();
+        (state.shown, state.controller.bound(state.told))
     }
 
-    /// Takes over what another limiter of the same source knows: the rate it has found, a pause, and the
-    /// counts of its own quotas.
-    pub(crate) fn take_over(&self, from: &Self) {
-        if !(self.config.enabled && from.config.enabled) {
-            return;
+    /// Changes what is known, and gives the line the new rate; in one step, so that an older one never comes
+    /// last.
+    pub(super) fn teach(
+        &self,
+        queue: &WaitQueue,
+        metrics: &LimiterMetrics,
+        now: Tick,
+        change: impl FnOnce(&mut State) -> Lesson,
+    ) -> Vec<Told> {
+        let mut state = self.state.lock();
+        let mut lesson = change(&mut state);
+        self.control.store(code(state.controller.control()), Ordering::Relaxed);
+        if state.show(queue, lesson.pause, now) {
+            let bound = state.controller.bound(state.told);
+            metrics.show(state.shown, bound);
         }
-        if !self.config.quotas.is_empty() && !from.config.quotas.is_empty() {
-            // A limiter's own quota is its first.
-            self.quotas[0].restore(&from.quotas[0].save());
-        }
-        let now = self.clock.now();
-        let paused_for = from.lock().bucket.paused_for(now);
-        let found = from.learner.lock().controller.rate;
-        let mut learner = self.learner.lock();
-        if [self.config.control, from.config.control].iter().all(|control| *control != RateControl::Fixed) {
-            learner.controller.rate = found.clamp(self.config.min_rate_per_sec, self.config.max_rate_per_sec);
-        }
-        let event = self.show(&mut learner, (!paused_for.is_zero()).then_some(paused_for), now);
-        drop(learner);
-        self.announce(event);
+        lesson.told.extend(state.bound_alarm(now));
+        drop(state);
+        lesson.told
+    }
+}
+
+impl State {
+    fn new(config: &LimiterConfig, now: Tick) -> Self {
+        let controller = Controller::new(config, now);
+        let shown = controller.rate;
+        let told = controller.bound(RateBound::Between);
+        let guard = InFlightGuard::new(now);
+        Self { controller, guard, shown, told, bound_told_at: None, cap_told_at: None, sequence: 0 }
     }
 
-    pub(super) fn learn(&self, grant: Grant, outcome: Outcome, now: Tick) {
-        let mut learner = self.learner.lock();
-        let mut pause = None;
+    /// Forgets what was learned.
+    pub(super) fn reset(&mut self, initial: f64, now: Tick) {
+        self.controller.restart(initial, now);
+        self.guard = InFlightGuard::new(now);
+    }
+
+    /// A call has ended.
+    pub(super) fn learn(
+        &mut self,
+        call: EndedCall,
+        outcome: Outcome,
+        max_pause: Duration,
+        places: &InFlightCap,
+        now: Tick,
+    ) -> Lesson {
+        let mut lesson = Lesson::default();
         match outcome {
-            Outcome::Success => learner.controller.accepted(grant.at, now),
+            Outcome::Success => self.controller.accepted(call.started, now),
             Outcome::Limited { retry_after } => {
-                self.counts.add(LIMITED, 1);
-                self.metrics.limited.inc();
-                let wish = retry_after.map(|wish| wish.min(self.config.max_pause));
-                pause = Some(learner.controller.limited(grant.at, wish, now));
-            }
-            Outcome::TimedOut | Outcome::Failure | Outcome::FailureFor(_) | Outcome::Ignored => {
-                learner.controller.failed();
-            }
-        }
-        if self.config.guards_in_flight() && grant.n > 0 {
-            match outcome {
-                Outcome::Success => {
-                    let bound = self.is_bound.swap(false, Ordering::Relaxed);
-                    learner.guard.answered(grant.at, grant.alongside, bound, now);
+                let kept = retry_after.map(|asked| asked.min(max_pause));
+                if let Some(asked) = retry_after.filter(|asked| *asked > max_pause) {
+                    lesson.told.extend(self.cap_alarm(asked, max_pause, now));
                 }
-                Outcome::TimedOut => learner.guard.timed_out(grant.at, now),
+                lesson.pause = Some(self.controller.limited(call.started, kept, now));
+            }
+            Outcome::TimedOut | Outcome::Failure | Outcome::FailureFor(_) => self.controller.failed(),
+            Outcome::Ignored => {}
+        }
+        if let Some(alongside) = call.alongside {
+            match outcome {
+                Outcome::Success => self.guard.answered(call.started, alongside, places.was_bound(), now),
+                Outcome::TimedOut => self.guard.timed_out(call.started, now),
                 _ => {}
             }
-            self.cap.store(learner.guard.cap(), Ordering::Relaxed);
+            let cap = self.guard.cap();
+            places.learn((cap < u64::MAX).then_some(cap));
         }
-        let event = self.show(&mut learner, pause, now);
-        drop(learner);
-        self.announce(event);
+        lesson
     }
 
-    /// The design's rule moves the rate at each grant.
-    pub(super) fn note_grant(&self) {
-        let now = self.clock.now();
-        let mut learner = self.learner.lock();
-        learner.controller.granted();
-        let event = self.show(&mut learner, None, now);
-        drop(learner);
-        self.announce(event);
-    }
-
-    /// Gives the bucket the learner's rate and a pause, if there is anything new; what to tell.
-    pub(super) fn show(&self, learner: &mut Learner, pause: Option<Duration>, now: Tick) -> Option<LimiterEvent> {
-        let rate = learner.controller.rate;
-        let (min, max) = (self.config.min_rate_per_sec, self.config.max_rate_per_sec);
-        let is_at_bound = (rate <= min || rate >= max) && rate.to_bits() != learner.shown.to_bits();
-        let is_notable = is_at_bound || (rate - learner.shown).abs() > NOTABLE * learner.shown;
+    /// Gives the line the rate and a pause, if there is anything new.
+    fn show(&mut self, queue: &WaitQueue, pause: Option<Duration>, now: Tick) -> bool {
+        let rate = self.controller.rate;
+        let is_at_bound = self.controller.is_at_bound() && rate.to_bits() != self.shown.to_bits();
+        let is_notable = is_at_bound || (rate - self.shown).abs() > NOTABLE * self.shown;
         if !is_notable && pause.is_none() {
-            return None;
+            return false;
         }
-        learner.shown = rate;
-        self.metrics.rate.set(rate);
-        let mut held = self.lock();
-        held.bucket.set_rate(rate, now);
-        match pause {
-            Some(Duration::ZERO) => held.bucket.drain(now),
-            Some(pause) => held.bucket.pause(now.after(pause), now),
-            None => {}
-        }
-        let someone_waits = !held.waiting.is_empty();
-        drop(held);
-        if someone_waits {
-            self.changed.notify_all();
-        }
-        let from = learner.bound;
-        learner.bound = from.next(rate, min, max);
-        if learner.bound == from {
-            return None;
-        }
-        self.metrics.bound.set(learner.bound.gauge());
-        learner.events += 1;
-        let (sequence, to) = (learner.events, learner.bound);
-        Some(LimiterEvent { name: self.name.clone(), sequence, from, to, rate_per_sec: rate })
+        self.shown = rate;
+        queue.set_rate(rate, pause, now);
+        true
     }
 
-    pub(super) fn announce(&self, event: Option<LimiterEvent>) {
-        let Some(event) = event else { return };
-        let rate = event.rate_per_sec;
-        if event.to == RateBound::Floor {
-            tracing::warn!(limiter = %self.name, rate, "the source accepts less than the lowest rate");
-        } else {
-            tracing::info!(limiter = %self.name, rate, from = ?event.from, to = ?event.to, "limiter rate bound");
+    /// A bound was reached or left, and the last of these was more than a minute ago.
+    fn bound_alarm(&mut self, now: Tick) -> Option<Told> {
+        let (from, to) = (self.told, self.controller.bound(self.told));
+        if from == to || self.bound_told_at.is_some_and(|at| now.since(at) < QUIET) {
+            return None;
         }
-        self.listeners.tell(&self.name, &event);
+        (self.told, self.bound_told_at) = (to, Some(now));
+        Some(self.tell(LimiterEventKind::Bound { from, to, rate_per_sec: self.controller.rate }))
+    }
+
+    fn cap_alarm(&mut self, asked: Duration, kept: Duration, now: Tick) -> Option<Told> {
+        if self.cap_told_at.is_some_and(|at| now.since(at) < QUIET) {
+            return None;
+        }
+        self.cap_told_at = Some(now);
+        Some(self.tell(LimiterEventKind::PauseCapped { asked, kept }))
+    }
+
+    fn tell(&mut self, what: LimiterEventKind) -> Told {
+        self.sequence += 1;
+        Told { sequence: self.sequence, what }
+    }
+}
+
+fn code(control: RateControl) -> u8 {
+    match control {
+        RateControl::Adaptive => 0,
+        RateControl::ErrorRate => 1,
+        RateControl::Fixed => 2,
     }
 }

@@ -1,11 +1,12 @@
 //! Handles of one limiter.
 
+use super::RateBound;
 use crate::metrics::{Counter, Gauge, Metrics};
 
 #[derive(Clone, Default)]
 pub(super) struct LimiterMetrics {
-    pub(super) rate: Gauge,
-    pub(super) bound: Gauge,
+    rate: Gauge,
+    bound: Gauge,
     pub(super) limited: Counter,
     pub(super) rejected: Counter,
 }
@@ -18,5 +19,10 @@ impl LimiterMetrics {
             limited: metrics.limiter_limited(name),
             rejected: metrics.rejected(name, "rate_limited"),
         }
+    }
+
+    pub(super) fn show(&self, rate: f64, bound: RateBound) {
+        self.rate.set(rate);
+        self.bound.set(bound.gauge());
     }
 }

@@ -3,20 +3,10 @@
 use std::sync::Arc;
 
 use super::AdaptiveRateLimiter;
-use super::atomic_bucket::AtomicStart;
-use super::bucket::Place;
 use super::quota::Taken;
+use super::wait_queue::Start;
 use crate::clock::Tick;
 use crate::outcome::Outcome;
-
-/// Where a permit stands, to take it back.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Start {
-    Atomic(AtomicStart),
-    Queued(Place),
-    /// Nothing was counted.
-    Unrecorded,
-}
 
 /// What a permit has to remember.
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +14,11 @@ pub(super) struct Grant {
     pub(super) n: u32,
     pub(super) start: Start,
     pub(super) at: Tick,
-    /// Calls that were in flight already.
-    pub(super) alongside: u64,
+    /// Calls that were in flight already; `None`: it is not counted.
+    pub(super) alongside: Option<u64>,
 }
+
+pub(super) type QuotaTaken = Option<Box<[Taken]>>;
 
 /// The right to make the permitted calls now.
 ///
@@ -49,12 +41,12 @@ pub(super) struct Grant {
 pub struct RatePermit<'a> {
     limiter: &'a AdaptiveRateLimiter,
     grant: Grant,
-    quotas: Option<Box<[Taken]>>,
+    quotas: QuotaTaken,
 }
 
 impl<'a> RatePermit<'a> {
     #[inline]
-    pub(super) fn new(limiter: &'a AdaptiveRateLimiter, grant: Grant, quotas: Option<Box<[Taken]>>) -> Self {
+    pub(super) fn new(limiter: &'a AdaptiveRateLimiter, grant: Grant, quotas: QuotaTaken) -> Self {
         Self { limiter, grant, quotas }
     }
 
@@ -79,7 +71,7 @@ impl<'a> RatePermit<'a> {
 
     /// What it is, without the duty.
     #[expect(clippy::mem_forget, reason = "what is owned moves on")]
-    pub(super) fn into_parts(mut self) -> (Grant, Option<Box<[Taken]>>) {
+    pub(super) fn into_parts(mut self) -> (Grant, QuotaTaken) {
         let parts = (self.grant, self.quotas.take());
         std::mem::forget(self);
         parts
@@ -121,11 +113,11 @@ impl Drop for RatePermit<'_> {
 pub struct OwnedRatePermit {
     limiter: Arc<AdaptiveRateLimiter>,
     /// Empty once finished.
-    held: Option<(Grant, Option<Box<[Taken]>>)>,
+    held: Option<(Grant, QuotaTaken)>,
 }
 
 impl OwnedRatePermit {
-    pub(super) fn new(limiter: Arc<AdaptiveRateLimiter>, grant: Grant, quotas: Option<Box<[Taken]>>) -> Self {
+    pub(super) fn new(limiter: Arc<AdaptiveRateLimiter>, grant: Grant, quotas: QuotaTaken) -> Self {
         Self { limiter, held: Some((grant, quotas)) }
     }
 

@@ -103,6 +103,33 @@ impl CalendarQuota {
         }
     }
 
+    /// The vendor says that the window is spent: nothing is granted until its reset, or as long as a sliding
+    /// one looks back.
+    pub fn mark_spent(&self, per: QuotaPeriod) {
+        self.sync_remaining(per, 0);
+    }
+
+    /// Sets the count of the running window, up or down: what an operator knows better, or a vendor has given
+    /// back. [`sync_used`](Self::sync_used) is for the headers of answers.
+    pub fn set_used(&self, per: QuotaPeriod, used: u64) {
+        let (tick, wall) = (self.clock.now(), self.clock.wall());
+        let mut windows = self.windows.lock();
+        for window in windows.iter_mut().filter(|window| window.config.per == per) {
+            window.roll(tick, wall);
+            window.forget();
+            window.sync(used, tick);
+        }
+    }
+
+    /// Whether calls are counted in a window that still runs.
+    pub(super) fn is_used(&self) -> bool {
+        let (tick, wall) = (self.clock.now(), self.clock.wall());
+        self.windows.lock().iter_mut().any(|window| {
+            window.roll(tick, wall);
+            window.used > 0
+        })
+    }
+
     /// Calls left now in the window of that period; `None` if there is none.
     pub fn remaining(&self, per: QuotaPeriod) -> Option<u64> {
         let (tick, wall) = (self.clock.now(), self.clock.wall());
@@ -165,23 +192,23 @@ impl CalendarQuota {
     }
 
     fn check(&self, windows: &mut [Window], n: u32, tick: Tick, wall: DateTime<Utc>) -> Result<(), Limited> {
-        let mut refused: Option<(Option<Duration>, &QuotaWindow)> = None;
+        let mut refused: Option<(Duration, &QuotaWindow)> = None;
         for window in windows {
             window.roll(tick, wall);
             let wait = window.wait(n, tick, wall);
             let Some(wait) = wait else {
-                return Err(self.refusal(&window.config, None));
+                let QuotaWindow { limit, per, .. } = window.config;
+                let reason = LimitReason::ExceedsQuota { asked: n, limit, per };
+                return Err(Limited { name: self.name.clone(), reason, retry_after: None });
             };
-            if !wait.is_zero() && refused.is_none_or(|(longest, _)| longest.is_some_and(|longest| wait > longest)) {
-                refused = Some((Some(wait), &window.config));
+            if !wait.is_zero() && refused.is_none_or(|(longest, _)| wait > longest) {
+                refused = Some((wait, &window.config));
             }
         }
-        refused.map_or(Ok(()), |(wait, window)| Err(self.refusal(window, wait)))
-    }
-
-    fn refusal(&self, window: &QuotaWindow, retry_after: Option<Duration>) -> Limited {
-        let reason = LimitReason::Quota { limit: window.limit, per: window.per };
-        Limited { name: self.name.clone(), reason, retry_after }
+        refused.map_or(Ok(()), |(wait, window)| {
+            let reason = LimitReason::Quota { limit: window.limit, per: window.per };
+            Err(Limited { name: self.name.clone(), reason, retry_after: Some(wait) })
+        })
     }
 }
 
@@ -250,6 +277,11 @@ impl Window {
             // At most the limit, which fits.
             self.calls.push_back((tick, u32::try_from(n).unwrap_or(u32::MAX)));
         }
+    }
+
+    fn forget(&mut self) {
+        self.used = 0;
+        self.calls.clear();
     }
 
     /// The vendor says how many are used.

@@ -9,7 +9,8 @@ use crate::clock::Deadline;
 /// A place in the line: the permits are taken in advance, and nobody who asked later comes before.
 ///
 /// Who holds a reservation holds up those behind it, also once its turn has come: wait on it soon, or
-/// drop it.
+/// drop it. Nobody waiting on it for a [lease](super::LimiterConfig::lease) from its turn, it is given up;
+/// who waits on it then stands at the end of the line.
 ///
 /// Dropped unused, the place goes back if it is the last of the line; otherwise it is lost, since one
 /// in the middle cannot be handed on without two callers sharing a moment.
@@ -36,7 +37,7 @@ impl<'a> Reservation<'a> {
     /// The time until its turn; zero once it has come. A pause or a cut of the rate may make it
     /// longer, a growing rate shorter.
     pub fn remaining(&self) -> Duration {
-        self.place.map_or(Duration::ZERO, |place| self.limiter.turn_of(place))
+        self.place.map_or(Duration::ZERO, |place| self.limiter.queue.turn_of(self.n, place))
     }
 
     /// Waits for its turn until `deadline`, and starts.
@@ -44,15 +45,18 @@ impl<'a> Reservation<'a> {
     /// # Errors
     /// [`Limited`] if the turn comes too late, or when the limiter is closed; the place is given up.
     pub fn wait(mut self, deadline: Deadline) -> Result<RatePermit<'a>, Limited> {
-        let place = self.place.take();
-        self.limiter.wait_turn(self.n, place, deadline)
+        match self.place.take() {
+            Some(place) => self.limiter.wait_turn(self.n, place, deadline),
+            // Nothing was asked for, or nothing is limited.
+            None => Ok(self.limiter.unrecorded()),
+        }
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
-            self.limiter.leave_queue(self.n, place);
+            self.limiter.queue.leave(self.n, place);
         }
     }
 }

@@ -16,6 +16,12 @@ fn breaker(config: BreakerConfig) -> (CircuitBreaker, ManualClock) {
     (CircuitBreaker::builder("feed").config(config).clock(clock).build().unwrap(), time)
 }
 
+fn fail(breaker: &CircuitBreaker, times: u32) {
+    for _ in 0..times {
+        breaker.try_acquire().unwrap().fail();
+    }
+}
+
 /// Calls that reach a dead source, asked every `step` for an hour; each failure ends so.
 fn calls_to_a_dead_source(config: &BreakerConfig, step: Duration, end: Outcome) -> u32 {
     let (breaker, time) = breaker(config.clone());
@@ -46,12 +52,14 @@ fn a_source_that_flaps_is_asked_ever_more_rarely() {
     let (breaker, time) = breaker(BreakerConfig::free().open_growth(2.0).open_for(S(10)));
     let mut open_times = Vec::new();
     for _ in 0..6 {
-        (0..3).for_each(|_| drop(breaker.try_acquire().unwrap().fail()));
+        fail(&breaker, 3);
         let open = breaker.try_acquire().unwrap_err().retry_after().unwrap();
         open_times.push(open.as_secs());
         time.advance(open);
         // Back for just as long as its probes.
-        (0..3).for_each(|_| drop(breaker.try_acquire().unwrap().succeed()));
+        for _ in 0..3 {
+            breaker.try_acquire().unwrap().succeed();
+        }
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
     assert_eq!(open_times, [10, 20, 40, 80, 160, 320]);
@@ -68,7 +76,9 @@ fn calls_that_end_ignored_count_in_no_rate_also_not_as_slow() {
         // Finds them slow while they run.
         breaker.try_acquire().unwrap().ignore();
         assert_eq!(breaker.snapshot().window.unwrap().slow, 9);
-        slow.into_iter().for_each(|permit| drop(permit.ignore()));
+        for permit in slow {
+            permit.ignore();
+        }
         breaker.try_acquire().unwrap().succeed();
         let counts = breaker.snapshot().window.unwrap();
         assert_eq!((counts.calls, counts.slow, counts.failed), (1, 0, 0), "{size:?}");
@@ -149,11 +159,11 @@ fn what_changes_no_state_is_no_transition() {
 #[test]
 fn a_reset_of_a_closed_breaker_forgets_its_failures_and_the_calls_under_way() {
     let (breaker, _time) = breaker(BreakerConfig::default());
-    (0..4).for_each(|_| drop(breaker.try_acquire().unwrap().fail()));
+    fail(&breaker, 4);
     let under_way = breaker.try_acquire().unwrap();
     breaker.reset();
     under_way.fail();
-    (0..4).for_each(|_| drop(breaker.try_acquire().unwrap().fail()));
+    fail(&breaker, 4);
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
@@ -170,7 +180,7 @@ fn one_seed_and_many_names_do_not_come_back_at_one_moment() {
     let open_time = |name: &str, config: &BreakerConfig| {
         let (clock, _time) = Clock::manual();
         let breaker = CircuitBreaker::builder(name).config(config.clone()).seed(7).clock(clock).build().unwrap();
-        (0..3).for_each(|_| drop(breaker.try_acquire().unwrap().fail()));
+        fail(&breaker, 3);
         breaker.try_acquire().unwrap_err().retry_after().unwrap()
     };
     // Also at the cap, where growth has taken them all.
@@ -195,7 +205,7 @@ fn a_breaker_survives_a_restart_where_it_stood() {
     };
     let before = make();
     assert_eq!(restart(&before).state(), BreakerState::Closed);
-    (0..3).for_each(|_| drop(before.try_acquire().unwrap().fail()));
+    fail(&before, 3);
     let saved = before.save();
     time.advance(S(20));
     let after = restart(&before);

@@ -1,5 +1,5 @@
 //! The breaker room.
 
+mod corners;
 mod promises;
 mod regressions;
-mod corners;

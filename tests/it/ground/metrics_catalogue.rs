@@ -7,7 +7,8 @@ use feedguard::breaker::BreakerState;
 use feedguard::metrics::MetricsError;
 use feedguard::router::{RouterPolicy, Split};
 use feedguard::{
-    BreakerConfig, CircuitBreaker, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics, RouterConfig,
+    BreakerConfig, CircuitBreaker, Clock, DataSourceManager, EndpointConfig, EndpointSpec, ManagerConfig, Metrics,
+    RouterConfig,
 };
 use prometheus::{IntCounter, Registry};
 

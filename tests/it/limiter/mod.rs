@@ -1,4 +1,5 @@
 //! The limiter room.
 
+mod corners;
 mod promises;
 mod regressions;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use feedguard::Outcome;
 use feedguard::clock::ManualClock;
-use feedguard::limiter::{CalendarQuota, QuotaPeriod, QuotaWindow, RateBound, RateControl, RatePermit};
+use feedguard::limiter::{
+    CalendarQuota, LimiterEventKind, QuotaPeriod, QuotaWindow, RateBound, RateControl, RatePermit,
+};
 use feedguard::{AdaptiveRateLimiter, Clock, Deadline, LimiterConfig};
 
 use crate::support::drive;
@@ -133,7 +135,7 @@ fn the_ceiling_is_told() {
                 .burst(1),
         )
         .clock(clock)
-        .on_event(move |e| t2.lock().unwrap().push(e.to))
+        .on_event(move |e| t2.lock().unwrap().push(e.kind))
         .build()
         .unwrap();
     for _ in 0..60_000 {
@@ -143,6 +145,8 @@ fn the_ceiling_is_told() {
         }
     }
     assert_eq!(l.snapshot().bound, RateBound::Ceiling);
+    let told = told.lock().unwrap();
+    assert!(matches!(told[..], [LimiterEventKind::Bound { to: RateBound::Ceiling, .. }]), "{told:?}");
 }
 #[test]
 fn learning_a_new_base_ends_under_steady_demand() {
