@@ -1,18 +1,18 @@
 //! The bucket as one atomic word, for as long as nobody waits: a grant is a compare-and-swap, a
 //! refusal a few loads.
 //!
-//! The word: bit 63 "ask under the lock", bits 52-62 epoch, bits 42-51 permits granted since the lane
-//! opened, bits 0-41 the first place not taken, in units of 2^-`digits` permits from where the front stood
-//! then. A place is rounded up, and [`SLACK`] units too early count as due: rounding makes nobody wait a
-//! nanosecond longer. Pace, digits and start of the front change only while the word says "ask", and reopening it starts a new epoch:
-//! a compare-and-swap that succeeds has used parameters of its own epoch, and a refusal looks at the
-//! word again. (Epochs come again after 2,048 openings. A thread that slept through just as many and
-//! finds count and place as they were grants one permit by old parameters; never two.) When the count
-//! or the front leaves its range, the lane is reopened under the lock.
+//! It counts in time: a permit is an interval, and the place of a permit is the moment at which the front
+//! reaches it. The word: bit 63 "ask under the lock", bits 52-62 epoch, bits 42-51 permits granted since the
+//! lane opened, bits 0-41 the first place not taken, in units from where the front stood then. Scale and start
+//! of the front change only while the word says "ask", and reopening it starts a new epoch: a compare-and-swap
+//! that succeeds has used parameters of its own epoch, and a refusal looks at the word again. (Epochs come
+//! again after 2,048 openings. A thread that slept through just as many and finds count and place as they were
+//! grants one permit by old parameters; never two.) When the count or the front leaves its range, the lane is
+//! reopened under the lock.
 
 use std::time::Duration;
 
-use super::bucket::Share;
+use super::bucket::{LaneScale, Share};
 use crate::clock::Tick;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,11 +22,9 @@ const EPOCHS: u64 = (1 << 11) - 1;
 const COUNT: u32 = 42;
 const COUNTS: u64 = (1 << 10) - 1;
 const PLACE: u64 = (1 << COUNT) - 1;
+const FRACTION: u32 = 6;
 /// The farthest front a word may be compared with; a burst more still fits.
 const FARTHEST: u64 = 1 << 41;
-/// So many units too early count as due: a place is rounded up when it is taken at rest, and when it is lent,
-/// a pace is rounded down.
-const SLACK: u64 = 3;
 /// Readings of one clock on two cores differ by less; a pause that short is none.
 const CLOCK_SKEW: u64 = 1_000;
 
@@ -66,9 +64,8 @@ pub(super) struct AtomicBucket {
     bits: AtomicU64,
     /// Tick from which the front moves; ahead in a pause.
     since: AtomicU64,
-    /// Of the pace: `mantissa / 2^shift` permits a nanosecond.
-    mantissa: AtomicU64,
-    /// Bits 8 and up the shift, 0-7 the digits.
+    /// Units in which one permit moves, in bits 6 and up; bits 0-5 the digits of a nanosecond that a unit has
+    /// after the point.
     scale: AtomicU64,
     burst: u64,
 }
@@ -76,13 +73,7 @@ pub(super) struct AtomicBucket {
 impl AtomicBucket {
     /// A closed lane.
     pub(super) fn new(burst: u32) -> Self {
-        Self {
-            bits: AtomicU64::new(ASK),
-            since: AtomicU64::new(0),
-            mantissa: AtomicU64::new(1),
-            scale: AtomicU64::new(0),
-            burst: u64::from(burst),
-        }
+        Self { bits: AtomicU64::new(ASK), since: AtomicU64::new(0), scale: AtomicU64::new(0), burst: u64::from(burst) }
     }
 
     /// Takes `n` permits, at most the burst, if they are free.
@@ -117,30 +108,25 @@ impl AtomicBucket {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "two numbers below 101, packed")]
     fn look(&self, bits: u64, n: u32, now: &impl Fn() -> Tick) -> Look {
         if bits & ASK != 0 {
             return Look::Ask;
         }
         let since = self.since.load(Ordering::Acquire);
-        let mantissa = self.mantissa.load(Ordering::Acquire);
         let scale = self.scale.load(Ordering::Acquire);
-        let (shift, digits) = ((scale >> 8) as u32, (scale & 0xFF) as u32);
+        let (interval, fraction) = (scale >> FRACTION, scale & ((1 << FRACTION) - 1));
         // After the word: it must not be older than the opening of the lane.
         let at = now();
-        // In 2^-shift permits.
-        let moved = u128::from(at.0.saturating_sub(since)) * u128::from(mantissa);
-        let up = shift - digits;
-        let Ok(front) = u64::try_from(moved >> up) else { return Look::Ask };
-        if front > FARTHEST {
+        let elapsed = at.0.saturating_sub(since);
+        if elapsed > FARTHEST >> fraction {
             return Look::Ask;
         }
+        let front = elapsed << fraction;
         let paused = since.saturating_sub(at.0);
         let is_paused = paused > CLOCK_SKEW;
-        let rest = u64::from(moved != u128::from(front) << up);
-        let end = (bits & PLACE).max(front + rest) + (u64::from(n) << digits);
-        let due = u128::from(end.saturating_sub((self.burst << digits) + SLACK)) << up;
-        if !is_paused && due <= moved {
+        let end = (bits & PLACE).max(front) + u64::from(n) * interval;
+        let due = end.saturating_sub(self.burst * interval);
+        if !is_paused && due <= front {
             let count = ((bits >> COUNT) & COUNTS) + u64::from(n);
             if count > COUNTS {
                 return Look::Ask;
@@ -151,15 +137,15 @@ impl AtomicBucket {
         if newer >> EPOCH != bits >> EPOCH {
             return Look::Moved(newer);
         }
-        let time = since.saturating_add(first_nano(due, mantissa)).saturating_sub(at.0);
-        Look::Wait { time: Duration::from_nanos(time), is_paused }
+        let moving = (due - front).div_ceil(1 << fraction);
+        Look::Wait { time: Duration::from_nanos(moving + if is_paused { paused } else { 0 }), is_paused }
     }
 
     /// Takes a start back, if nobody has started since.
     pub(super) fn undo(&self, n: u32, start: AtomicStart) -> bool {
-        // Of another opening the digits may differ: the word does too then.
-        let digits = self.scale.load(Ordering::Acquire) & 0xFF;
-        let before = start.0 - (u64::from(n) << digits) - (u64::from(n) << COUNT);
+        // Of another opening the interval may differ: the word does too then.
+        let interval = self.scale.load(Ordering::Acquire) >> FRACTION;
+        let before = start.0.wrapping_sub(u64::from(n) * interval).wrapping_sub(u64::from(n) << COUNT);
         self.bits.compare_exchange(start.0, before, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
@@ -180,20 +166,9 @@ impl AtomicBucket {
     /// Opens the closed lane, the core's lock being held.
     pub(super) fn open(&self, share: Share) {
         self.since.store(share.since.0, Ordering::Release);
-        self.mantissa.store(share.pace.mantissa(), Ordering::Release);
-        let scale = u64::from(share.pace.shift()) << 8 | u64::from(share.digits);
-        self.scale.store(scale, Ordering::Release);
+        let LaneScale { interval, fraction } = share.scale;
+        self.scale.store(interval << FRACTION | u64::from(fraction), Ordering::Release);
         let epoch = (self.bits.load(Ordering::Relaxed) >> EPOCH).wrapping_add(1) & EPOCHS;
-        self.bits.store((epoch << EPOCH) | share.place.min(PLACE), Ordering::Release);
+        self.bits.store((epoch << EPOCH) | share.place, Ordering::Release);
     }
-}
-
-/// The first nanosecond by which so much has moved.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "seen to fit")]
-fn first_nano(due: u128, mantissa: u64) -> u64 {
-    if due <= u128::from(u64::MAX) {
-        return (due as u64).div_ceil(mantissa);
-    }
-    u64::try_from(due.div_ceil(u128::from(mantissa))).unwrap_or(u64::MAX)
 }

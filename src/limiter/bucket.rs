@@ -8,9 +8,7 @@
 //! `burst + rate x w`.
 //!
 //! Places are in 2^-64 permits, the rate is a [`Pace`]. While nobody waits the bucket is lent to a
-//! [lane](super::atomic_bucket), which needs no lock and knows places to 2^-`digits` of a permit. A place
-//! that came back from there may be a unit too far, and a pace is rounded down: [`SLACK`] units earlier than
-//! due count as due.
+//! [lane](super::atomic_bucket), which needs no lock and counts in time instead of permits.
 
 use std::time::Duration;
 
@@ -28,8 +26,6 @@ pub(super) struct Place(u128);
 pub(super) struct Bucket {
     pace: Pace,
     burst: u128,
-    /// Digits after the point of a place in the lane.
-    digits: u32,
     /// Where the front was at `since`; from there it moves at the rate.
     front: u128,
     /// May lie ahead: the end of a pause.
@@ -38,39 +34,55 @@ pub(super) struct Bucket {
     next: u128,
     /// The first place not started; behind `next` while callers wait.
     started: u128,
+    /// The lane's terms.
+    lane: LaneScale,
     /// The place in the lane's units, while it is lent.
     lent: u64,
 }
 
-/// The bucket as a lane needs it: a place from the front in units, the tick from which the front moves, the
-/// pace, and the digits after the point of a unit.
+/// The bucket as a lane needs it, in units of time: the place is when the front reaches the first one not
+/// taken, from the tick `since`, from which the front moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) place: u64,
     pub(super) since: Tick,
-    pub(super) pace: Pace,
-    pub(super) digits: u32,
+    pub(super) scale: LaneScale,
 }
 
-/// As in the lane.
-const SLACK: u128 = 3;
-/// Bits of a place in a lane: room for some bursts, and for what moves in four seconds; at high rates for so
-/// many permits, or the unit would be too coarse.
-const LANE_BITS: u32 = 41;
-const LANE_SPAN: f64 = 262_144.0;
-
-/// So many digits after the point are left in a lane, at most 36.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 2^36")]
-fn lane_digits(rate: f64, burst: u128) -> u32 {
-    let most = 4 * (burst >> PLACE) as u64 + (4.0 * rate).min(LANE_SPAN) as u64 + 16;
-    LANE_BITS - (u64::BITS - most.leading_zeros())
+/// A unit of time in a lane is 2^-`fraction` nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LaneScale {
+    /// Units in which one permit moves.
+    pub(super) interval: u64,
+    pub(super) fraction: u32,
 }
+
+/// The longest a burst may take in a lane, in units; and the farthest place that may be lent.
+const LONGEST: u64 = 1 << 40;
+
+impl LaneScale {
+    /// Seven digits of the interval, and nanoseconds to their ninth binary digit, as far as a burst fits.
+    fn new(pace: Pace, burst: u128) -> Self {
+        let nanos = pace.time_for(PERMIT, 0).max(1);
+        let mut fraction = (24 - i64::from(nanos.ilog2())).clamp(9, 22) as u32;
+        let interval = |fraction| pace.time_for(PERMIT, fraction);
+        while fraction > 0 && u128::from(interval(fraction)) * (burst >> PLACE) > u128::from(LONGEST) {
+            fraction -= 1;
+        }
+        Self { interval: interval(fraction), fraction }
+    }
+}
+
+/// Rounding of a pace and of places that were rounded by it: so much earlier than due counts as due. At ten a
+/// second it is a hundredth of a picosecond.
+const SLACK: u128 = 1 << 20;
 
 impl Bucket {
     pub(super) fn new(rate: f64, burst: u32, now: Tick) -> Self {
         let burst = u128::from(burst) * PERMIT;
-        let (pace, digits) = (Pace::per_sec(rate), lane_digits(rate, burst));
-        Self { pace, burst, digits, front: burst, since: now, next: burst, started: burst, lent: 0 }
+        let pace = Pace::per_sec(rate);
+        let lane = LaneScale::new(pace, burst);
+        Self { pace, burst, front: burst, since: now, next: burst, started: burst, lane, lent: 0 }
     }
 
     /// The place of the last of `n` permits, if they were taken now.
@@ -116,40 +128,33 @@ impl Bucket {
         if missing == 0 {
             return pause;
         }
-        // From where the front has a whole number of nanoseconds behind it.
         let from = self.since.max(now);
-        let behind = place.0.saturating_sub(self.burst).saturating_sub(self.front).saturating_sub(self.slack());
-        let due = self.pace.time_for(behind);
-        Duration::from_nanos(self.since.0.saturating_add(due).saturating_sub(from.0)).saturating_add(pause)
+        let behind = place.0.saturating_sub(self.burst).saturating_sub(self.front).saturating_sub(SLACK);
+        // From `since`, where the front is known exactly.
+        let due = self.since.0.saturating_add(self.pace.time_for(behind, 0));
+        Duration::from_nanos(due.saturating_sub(from.0)).saturating_add(pause)
     }
 
     /// For how long the permits up to `place` could have been used, at the rate of today.
     pub(super) fn overdue(&self, place: Place, now: Tick) -> Duration {
         let past = self.front_at(now).saturating_sub(place.0.saturating_sub(self.burst));
-        Duration::from_nanos(self.pace.time_for(past))
+        Duration::from_nanos(self.pace.time_for(past, 0))
     }
 
     fn missing(&self, place: Place, now: Tick) -> u128 {
-        let behind = place.0.saturating_sub(self.burst).saturating_sub(self.front_at(now));
-        behind.saturating_sub(self.slack())
+        place.0.saturating_sub(self.burst).saturating_sub(self.front_at(now)).saturating_sub(SLACK)
     }
 
-    fn slack(&self) -> u128 {
-        SLACK * self.unit()
-    }
-
-    /// A unit of the lane.
-    fn unit(&self) -> u128 {
-        1 << (PLACE - self.digits)
-    }
-
-    /// Lends the bucket to a lane, until [`fold`](Self::fold).
-    pub(super) fn share(&mut self, now: Tick) -> Share {
+    /// Lends the bucket to a lane, until [`fold`](Self::fold); `None` if a burst takes longer than a lane can
+    /// count.
+    pub(super) fn share(&mut self, now: Tick) -> Option<Share> {
         self.settle(now);
         let taken = self.next.max(self.started).saturating_sub(self.front);
-        let place = u64::try_from(taken.div_ceil(self.unit())).unwrap_or(u64::MAX);
+        let place = self.pace.time_for(taken.saturating_sub(SLACK), self.lane.fraction);
+        let burst = u128::from(self.lane.interval) * (self.burst >> PLACE);
         self.lent = place;
-        Share { place, since: self.since, pace: self.pace, digits: self.digits }
+        let fits = burst <= u128::from(LONGEST) && place <= LONGEST;
+        fits.then_some(Share { place, since: self.since, scale: self.lane })
     }
 
     /// Takes the bucket back: the lane's first place not taken, and the permits it granted.
@@ -157,19 +162,18 @@ impl Bucket {
         if granted == 0 && place == self.lent {
             return;
         }
-        let next = self.next.max(self.started);
-        self.next = if place == self.lent + (granted << self.digits) {
+        self.next = if place == self.lent + granted * self.lane.interval {
             // One behind the other: as exact as before, rounding must not add up over many looks.
-            next.saturating_add(u128::from(granted) * PERMIT)
+            self.next.max(self.started).saturating_add(u128::from(granted) * PERMIT)
         } else {
-            self.front.saturating_add(u128::from(place) * self.unit())
+            self.front.saturating_add(self.pace.moved(place, self.lane.fraction))
         };
         self.started = self.next;
     }
 
     /// Whether a burst may be taken at once.
     pub(super) fn is_full(&self, now: Tick) -> bool {
-        self.paused_for(now).is_zero() && self.next.max(self.started) <= self.front_at(now).saturating_add(self.slack())
+        self.paused_for(now).is_zero() && self.next.max(self.started) <= self.front_at(now).saturating_add(SLACK)
     }
 
     /// Takes `n` permits, now or in advance.
@@ -203,7 +207,8 @@ impl Bucket {
     /// Changes the speed of the front.
     pub(super) fn set_rate(&mut self, rate: f64, now: Tick) {
         self.settle(now);
-        (self.pace, self.digits) = (Pace::per_sec(rate), lane_digits(rate, self.burst));
+        self.pace = Pace::per_sec(rate);
+        self.lane = LaneScale::new(self.pace, self.burst);
     }
 
     /// Ends a pause.
@@ -238,7 +243,7 @@ impl Bucket {
     }
 
     fn front_at(&self, now: Tick) -> u128 {
-        self.front.saturating_add(self.pace.moved(nanos(now.since(self.since))))
+        self.front.saturating_add(self.pace.moved(nanos(now.since(self.since)), 0))
     }
 
     fn settle(&mut self, now: Tick) {

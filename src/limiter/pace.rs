@@ -4,7 +4,8 @@
 //! lose digits in any one fixed point; a mantissa with its own shift does not, so that the hundred-and-first
 //! permit at 10 a second is due ten seconds after the first, to the nanosecond.
 
-/// Permits a nanosecond: `mantissa / 2^shift`, rounded down.
+/// Permits a nanosecond: `mantissa / 2^shift`, rounded up by less than two digits of it: so a whole number of
+/// intervals is met in its time, and ten years are early by a thirtieth of a nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
     mantissa: u64,
@@ -13,7 +14,7 @@ pub(super) struct Pace {
 
 /// Bits after the point of a place.
 pub(super) const PLACE: u32 = 64;
-/// So that a place of a lane, shifted, fits 128 bits.
+/// So that a time with its fraction fits 128 bits.
 const MOST_SHIFT: u32 = 100;
 const SCALE: u32 = 80;
 const NANOS: u128 = 1_000_000_000;
@@ -32,42 +33,32 @@ impl Pace {
             (whole << (64 - digits)) as u64 | (((rest << 64) / NANOS) >> digits) as u64
         };
         let shift = SCALE + 64 - digits;
-        if shift > MOST_SHIFT {
-            return Self { mantissa: mantissa >> (shift - MOST_SHIFT), shift: MOST_SHIFT };
-        }
-        Self { mantissa, shift }
+        let excess = shift.saturating_sub(MOST_SHIFT);
+        Self { mantissa: (mantissa >> excess).saturating_add(1), shift: shift - excess }
     }
 
-    pub(super) const fn mantissa(self) -> u64 {
-        self.mantissa
+    /// What the front moves in this time, in 2^-64 permits, rounded down. The time is in nanoseconds with
+    /// `fraction` binary digits after the point.
+    pub(super) fn moved(self, time: u64, fraction: u32) -> u128 {
+        let product = u128::from(time) * u128::from(self.mantissa);
+        let shift = self.shift + fraction;
+        if shift >= PLACE { product >> (shift - PLACE) } else { product.saturating_mul(1 << (PLACE - shift)) }
     }
 
-    pub(super) const fn shift(self) -> u32 {
-        self.shift
-    }
-
-    /// What the front moves in this time, in 2^-64 permits, rounded down.
-    pub(super) fn moved(self, nanos: u64) -> u128 {
-        let product = u128::from(nanos) * u128::from(self.mantissa);
-        if self.shift >= PLACE {
-            product >> (self.shift - PLACE)
-        } else {
-            product.saturating_mul(1 << (PLACE - self.shift))
-        }
-    }
-
-    /// The first nanosecond by which so much has moved, in 2^-64 permits.
-    pub(super) fn time_for(self, places: u128) -> u64 {
-        let product = if self.shift >= PLACE {
-            let up = self.shift - PLACE;
+    /// The first moment by which so much has moved, in 2^-64 permits; in nanoseconds with so many binary
+    /// digits after the point.
+    pub(super) fn time_for(self, places: u128, fraction: u32) -> u64 {
+        let shift = self.shift + fraction;
+        let scaled = if shift >= PLACE {
+            let up = shift - PLACE;
             if places.leading_zeros() < up {
                 return u64::MAX;
             }
             places << up
         } else {
-            places.div_ceil(1 << (PLACE - self.shift))
+            places.div_ceil(1 << (PLACE - shift))
         };
-        u64::try_from(product.div_ceil(u128::from(self.mantissa))).unwrap_or(u64::MAX)
+        u64::try_from(scaled.div_ceil(u128::from(self.mantissa))).unwrap_or(u64::MAX)
     }
 }
 
@@ -91,11 +82,12 @@ mod tests {
         for (rate, permits, nanos) in cases {
             let pace = Pace::per_sec(rate);
             let places = u128::from(permits) << PLACE;
-            let moved = pace.moved(nanos);
+            let moved = pace.moved(nanos, 0);
             // Less than moves in a fiftieth of a nanosecond.
             let rounding = u128::from(permits) << 12;
+            // A float has its own.
             assert!(moved.abs_diff(places) < rounding, "{rate}: {moved} {places}");
-            assert_eq!(pace.time_for(places - rounding), nanos, "{permits} at {rate}");
+            assert_eq!(pace.time_for(places - rounding, 0), nanos, "{permits} at {rate}");
         }
     }
 
@@ -104,9 +96,9 @@ mod tests {
         for rate in [0.000_02, 0.3, 1.0, 9.7, 100.0, 12_345.6, 3e7, 4.9e9] {
             let pace = Pace::per_sec(rate);
             for places in [1u128 << 20, 1 << 60, 3 << 63, 1 << 66, 1000 << 64] {
-                let time = pace.time_for(places);
-                assert!(pace.moved(time) >= places - 1, "{rate} {places}");
-                assert!(time == 0 || pace.moved(time - 1) < places, "{rate} {places}");
+                let time = pace.time_for(places, 0);
+                assert!(pace.moved(time, 0) >= places - 1, "{rate} {places}");
+                assert!(time == 0 || pace.moved(time - 1, 0) < places, "{rate} {places}");
             }
         }
     }

@@ -417,7 +417,9 @@ impl Drop for Locked<'_> {
         self.tell_first();
         if self.core.line.is_empty() && !self.core.is_closed && !self.core.is_watched {
             let now = self.queue.clock.now();
-            self.queue.lane.open(self.core.bucket.share(now));
+            if let Some(share) = self.core.bucket.share(now) {
+                self.queue.lane.open(share);
+            }
         }
     }
 }
