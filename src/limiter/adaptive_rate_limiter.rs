@@ -66,14 +66,24 @@ impl AdaptiveRateLimiter {
         if !self.config.enabled || n == 0 {
             return Ok(self.unrecorded());
         }
-        self.may_ask(n)?;
+        let is_plain = self.is_plain();
+        if !is_plain || n > self.config.burst {
+            self.may_ask(n)?;
+        }
         match self.queue.try_take(n) {
+            TakeResult::Granted(start, at) if is_plain => Ok(RatePermit::plain(self, n, Start::Atomic(start), at)),
             TakeResult::Granted(start, at) => {
                 self.complete(n, Start::Atomic(start), at).map_err(|blocked| self.refuse(blocked))
             }
             TakeResult::Wait { time, is_paused } => Err(self.refuse(Blocked::by_rate(time, is_paused))),
             TakeResult::Ask => self.try_under_lock(n),
         }
+    }
+
+    /// Whether the rate is all that a call has to pass. (The design's rule keeps the lane closed.)
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.quotas.is_empty() && !self.counts_places()
     }
 
     #[cold]
@@ -99,8 +109,7 @@ impl AdaptiveRateLimiter {
     /// As [`try_acquire`](Self::try_acquire).
     #[inline]
     pub fn check(&self, n: u32) -> Result<(), Limited> {
-        let is_plain = self.config.enabled && self.quotas.is_empty() && !self.counts_places();
-        if is_plain && n <= self.config.burst && n > 0 {
+        if self.config.enabled && self.is_plain() && n <= self.config.burst && n > 0 {
             match self.queue.try_take(n) {
                 TakeResult::Granted(..) => return Ok(()),
                 TakeResult::Wait { time, is_paused } => return Err(self.refuse(Blocked::by_rate(time, is_paused))),

@@ -131,7 +131,7 @@ impl AdaptiveRateLimiter {
         }
     }
 
-    #[inline]
+    #[cold]
     pub(super) fn refuse(&self, blocked: Blocked) -> Limited {
         self.counts.add(REJECTED, 1);
         self.metrics.rejected.inc();

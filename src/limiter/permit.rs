@@ -50,6 +50,12 @@ impl<'a> RatePermit<'a> {
         Self { limiter, grant, quotas }
     }
 
+    /// Of a call that has to pass nothing but the rate.
+    #[inline]
+    pub(super) fn plain(limiter: &'a AdaptiveRateLimiter, n: u32, start: Start, at: Tick) -> Self {
+        Self { limiter, grant: Grant { n, start, at, alongside: None }, quotas: None }
+    }
+
     /// Says how the call ended.
     #[inline]
     #[expect(clippy::mem_forget, reason = "the outcome stands in for the drop; what is owned is dropped before")]
