@@ -8,7 +8,7 @@ use std::time::Duration;
 /// |---|---|---|---|
 /// | `Success` | success | accepted | success |
 /// | `Failure` | failure | the rate stays | failure |
-/// | `FailureFor` | failure; sets the open time if it opens | the rate stays | failure |
+/// | `FailureFor` | failure; may lengthen the open time | the rate stays | failure |
 /// | `Limited` | permit returned | the rate is cut | not counted |
 /// | `TimedOut` | failure | informs the in-flight guard | failure |
 /// | `Ignored` | permit returned | the rate stays | not counted |
