@@ -64,7 +64,7 @@ impl LaneScale {
     /// Seven digits of the interval, and nanoseconds to their ninth binary digit, as far as a burst fits.
     fn new(pace: Pace, burst: u128) -> Self {
         let nanos = pace.time_for(PERMIT, 0).max(1);
-        let mut fraction = (24 - i64::from(nanos.ilog2())).clamp(9, 22) as u32;
+        let mut fraction = 24_u32.saturating_sub(nanos.ilog2()).clamp(9, 22);
         let interval = |fraction| pace.time_for(PERMIT, fraction);
         while fraction > 0 && u128::from(interval(fraction)) * (burst >> PLACE) > u128::from(LONGEST) {
             fraction -= 1;
