@@ -4,16 +4,17 @@
 //! had started. `docs/DESIGN.md` says what each mechanism is worth; in short:
 //!
 //! * *Unknown wall*: the rate doubles every [`DOUBLING`] until the first refusal.
-//! * *Episodes*: only a refused call that started after the last cut cuts again, each cut of a row
-//!   deeper: the answers still under way when a cut is made belong to it.
+//! * *Episodes*: only a refused call that started after the last cut cuts again: the answers still
+//!   under way when a cut is made belong to it.
 //! * *Known wall*: the rate at the refusal. The gap to it closes quickly, then growth is slow at first
 //!   and faster the longer no refusal comes. Above the wall it grows with the distance: the wall has
 //!   moved.
-//! * *Budget*: the more refusals (and calls lost to their pauses) in the last minute, the flatter the
-//!   growth.
-//! * *Blackout*: a row of refusals without one acceptance is no rate limit but a spent window or a
-//!   ban. Probing backs off, and the calls of one whole cycle give the rate afterwards; it is
-//!   trusted for a cycle, and twice as long each time that it is confirmed.
+//! * *Budget*: the more refusals in the last minute, whatever the number of calls, the flatter the
+//!   growth and the deeper the cuts: sources count refusals, and ban those who have too many.
+//! * *Silence*: a source that has accepted nothing for a time bears less than one call in that time,
+//!   so the next call waits as long again. A silence of some length is no rate limit but a spent
+//!   window or a ban: the calls of one whole cycle give the rate afterwards; it is trusted for a
+//!   cycle, and twice as long each time that it is confirmed.
 //! * *Use*: a rate nobody draws on does not grow.
 
 use std::time::Duration;
@@ -27,8 +28,11 @@ const DOUBLING: f64 = 1.5;
 const FIRST_CUT: f64 = 0.6;
 /// Where the wall is assumed then, in rates.
 const FIRST_WALL: f64 = 0.8;
-/// What the cuts of one row leave of the rate.
-const CUTS: [f64; 4] = [0.9, 0.85, 0.7, 0.6];
+/// What a later one leaves of it, how much less for each other refusal of the last minute, and the
+/// least.
+const CUT: f64 = 0.9;
+const DEEPER: f64 = 0.1;
+const DEEPEST: f64 = 0.5;
 /// Share of the wall to which the gap closes, and the beats it takes to close it by 63 %.
 const NEAR: f64 = 0.95;
 const GAP_BEATS: f64 = 1.0;
@@ -39,17 +43,14 @@ const GROWTH_BEATS: f64 = 4.0;
 const EDGE: f64 = 0.99;
 const BEYOND: f64 = 1.6;
 /// So far above the wall there is none.
-const GONE: f64 = 1.1;
-/// Refusals a minute that flatten growth: a number, or a share of the calls.
+const GONE: f64 = 1.3;
+/// Refusals a minute that flatten growth.
 const BUDGET: f64 = 3.0;
-const BUDGET_SHARE: f64 = 0.01;
 /// What flattening leaves of growth.
 const FLATTEST: f64 = 0.08;
-/// Weight of a call lost to a pause against a refusal.
-const PAUSE_COST: f64 = 0.3;
-/// Refusals in a row that make a blackout; its first and its longest pause in seconds.
-const BLACKOUT: u32 = 4;
-const FIRST_PAUSE: f64 = 0.5;
+/// A silence of this length is no rate limit.
+const BLACKOUT: Duration = Duration::from_secs(1);
+/// The longest pause of a silence, in seconds.
 const LONGEST_PAUSE: f64 = 8.0;
 /// A longer cycle teaches nothing, and no cycle is trusted for longer.
 const LONGEST_CYCLE: f64 = 600.0;
@@ -69,12 +70,10 @@ pub(super) struct Controller {
     /// The rate at the last refusal that cut, while it is believed.
     wall: Option<f64>,
     cut_at: Tick,
-    cuts_in_row: usize,
-    refused_at: Tick,
     grown_at: Tick,
     use_: Use,
     budget: Budget,
-    blackout: Blackout,
+    silence: Silence,
     /// Errors of the design's rule, 0 to 1.
     errors: f64,
 }
@@ -87,15 +86,12 @@ impl Controller {
             min: config.min_rate_per_sec,
             max: config.max_rate_per_sec,
             wall: None,
-            cut_at: now,
-            cuts_in_row: 0,
-            refused_at: now,
+            cut_at: Tick::default(),
             grown_at: now,
             use_: Use { since: now, calls: 0, rate: 0.0 },
-            budget: Budget { refused: 0.0, calls: 0.0, at: now },
-            blackout: Blackout {
-                in_row: 0,
-                pauses: 0,
+            budget: Budget { refused: 0.0, at: now },
+            silence: Silence {
+                from: None,
                 rate_before: 0.0,
                 cycle_from: now,
                 cycle_calls: 0,
@@ -148,15 +144,11 @@ impl Controller {
             return;
         }
         let beat = self.ended(now);
-        if let Some(found) = self.blackout.accepted(started >= self.cut_at, now) {
+        if let Some(found) = self.silence.accepted(started, self.cut_at, now) {
             self.wall = Some(found);
             self.set(found.max(self.rate));
-            self.cuts_in_row = 0;
         }
-        let quiet = now.since(self.refused_at).as_secs_f64() / beat;
-        if quiet > 2.0 {
-            self.cuts_in_row = 0;
-        }
+        let quiet = now.since(self.cut_at).as_secs_f64() / beat;
         let beats = (now.since(self.grown_at).as_secs_f64() / beat).min(1.0);
         self.grown_at = now;
         if 2.0 * self.use_.rate >= self.rate {
@@ -171,7 +163,7 @@ impl Controller {
             return;
         };
         let gap = (wall * NEAR - self.rate).max(0.0) * (1.0 - (-beats / GAP_BEATS).exp());
-        if self.grown_at < self.blackout.firm_until {
+        if self.grown_at < self.silence.firm_until {
             self.set((self.rate + gap) * (1.0 + GROWTH * FLATTEST * beats));
             return;
         }
@@ -180,29 +172,41 @@ impl Controller {
         self.set((self.rate + gap) * (1.0 + growth) + beyond);
     }
 
-    /// A call that had started at `started` was refused; how long nobody should ask.
-    pub(super) fn limited(&mut self, started: Tick, retry_after: Option<Duration>, now: Tick) -> Duration {
+    /// A call was refused that had started at `started` beside `alongside` others; how long nobody
+    /// should ask.
+    pub(super) fn limited(
+        &mut self,
+        started: Tick,
+        alongside: u64,
+        retry_after: Option<Duration>,
+        now: Tick,
+    ) -> Duration {
         let pause = retry_after.unwrap_or_default();
         self.errors = (self.errors + ERROR_STEP).min(1.0);
         if self.control != RateControl::Adaptive {
             return pause;
         }
         self.ended(now);
-        self.budget.refused += 1.0 + PAUSE_COST * pause.as_secs_f64().min(5.0) * self.rate;
-        if started < self.cut_at || (started == self.cut_at && self.cuts_in_row > 0) {
+        self.budget.refused += 1.0;
+        if started <= self.cut_at {
             return pause;
         }
-        let (cut, wall) = if self.wall.is_none() && self.cuts_in_row == 0 {
-            (FIRST_CUT, self.rate * FIRST_WALL)
-        } else {
-            (CUTS[self.cuts_in_row.min(CUTS.len() - 1)], self.rate)
+        let (cut, wall) =
+            if self.wall.is_none() { (FIRST_CUT, self.rate * FIRST_WALL) } else { (self.budget.cut(), self.rate) };
+        // A source that tells the time to wait needs no guess.
+        let interval = match retry_after {
+            None => self.silence.refused(started, alongside, self.rate),
+            Some(_) => 0.0,
         };
-        let backs_off = self.blackout.refused(self.rate).filter(|_| retry_after.is_none());
-        self.wall = Some(if backs_off.is_some() { self.blackout.rate_before } else { wall });
-        self.cuts_in_row += 1;
-        (self.cut_at, self.refused_at, self.grown_at) = (now, now, now);
-        self.set(self.rate * cut);
-        pause.max(backs_off.unwrap_or_default())
+        self.wall = Some(wall);
+        (self.cut_at, self.grown_at) = (now, now);
+        self.set((self.rate * cut).min(1.0 / interval));
+        pause.max(seconds(interval.min(LONGEST_PAUSE)))
+    }
+
+    /// A call was refused for another reason than the rate: what refusals have taught is void.
+    pub(super) fn explained(&mut self) {
+        self.wall = None;
     }
 
     /// A call failed in another way: the adaptive rule learns nothing about the limit from it.
@@ -225,7 +229,7 @@ impl Controller {
     fn ended(&mut self, now: Tick) -> f64 {
         let beat = (4.0 / self.rate).max(1.0);
         self.use_.count(beat, now);
-        self.budget.count(now);
+        self.budget.fade(now);
         beat
     }
 
@@ -253,31 +257,35 @@ impl Use {
     }
 }
 
-/// Calls and refusals of about the last minute.
+/// Refusals of about the last minute.
 #[derive(Debug, Clone, PartialEq)]
 struct Budget {
     refused: f64,
-    calls: f64,
     at: Tick,
 }
 
 impl Budget {
-    fn count(&mut self, now: Tick) {
-        let fade = (-now.since(self.at).as_secs_f64() / 60.0).exp();
-        (self.refused, self.calls, self.at) = (self.refused * fade, self.calls * fade + 1.0, now);
+    fn fade(&mut self, now: Tick) {
+        self.refused *= (-now.since(self.at).as_secs_f64() / 60.0).exp();
+        self.at = now;
     }
 
     /// What refusals leave of growth.
     fn left(&self) -> f64 {
-        (1.0 - self.refused / BUDGET.max(BUDGET_SHARE * self.calls)).max(FLATTEST)
+        (1.0 - self.refused / BUDGET).max(FLATTEST)
+    }
+
+    /// What the newest refusal leaves of the rate.
+    fn cut(&self) -> f64 {
+        (CUT - DEEPER * (self.refused - 1.0)).max(DEEPEST)
     }
 }
 
 /// A source that refuses everything for a while.
 #[derive(Debug, Clone, PartialEq)]
-struct Blackout {
-    in_row: u32,
-    pauses: u32,
+struct Silence {
+    /// When the first call started that was refused since the last acceptance.
+    from: Option<Tick>,
     rate_before: f64,
     /// Since the end of the last blackout: the calls accepted.
     cycle_from: Tick,
@@ -287,19 +295,22 @@ struct Blackout {
     firm_cycles: f64,
 }
 
-impl Blackout {
+impl Silence {
     /// An acceptance; the rate of the cycle that it ends, if it ends one.
-    fn accepted(&mut self, is_new: bool, now: Tick) -> Option<f64> {
+    fn accepted(&mut self, started: Tick, refused_at: Tick, now: Tick) -> Option<f64> {
         self.cycle_calls = self.cycle_calls.saturating_add(1);
-        self.in_row = 0;
-        if self.pauses == 0 || !is_new {
+        let from = self.from.filter(|from| started > *from)?;
+        self.from = None;
+        if started.since(from) < BLACKOUT {
             return None;
         }
-        let cycle = now.since(self.cycle_from).as_secs_f64();
+        // The cycle has ended at some time between the last refusal and now.
+        let end = now.before(now.since(refused_at) / 2);
+        let cycle = end.since(self.cycle_from).as_secs_f64();
         let rate = f64::from(self.cycle_calls - 1) / cycle.max(1.0);
-        (self.pauses, self.cycle_from, self.cycle_calls) = (0, now, 1);
+        (self.cycle_from, self.cycle_calls) = (end, 1);
         if cycle > LONGEST_CYCLE {
-            return None;
+            return Some(self.rate_before);
         }
         let was_firm = now < self.firm_until.after(seconds(cycle));
         self.firm_cycles = if was_firm { self.firm_cycles * 2.0 } else { 1.0 };
@@ -307,17 +318,13 @@ impl Blackout {
         Some(rate.min(self.rate_before) * 1.03)
     }
 
-    /// A refusal; the pause to make, if the row is long enough.
-    fn refused(&mut self, rate: f64) -> Option<Duration> {
-        if self.in_row == 0 && self.pauses == 0 {
+    /// A refusal; the seconds that the source needs for a call at least, as far as can be seen: the
+    /// calls in flight may be accepted yet.
+    fn refused(&mut self, started: Tick, alongside: u64, rate: f64) -> f64 {
+        if self.from.is_none() {
             self.rate_before = rate;
         }
-        self.in_row += 1;
-        if self.in_row < BLACKOUT {
-            return None;
-        }
-        let pause = FIRST_PAUSE * f64::from(self.pauses.min(10)).exp2();
-        self.pauses += 1;
-        Some(seconds(pause.min(LONGEST_PAUSE)))
+        let lasts = started.since(*self.from.get_or_insert(started));
+        lasts.as_secs_f64() / (alongside as f64 + 1.0)
     }
 }

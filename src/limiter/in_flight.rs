@@ -6,6 +6,11 @@
 //! [`ROOM`] times the base latency (Little's law), fewer after time-outs. While it binds, it lets the
 //! source run empty now and then, to learn the base again: a source that has become slow altogether is
 //! no queue.
+//!
+//! A source may also refuse calls beyond a number at once. Such refusals come to calls that started
+//! beside at least so many others, and calls that started beside as many are not accepted; when a few
+//! refusals in a row fit, the number is a bound as well. Now and then one call more is tried: a source
+//! that accepts several of those has no such number any more.
 
 use std::time::Duration;
 
@@ -28,6 +33,13 @@ const BASE_AGE: Duration = Duration::from_secs(20);
 /// Throughput is measured over this time.
 const WINDOW: Duration = Duration::from_secs(2);
 
+/// Refusals that make a number of calls at once a bound, and the most that it is believed by: so many
+/// acceptances beside as many calls do away with it.
+const BELIEVED: u32 = 3;
+const MOST_BELIEVED: u32 = 5;
+/// Without a refusal for this long one call more is tried.
+const TRY_MORE: Duration = Duration::from_secs(20);
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct InFlightGuard {
     base: Option<f64>,
@@ -43,6 +55,7 @@ pub(super) struct InFlightGuard {
     bound_at: Tick,
     /// Learning a new base: samples and their sum.
     learning: Option<(u32, f64)>,
+    seats: Seats,
 }
 
 impl InFlightGuard {
@@ -59,12 +72,17 @@ impl InFlightGuard {
             is_engaged: false,
             bound_at: now,
             learning: None,
+            seats: Seats { number: 0, belief: 0, is_bound: false, tries: false, refused_at: now },
         }
     }
 
-    /// Calls that may be in flight; `u64::MAX` while the guard is not engaged.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
+    /// Calls that may be in flight; `u64::MAX` while nothing bounds them.
     pub(super) fn cap(&self) -> u64 {
+        self.queue_cap().min(self.seats.cap())
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
+    fn queue_cap(&self) -> u64 {
         if !self.is_engaged {
             return u64::MAX;
         }
@@ -79,6 +97,7 @@ impl InFlightGuard {
     /// held back since the last one.
     pub(super) fn answered(&mut self, started: Tick, alongside: u64, bound: bool, now: Tick) {
         let latency = now.since(started).as_secs_f64();
+        self.seats.accepted(started, alongside, now);
         self.ended += 1;
         self.measure(now);
         self.latency = if self.latency > 0.0 { self.latency + (latency - self.latency) * RECENT } else { latency };
@@ -95,6 +114,12 @@ impl InFlightGuard {
         if self.is_engaged && bound && self.learning.is_none() && now.since(self.base_at) > BASE_AGE {
             self.learning = Some((0, 0.0));
         }
+    }
+
+    /// A call was refused that had started beside `alongside` others; whether the number of calls at
+    /// once explains it, so that the rate need not.
+    pub(super) fn refused(&mut self, started: Tick, alongside: u64, now: Tick) -> bool {
+        self.seats.refused(started, alongside, now)
     }
 
     /// A call timed out: the room shrinks, once for all calls that were under way.
@@ -138,5 +163,47 @@ impl InFlightGuard {
             }
         }
         *self.base.get_or_insert(latency)
+    }
+}
+
+/// How many calls at once the source bears, if it refuses those beyond a number.
+#[derive(Debug, Clone, PartialEq)]
+struct Seats {
+    /// The fewest calls beside which one was refused; 0: no such number is known.
+    number: u64,
+    /// Refusals beside as many, less acceptances beside as many.
+    belief: u32,
+    is_bound: bool,
+    /// One call more is tried.
+    tries: bool,
+    refused_at: Tick,
+}
+
+impl Seats {
+    fn cap(&self) -> u64 {
+        if self.is_bound { self.number + u64::from(self.tries) } else { u64::MAX }
+    }
+
+    fn accepted(&mut self, started: Tick, alongside: u64, now: Tick) {
+        self.tries = now.since(self.refused_at) > TRY_MORE;
+        // A call that had started before the refusal may have stood beside refused ones.
+        if alongside >= self.number && started >= self.refused_at {
+            if self.belief == 0 {
+                (self.number, self.is_bound) = (0, false);
+            }
+            self.belief = self.belief.saturating_sub(1);
+        }
+    }
+
+    fn refused(&mut self, started: Tick, alongside: u64, now: Tick) -> bool {
+        let is_new = started >= self.refused_at;
+        (self.refused_at, self.tries) = (now, false);
+        if self.number == 0 || alongside < self.number {
+            (self.number, self.belief, self.is_bound) = (alongside, 1, false);
+        } else {
+            self.belief = (self.belief + u32::from(is_new)).min(MOST_BELIEVED);
+            self.is_bound |= self.belief >= BELIEVED;
+        }
+        self.is_bound
     }
 }

@@ -132,7 +132,7 @@ impl State {
                 if let Some(asked) = retry_after.filter(|asked| *asked > max_pause) {
                     lesson.told.extend(self.cap_alarm(asked, max_pause, now));
                 }
-                lesson.pause = Some(self.controller.limited(call.started, kept, now));
+                lesson.pause = Some(self.refused(call, kept, now));
             }
             Outcome::TimedOut | Outcome::Failure | Outcome::FailureFor(_) => self.controller.failed(),
             Outcome::Ignored => {}
@@ -147,6 +147,16 @@ impl State {
             places.learn((cap < u64::MAX).then_some(cap));
         }
         lesson
+    }
+
+    /// A call was refused: too many at once, or too many in time; the pause to make.
+    fn refused(&mut self, call: EndedCall, retry_after: Option<Duration>, now: Tick) -> Duration {
+        let EndedCall { started, alongside } = call;
+        if alongside.is_some_and(|alongside| self.guard.refused(started, alongside, now)) {
+            self.controller.explained();
+            return retry_after.unwrap_or_default();
+        }
+        self.controller.limited(started, alongside.unwrap_or_default(), retry_after, now)
     }
 
     /// Gives the line the rate and a pause, if there is anything new.

