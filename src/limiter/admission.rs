@@ -229,8 +229,16 @@ impl AdaptiveRateLimiter {
             self.counts.add(LIMITED, 1);
             self.metrics.limited.inc();
         }
+        if outcome == Outcome::Success && self.learner.only_counts(now) {
+            return;
+        }
         let call = EndedCall { started, alongside: alongside.filter(|_| self.learns_cap()) };
-        self.teach(now, |state| state.learn(call, outcome, self.config.max_pause, &self.places, now));
+        self.teach(now, |state| {
+            if outcome == Outcome::Success {
+                state.count(self.learner.look(now));
+            }
+            state.learn(call, outcome, self.config.max_pause, &self.places, now)
+        });
     }
 
     pub(super) fn teach(&self, now: Tick, change: impl FnOnce(&mut super::learner::State) -> Lesson) {

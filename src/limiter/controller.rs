@@ -137,6 +137,12 @@ impl Controller {
         self.rate <= self.min || self.rate >= self.max
     }
 
+    /// So many calls more were accepted, in the same moment as others.
+    pub(super) fn count(&mut self, accepted: u32) {
+        self.use_.calls = self.use_.calls.saturating_add(accepted);
+        self.silence.cycle_calls = self.silence.cycle_calls.saturating_add(accepted);
+    }
+
     /// A call that had started at `started` was accepted.
     pub(super) fn accepted(&mut self, started: Tick, now: Tick) {
         self.errors = (self.errors - SUCCESS_STEP).max(0.0);
@@ -248,7 +254,7 @@ struct Use {
 
 impl Use {
     fn count(&mut self, beat: f64, now: Tick) {
-        self.calls += 1;
+        self.calls = self.calls.saturating_add(1);
         let time = now.since(self.since).as_secs_f64();
         if time >= beat {
             self.rate = f64::from(self.calls) / time;

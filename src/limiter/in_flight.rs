@@ -98,7 +98,7 @@ impl InFlightGuard {
     pub(super) fn answered(&mut self, started: Tick, alongside: u64, bound: bool, now: Tick) {
         let latency = now.since(started).as_secs_f64();
         self.seats.accepted(started, alongside, now);
-        self.ended += 1;
+        self.ended = self.ended.saturating_add(1);
         self.measure(now);
         self.latency = if self.latency > 0.0 { self.latency + (latency - self.latency) * RECENT } else { latency };
         let base = self.learn(latency, alongside, now);
@@ -114,6 +114,11 @@ impl InFlightGuard {
         if self.is_engaged && bound && self.learning.is_none() && now.since(self.base_at) > BASE_AGE {
             self.learning = Some((0, 0.0));
         }
+    }
+
+    /// So many calls more were answered, in the same moment as others.
+    pub(super) fn count(&mut self, answered: u32) {
+        self.ended = self.ended.saturating_add(answered);
     }
 
     /// A call was refused that had started beside `alongside` others; whether the number of calls at

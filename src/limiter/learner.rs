@@ -12,17 +12,22 @@ use super::{LimiterConfig, LimiterEventKind, RateBound, RateControl};
 use crate::clock::Tick;
 use crate::outcome::Outcome;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// A rate changed by less than this share is not worth reopening the lane.
 const NOTABLE: f64 = 0.002;
 /// Of one kind, operators are told at most once in this time.
 const QUIET: Duration = Duration::from_secs(60);
+/// Acceptances this soon after one that was looked at are only counted: they say nothing that it has not.
+const MOMENT: Duration = Duration::from_millis(1);
 
 pub(super) struct Learner {
     state: Mutex<State>,
     /// As in the state, for those who only read it.
     control: AtomicU8,
+    /// When an acceptance was looked at last, and those since that were only counted.
+    looked_at: AtomicU64,
+    uncounted: AtomicU64,
 }
 
 /// What an ended call says about itself.
@@ -60,7 +65,25 @@ pub(super) struct State {
 impl Learner {
     pub(super) fn new(config: &LimiterConfig, now: Tick) -> Self {
         let control = AtomicU8::new(code(config.control));
-        Self { state: Mutex::new(State::new(config, now)), control }
+        let (looked_at, uncounted) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { state: Mutex::new(State::new(config, now)), control, looked_at, uncounted }
+    }
+
+    /// Whether an acceptance needs no look; it is counted then.
+    #[inline]
+    pub(super) fn only_counts(&self, now: Tick) -> bool {
+        let is_soon = now.since(Tick(self.looked_at.load(Ordering::Relaxed))) < MOMENT;
+        let only_counts = is_soon && self.control() == RateControl::Adaptive;
+        if only_counts {
+            self.uncounted.fetch_add(1, Ordering::Relaxed);
+        }
+        only_counts
+    }
+
+    /// An acceptance is looked at; those that were only counted before.
+    pub(super) fn look(&self, now: Tick) -> u32 {
+        self.looked_at.store(now.0, Ordering::Relaxed);
+        u32::try_from(self.uncounted.swap(0, Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
 
     #[inline]
@@ -147,6 +170,12 @@ impl State {
             places.learn((cap < u64::MAX).then_some(cap));
         }
         lesson
+    }
+
+    /// Acceptances that were only counted.
+    pub(super) fn count(&mut self, accepted: u32) {
+        self.controller.count(accepted);
+        self.guard.count(accepted);
     }
 
     /// A call was refused: too many at once, or too many in time; the pause to make.
