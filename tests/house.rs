@@ -12,7 +12,7 @@ const GROUND: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("name", &[]),
     ("outcome", &[]),
-    ("listeners", &["config", "error"]),
+    ("listeners", &["config", "error", "sync"]),
     ("tally", &["sync"]),
     ("sync", &[]),
     ("clock", &["sync", "error"]),
@@ -144,11 +144,7 @@ const CIRCLES: [(&str, &[&str], &str); 5] = [
     ("breaker", &["circuit_breaker", "permit"], "a permit ends at the breaker that granted it"),
     ("router", &["smart_router", "ticket"], "a ticket ends at the router that granted it"),
     ("batch", &["job", "processor"], "a job runs on the processor that makes it"),
-    (
-        "limiter",
-        &["adaptive_rate_limiter", "admission", "learner", "permit", "reservation", "wait_queue"],
-        "one struct in six files, until it is composed of parts",
-    ),
+    ("limiter", &["adaptive_rate_limiter", "permit", "reservation"], "a permit or place ends at the limiter it is of"),
     ("quality/robust", &["blocks", "jumps", "levels", "steps", "witness"], "until the room has a ground floor"),
 ];
 

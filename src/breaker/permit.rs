@@ -102,6 +102,21 @@ impl OwnedCallPermit {
         Self { breaker, grant: Some(grant) }
     }
 
+    /// The call succeeded.
+    pub fn succeed(self) -> Settled {
+        self.finish(Outcome::Success)
+    }
+
+    /// The call failed through the source's fault.
+    pub fn fail(self) -> Settled {
+        self.finish(Outcome::Failure)
+    }
+
+    /// The call says nothing about the source's health; the permit goes back.
+    pub fn ignore(self) -> Settled {
+        self.finish(Outcome::Ignored)
+    }
+
     /// Says how the call ended.
     pub fn finish(mut self, outcome: Outcome) -> Settled {
         self.grant.take().map_or(Settled::Stale, |grant| self.breaker.settle(grant, outcome))

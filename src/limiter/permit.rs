@@ -127,6 +127,16 @@ impl OwnedRatePermit {
         Self { limiter, held: Some((grant, quotas)) }
     }
 
+    /// The source accepted the call.
+    pub fn succeed(self) {
+        self.finish(Outcome::Success);
+    }
+
+    /// The call failed for a reason other than a limit.
+    pub fn fail(self) {
+        self.finish(Outcome::Failure);
+    }
+
     /// Says how the call ended.
     pub fn finish(mut self, outcome: Outcome) {
         if let Some((grant, _quotas)) = self.held.take() {

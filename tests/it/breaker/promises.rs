@@ -345,9 +345,14 @@ fn threads_that_do_everything_at_once_keep_the_invariants() {
         let legal = [(Closed, Open), (Open, HalfOpen), (HalfOpen, Open), (HalfOpen, Closed)];
         assert!(events.iter().all(|event| legal.contains(&(event.1, event.2))));
         assert_eq!(events.iter().filter(|event| event.2 == Open).count() as u64, snapshot.times_opened);
-        time.advance(S(10_000));
-        for _ in 0..3 {
-            breaker.try_acquire().unwrap().succeed();
+        // A window may still hold more failures than it may, and open at the next result.
+        for _ in 0..100 {
+            match breaker.try_acquire() {
+                Ok(permit) => {
+                    permit.succeed();
+                }
+                Err(_) => time.advance(S(10_000)),
+            }
         }
         assert_eq!(breaker.state(), Closed, "not wedged");
     }
