@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::atomic_bucket::TakeResult;
-use super::blocked::Blocked;
 use super::in_flight_cap::InFlightCap;
 use super::learner::Learner;
 use super::metrics::LimiterMetrics;
@@ -75,7 +74,7 @@ impl AdaptiveRateLimiter {
             TakeResult::Granted(start, at) => {
                 self.complete(n, Start::Atomic(start), at).map_err(|blocked| self.refuse(blocked))
             }
-            TakeResult::Wait { time, is_paused } => Err(self.refuse(Blocked::by_rate(time, is_paused))),
+            TakeResult::Wait { time, is_paused } => Err(self.refuse_by_rate(time, is_paused)),
             TakeResult::Ask => self.try_under_lock(n),
         }
     }
@@ -112,7 +111,7 @@ impl AdaptiveRateLimiter {
         if self.config.enabled && self.is_plain() && n <= self.config.burst && n > 0 {
             match self.queue.try_take(n) {
                 TakeResult::Granted(..) => return Ok(()),
-                TakeResult::Wait { time, is_paused } => return Err(self.refuse(Blocked::by_rate(time, is_paused))),
+                TakeResult::Wait { time, is_paused } => return Err(self.refuse_by_rate(time, is_paused)),
                 TakeResult::Ask => {}
             }
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::adaptive_rate_limiter::{AdaptiveRateLimiter, LIMITED, REJECTED};
-use super::blocked::{Blocked, LOOK_AGAIN};
+use super::blocked::{Blocked, LOOK_AGAIN, rate_or_pause};
 use super::learner::{EndedCall, Lesson, Told};
 use super::permit::{Grant, QuotaTaken};
 use super::quota::Taken;
@@ -131,10 +131,21 @@ impl AdaptiveRateLimiter {
         }
     }
 
-    #[cold]
-    pub(super) fn refuse(&self, blocked: Blocked) -> Limited {
+    #[inline]
+    pub(super) fn refuse_by_rate(&self, time: Duration, is_paused: bool) -> Limited {
+        self.count_rejection();
+        Limited { name: self.name.clone(), reason: rate_or_pause(is_paused), retry_after: Some(time) }
+    }
+
+    #[inline]
+    fn count_rejection(&self) {
         self.counts.add(REJECTED, 1);
         self.metrics.rejected.inc();
+    }
+
+    #[cold]
+    pub(super) fn refuse(&self, blocked: Blocked) -> Limited {
+        self.count_rejection();
         let Blocked { reason, retry_after, by, .. } = blocked;
         // "Now" is no answer to one who was refused; where nobody knows, it is when to look again.
         let retry_after = match retry_after {

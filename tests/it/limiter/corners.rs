@@ -139,6 +139,20 @@ fn who_waits_for_a_place_starts_when_the_lease_of_a_leak_ends() {
     });
 }
 
+/// On the system clock: under a manual one each look at the clock wakes a waiter too. No outcome depends on
+/// how long it takes.
+#[test]
+fn who_waits_behind_a_leak_looks_by_itself_when_the_lease_ends() {
+    let clock = Clock::system();
+    let deadline = Deadline::after(&clock, S(60));
+    let limiter = AdaptiveRateLimiter::new("feed", capped(1).lease(MS(20))).unwrap();
+    std::mem::forget(limiter.try_acquire(1).unwrap());
+    limiter.acquire(1, deadline).unwrap().succeed();
+    let limiter = AdaptiveRateLimiter::new("feed", LimiterConfig::fixed(1000.0).lease(MS(20))).unwrap();
+    std::mem::forget(limiter.reserve(1, deadline).unwrap());
+    limiter.acquire(1, deadline).unwrap().succeed();
+}
+
 #[test]
 fn max_in_flight_is_exact_under_threads_whatever_the_control() {
     for control in [RateControl::Fixed, RateControl::Adaptive] {
