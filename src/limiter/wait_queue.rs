@@ -38,7 +38,6 @@ struct Core {
 
 /// A place in the line.
 struct Entry {
-    n: u32,
     since: Tick,
     /// Who waits on it.
     waiter: Option<Arc<Condvar>>,
@@ -116,7 +115,7 @@ impl WaitQueue {
         let now = self.clock.now();
         let result = held.may_stand(n, deadline, now).map(|()| {
             let place = held.bucket.take(n, now);
-            held.line.insert(place, Entry { n, since: now, waiter: None });
+            held.line.insert(place, Entry { since: now, waiter: None });
             place
         });
         drop(held);
@@ -350,12 +349,12 @@ impl Locked<'_> {
             if first.get().waiter.is_some() {
                 break;
             }
-            let (place, n, since) = (*first.key(), first.get().n, first.get().since);
+            let (place, since) = (*first.key(), first.get().since);
             if !self.lease_left(place, since, now).is_zero() {
                 break;
             }
+            // Its place is not given away again: who still holds the reservation must not meet another there.
             self.core.line.remove(&place);
-            self.core.bucket.leave(n, place);
             self.front_moved = true;
         }
     }

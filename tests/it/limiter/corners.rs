@@ -150,7 +150,55 @@ fn who_waits_behind_a_leak_looks_by_itself_when_the_lease_ends() {
     limiter.acquire(1, deadline).unwrap().succeed();
     let limiter = AdaptiveRateLimiter::new("feed", LimiterConfig::fixed(1000.0).lease(MS(20))).unwrap();
     std::mem::forget(limiter.reserve(1, deadline).unwrap());
-    limiter.acquire(1, deadline).unwrap().succeed();
+    let limiter = Arc::new(limiter);
+    let waiter = Arc::clone(&limiter);
+    let waiter = thread::spawn(move || waiter.acquire(1, Deadline::never()).map(|permit| permit.succeed()).is_ok());
+    eventually("it starts", || waiter.is_finished());
+    assert!(waiter.join().unwrap());
+}
+
+#[test]
+fn a_reservation_that_is_gone_takes_no_other_with_it() {
+    // A burst so large that the next place is the same again.
+    let (limiter, _clock, time) = limiter(LimiterConfig::fixed(0.01).min_rate_per_sec(0.01).burst(100));
+    limiter.try_acquire(50).unwrap().succeed();
+    let gone = limiter.reserve(1, Deadline::never()).unwrap();
+    time.advance(S(61));
+    let other = limiter.reserve(1, Deadline::never()).unwrap();
+    assert_eq!(limiter.snapshot().waiting, 1);
+    drop(gone);
+    assert_eq!(limiter.snapshot().waiting, 1, "the other still stands");
+    other.wait(Deadline::never()).unwrap().succeed();
+    let taken = (0..200).filter(|_| limiter.try_acquire(1).map(|permit| permit.succeed()).is_ok()).count();
+    assert!(taken <= 49, "{taken}");
+}
+
+/// A source that bears so many calls at once, each of 300 ms, and refuses the others at once.
+#[test]
+fn a_source_that_allows_so_many_calls_at_once_is_found() {
+    for seats in [2, 5, 12] {
+        let (limiter, clock, time) = limiter(LimiterConfig::default());
+        let mut running: Vec<(feedguard::clock::Tick, feedguard::limiter::RatePermit<'_>)> = Vec::new();
+        let (mut good, mut refused) = (0, 0);
+        for step in 0..24_000 {
+            time.advance(MS(10));
+            let now = clock.now();
+            while let Some(done) = running.iter().position(|(end, _)| *end <= now) {
+                running.swap_remove(done).1.succeed();
+                good += u32::from(step >= 12_000);
+            }
+            while let Ok(permit) = limiter.try_acquire(1) {
+                if running.len() < seats {
+                    running.push((now.after(MS(300)), permit));
+                } else {
+                    permit.finish(Outcome::Limited { retry_after: None });
+                    refused += u32::from(step >= 12_000);
+                }
+            }
+        }
+        // The last two minutes.
+        assert!(f64::from(good) > 0.8 * 120.0 * seats as f64 / 0.3 && refused < 40, "{seats}: {good} {refused}");
+    }
 }
 
 #[test]
