@@ -173,13 +173,13 @@ fn a_reservation_that_is_gone_takes_no_other_with_it() {
     assert!(taken <= 49, "{taken}");
 }
 
-/// A source that bears so many calls at once, each of 300 ms, and refuses the others at once.
+/// A source that bears so many calls at once, of 300 ms in the mean, and refuses the others at once.
 #[test]
 fn a_source_that_allows_so_many_calls_at_once_is_found() {
     for seats in [2, 5, 12] {
         let (limiter, clock, time) = limiter(LimiterConfig::default());
         let mut running: Vec<(feedguard::clock::Tick, feedguard::limiter::RatePermit<'_>)> = Vec::new();
-        let (mut good, mut refused) = (0, 0);
+        let (mut good, mut refused, mut rng) = (0, 0, fastrand::Rng::with_seed(seats as u64));
         for step in 0..24_000 {
             time.advance(MS(10));
             let now = clock.now();
@@ -189,7 +189,7 @@ fn a_source_that_allows_so_many_calls_at_once_is_found() {
             }
             while let Ok(permit) = limiter.try_acquire(1) {
                 if running.len() < seats {
-                    running.push((now.after(MS(300)), permit));
+                    running.push((now.after(MS(rng.u64(60..540))), permit));
                 } else {
                     permit.finish(Outcome::Limited { retry_after: None });
                     refused += u32::from(step >= 12_000);
@@ -197,7 +197,8 @@ fn a_source_that_allows_so_many_calls_at_once_is_found() {
             }
         }
         // The last two minutes.
-        assert!(f64::from(good) > 0.8 * 120.0 * seats as f64 / 0.3 && refused < 40, "{seats}: {good} {refused}");
+        let share = f64::from(good) / (120.0 * seats as f64 / 0.3);
+        assert!(share > 0.85 && refused < 24, "{seats}: {share} of what it bears, {refused} refused");
     }
 }
 
