@@ -4,23 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use feedguard::breaker::{BreakerMode, BreakerState, OpenReason, RateWindow, SavedBreaker, WindowSize};
-use feedguard::clock::ManualClock;
 use feedguard::retry::RetryHint;
 use feedguard::{BreakerConfig, CircuitBreaker, Clock, Outcome};
 
-const S: fn(u64) -> Duration = Duration::from_secs;
+use super::{S, breaker, fail};
+
 const MS: fn(u64) -> Duration = Duration::from_millis;
-
-fn breaker(config: BreakerConfig) -> (CircuitBreaker, ManualClock) {
-    let (clock, time) = Clock::manual();
-    (CircuitBreaker::builder("feed").config(config).clock(clock).build().unwrap(), time)
-}
-
-fn fail(breaker: &CircuitBreaker, times: u32) {
-    for _ in 0..times {
-        breaker.try_acquire().unwrap().fail();
-    }
-}
 
 /// Calls that reach a dead source, asked every `step` for an hour; each failure ends so.
 fn calls_to_a_dead_source(config: &BreakerConfig, step: Duration, end: Outcome) -> u32 {

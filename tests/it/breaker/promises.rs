@@ -6,23 +6,11 @@ use std::time::Duration;
 
 use feedguard::Outcome;
 use feedguard::breaker::{BreakerMode, BreakerState, OpenReason, RateWindow, Settled, WindowSize};
-use feedguard::clock::ManualClock;
 use feedguard::registry::GuardRegistry;
 use feedguard::{BreakerConfig, CallError, CircuitBreaker, Clock};
 use proptest::prelude::*;
 
-const S: fn(u64) -> Duration = Duration::from_secs;
-
-fn breaker(config: BreakerConfig) -> (CircuitBreaker, ManualClock) {
-    let (clock, time) = Clock::manual();
-    (CircuitBreaker::builder("feed").config(config).clock(clock).build().unwrap(), time)
-}
-
-fn fail(breaker: &CircuitBreaker, times: u32) {
-    for _ in 0..times {
-        breaker.try_acquire().unwrap().fail();
-    }
-}
+use super::{S, breaker, fail};
 
 #[test]
 fn tiers_open_at_three_five_and_ten_failures() {
