@@ -296,6 +296,13 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     if seconds > 0.0 { Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX) } else { Duration::ZERO }
 }
 
+/// A wait as a text shows it: rounded up to a millisecond, or a microsecond below a second, so that who waits
+/// as told waits long enough.
+pub(crate) fn brief(wait: Duration) -> Duration {
+    let step: u64 = if wait < Duration::from_secs(1) { 1_000 } else { 1_000_000 };
+    Duration::from_nanos(nanos(wait).div_ceil(step).saturating_mul(step))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +333,14 @@ mod tests {
         assert!(Clock::os().now() > Tick(ORIGIN + 500_000), "the same origin");
         let deadline = Deadline::after(&early, Duration::from_secs(3600));
         assert!(deadline.remaining(late.now()).is_some_and(|left| left > Duration::from_secs(3000)));
+    }
+
+    #[test]
+    fn a_wait_is_shown_rounded_up() {
+        let shown = |nanos| format!("{:?}", brief(Duration::from_nanos(nanos)));
+        assert_eq!((shown(59_901_282_765), shown(999_997_485)), ("59.902s".to_owned(), "999.998ms".to_owned()));
+        assert_eq!((shown(60_000_000_000), shown(0)), ("60s".to_owned(), "0ns".to_owned()));
+        assert!(brief(Duration::MAX) > Duration::from_secs(1 << 30));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::config::Faults;
 use crate::error::ConfigError;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Listeners a room takes; one more is a fault of the configuration.
 pub(crate) const MAX_LISTENERS: usize = 16;
@@ -16,19 +17,21 @@ type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
 pub(crate) struct Listeners<E> {
     first: Vec<Listener<E>>,
-    /// Those that came after the guard was built.
+    /// Those that came after the guard was built, and whether there are any: a fetch asks each time.
     later: Mutex<Vec<Listener<E>>>,
+    has_later: AtomicBool,
 }
 
 impl<E> Clone for Listeners<E> {
     fn clone(&self) -> Self {
-        Self { first: self.first.clone(), later: Mutex::new(self.later.lock().clone()) }
+        let later = self.later.lock().clone();
+        Self { first: self.first.clone(), has_later: AtomicBool::new(!later.is_empty()), later: Mutex::new(later) }
     }
 }
 
 impl<E> Default for Listeners<E> {
     fn default() -> Self {
-        Self { first: Vec::new(), later: Mutex::new(Vec::new()) }
+        Self { first: Vec::new(), later: Mutex::new(Vec::new()), has_later: AtomicBool::new(false) }
     }
 }
 
@@ -47,6 +50,7 @@ impl<E> Listeners<E> {
         let count = self.first.len() + later.len();
         if count < MAX_LISTENERS {
             later.push(Arc::new(listener));
+            self.has_later.store(true, Ordering::Release);
         }
         drop(later);
         faults.range("listeners", count + 1, 0..=MAX_LISTENERS);
@@ -61,7 +65,7 @@ impl<E> Listeners<E> {
     }
 
     pub(crate) fn has_any(&self) -> bool {
-        !self.first.is_empty() || !self.later.lock().is_empty()
+        !self.first.is_empty() || self.has_later.load(Ordering::Acquire)
     }
 
     /// Calls all of them with an event of the guard `name`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{BreakerState, OpenReason};
+use crate::clock::brief;
 use crate::hint::RetryHint;
 use crate::name::Name;
 
@@ -37,7 +38,7 @@ pub struct Open {
 }
 
 fn retry(after: Option<Duration>) -> String {
-    after.map_or_else(|| "until an operator resets it".to_owned(), |after| format!("retry in {after:?}"))
+    after.map_or_else(|| "until an operator resets it".to_owned(), |after| format!("retry in {:?}", brief(after)))
 }
 
 impl Open {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::quota_config::QuotaPeriod;
+use crate::clock::brief;
 use crate::hint::RetryHint;
 use crate::name::Name;
 
@@ -95,7 +96,7 @@ impl fmt::Display for LimitReason {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("limiter {name:?} refused: {reason}{}", .retry_after.map(|t| format!(", retry in {t:?}")).unwrap_or_default())]
+#[error("limiter {name:?} refused: {reason}{}", .retry_after.map(|t| format!(", retry in {:?}", brief(t))).unwrap_or_default())]
 #[non_exhaustive]
 pub struct Limited {
     /// Name of the limiter or quota group.

@@ -32,9 +32,9 @@ pub struct LimiterSnapshot {
     pub paused_for: Duration,
     /// Callers waiting with a reservation.
     pub waiting: usize,
-    /// Permits granted whose calls have not ended; counted while the in-flight guard is configured.
+    /// Permits granted whose calls have not ended; counted while the guard or `max_in_flight` is configured.
     pub in_flight: u64,
-    /// Calls the in-flight guard allows now; `None` while it is not engaged.
+    /// Calls that may be under way now: `max_in_flight`, or fewer while the guard is engaged; `None`: any number.
     pub in_flight_cap: Option<u64>,
     /// Permits granted and not given back.
     pub granted: u64,
