@@ -25,8 +25,8 @@ pub(super) const LIMITED: usize = 1;
 /// # Concurrency
 /// Thread-safe. While nobody waits, grants and refusals take no lock and allocate nothing. Waiting
 /// callers hold a reservation and start in the order in which they asked, each woken when its turn comes
-/// and not before; [`close`](Self::close) wakes them all. Listeners run outside every lock, on the thread that ended a call; their panics
-/// are caught and logged.
+/// and not before; [`close`](Self::close) wakes them all. Listeners run outside every lock, on the thread that
+/// ended a call; their panics are caught and logged.
 ///
 /// # Examples
 /// ```
@@ -65,8 +65,9 @@ impl AdaptiveRateLimiter {
         if !self.config.enabled || n == 0 {
             return Ok(self.unrecorded());
         }
+        self.check_burst(n)?;
         let is_plain = self.is_plain();
-        if !is_plain || n > self.config.burst {
+        if !is_plain {
             self.may_ask(n)?;
         }
         match self.queue.try_take(n) {

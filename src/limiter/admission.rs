@@ -25,10 +25,9 @@ pub(super) struct Begun {
 }
 
 impl AdaptiveRateLimiter {
-    /// Whether a call may ask the line at all; takes nothing.
+    /// Whether places and quotas let a call ask the line at all; takes nothing.
     #[inline]
     pub(super) fn may_ask(&self, n: u32) -> Result<(), Limited> {
-        self.check_burst(n)?;
         if let Some(cap) = self.places.met(n, || self.clock.now()) {
             return Err(self.refuse(in_flight(cap)));
         }
@@ -164,6 +163,7 @@ impl AdaptiveRateLimiter {
     }
 
     fn take_quotas(&self, n: u32) -> Result<QuotaTaken, Blocked> {
+        // Not by taking and giving back: one who waits looks again and again, and others would see it taken.
         self.quotas_free(n)?;
         let mut taken = Vec::with_capacity(self.quotas.len());
         for quota in &self.quotas {
@@ -268,7 +268,10 @@ impl AdaptiveRateLimiter {
                 tracing::info!(limiter = %self.name, rate, ?from, ?to, "limiter rate bound");
             }
             LimiterEventKind::PauseCapped { asked, kept } => {
-                tracing::warn!(limiter = %self.name, ?asked, ?kept, "the source asked for a longer pause than max_pause");
+                tracing::warn!(
+                    limiter = %self.name, ?asked, ?kept,
+                    "the source asked for a longer pause than max_pause"
+                );
             }
         }
         let event = LimiterEvent { name: self.name.clone(), sequence, kind: what };

@@ -27,8 +27,7 @@ const TEN_YEARS: f64 = 10.0 * 366.0 * 86_400.0;
 /// ```
 pub fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
     // A date has a comma of its own, so it is tried first.
-    let whole = date(header).map(|at| (at - now).to_std().unwrap_or_default());
-    whole.filter(|wait| wait.as_secs_f64() <= TEN_YEARS).or_else(|| joined(header, now))
+    until_date(header, now).or_else(|| joined(header, now))
 }
 
 fn joined(header: &str, now: DateTime<Utc>) -> Option<Duration> {
@@ -36,16 +35,21 @@ fn joined(header: &str, now: DateTime<Utc>) -> Option<Duration> {
     let (mut longest, mut at) = (None, 0);
     while at < parts.len() {
         // A date that is one of several takes two parts, with its weekday.
-        let two = parts.get(at..at + 2).map(|two| two.join(","));
-        let as_date = |text: &str| date(text).map(|at| (at - now).to_std().unwrap_or_default());
-        let (wait, width) = match two.as_deref().and_then(as_date) {
+        let two = parts.get(at..at + 2).and_then(|two| until_date(&two.join(","), now));
+        let (wait, width) = match two {
             Some(wait) => (Some(wait), 2),
-            None => (seconds(parts[at].trim()).or_else(|| as_date(parts[at])), 1),
+            None => (seconds(parts[at].trim()).or_else(|| until_date(parts[at], now)), 1),
         };
-        longest = longest.max(wait.filter(|wait| wait.as_secs_f64() <= TEN_YEARS));
+        longest = longest.max(wait);
         at += width;
     }
     longest
+}
+
+/// The time until a date; zero if it is past.
+fn until_date(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let wait = (date(text)? - now).to_std().unwrap_or_default();
+    (wait.as_secs_f64() <= TEN_YEARS).then_some(wait)
 }
 
 /// Digits, at most one point, and a unit of seconds or milliseconds.

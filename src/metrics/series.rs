@@ -99,7 +99,7 @@ impl Key {
     }
 
     fn labels(&self, of: &Series) -> impl Iterator<Item = Label> {
-        of.labels.iter().zip(&self.values).map(|(label, value)| (*label, value.clone())).collect::<Vec<_>>().into_iter()
+        of.labels.iter().zip(&self.values).map(|(label, value)| (*label, value.clone()))
     }
 }
 

@@ -11,16 +11,10 @@ use feedguard::limiter::{
 };
 use feedguard::{AdaptiveRateLimiter, Clock, Deadline, LimiterConfig, Outcome};
 
+use super::{MS, S, limiter};
 use crate::support::eventually;
 
-const S: fn(u64) -> Duration = Duration::from_secs;
-const MS: fn(u64) -> Duration = Duration::from_millis;
 const NS: fn(u64) -> Duration = Duration::from_nanos;
-
-fn limiter(config: LimiterConfig) -> (AdaptiveRateLimiter, Clock, ManualClock) {
-    let (clock, time) = Clock::manual();
-    (AdaptiveRateLimiter::builder("feed").config(config).clock(clock.clone()).build().unwrap(), clock, time)
-}
 
 // ===== intervals =====
 

@@ -10,17 +10,11 @@ use feedguard::limiter::{
 use feedguard::{AdaptiveRateLimiter, Clock, Deadline, LimiterConfig};
 use proptest::prelude::*;
 
+use super::{MS, S, limiter};
 use crate::support::eventually;
 
-const S: fn(u64) -> Duration = Duration::from_secs;
 /// What rounding a rate down may add to a wait.
 const NS: Duration = Duration::from_nanos(1);
-const MS: fn(u64) -> Duration = Duration::from_millis;
-
-fn limiter(config: LimiterConfig) -> (AdaptiveRateLimiter, Clock, ManualClock) {
-    let (clock, time) = Clock::manual();
-    (AdaptiveRateLimiter::builder("feed").config(config).clock(clock.clone()).build().unwrap(), clock, time)
-}
 
 fn fixed(rate: f64, burst: u32) -> LimiterConfig {
     LimiterConfig::default().control(RateControl::Fixed).initial_rate_per_sec(rate).burst(burst)

@@ -12,14 +12,8 @@ use feedguard::limiter::{
 };
 use feedguard::{AdaptiveRateLimiter, Clock, Deadline, LimiterConfig};
 
+use super::{MS, S, limiter as lim};
 use crate::support::drive;
-
-const S: fn(u64) -> Duration = Duration::from_secs;
-const MS: fn(u64) -> Duration = Duration::from_millis;
-fn lim(c: LimiterConfig) -> (AdaptiveRateLimiter, Clock, ManualClock) {
-    let (clock, time) = Clock::manual();
-    (AdaptiveRateLimiter::builder("l").config(c).clock(clock.clone()).build().unwrap(), clock, time)
-}
 
 #[test]
 fn polling_does_not_freeze_a_slow_limiter() {
