@@ -40,6 +40,7 @@
 pub mod batch;
 pub mod breaker;
 pub mod cache;
+mod cancel;
 mod chain;
 pub mod clock;
 mod config;
@@ -58,6 +59,7 @@ pub mod retry;
 pub mod router;
 mod sync;
 mod tally;
+mod wakers;
 
 // Crates whose types stand in signatures, so that a host need not guess their versions.
 pub use chrono;

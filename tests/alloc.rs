@@ -3,7 +3,10 @@
 
 use std::alloc::System;
 
-use feedguard::{AdaptiveRateLimiter, BreakerConfig, CircuitBreaker, LimiterConfig};
+use std::time::Duration;
+
+use feedguard::cache::CacheStatus;
+use feedguard::{AdaptiveRateLimiter, BreakerConfig, CacheConfig, CircuitBreaker, Clock, LimiterConfig, SmartCache};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -36,4 +39,18 @@ fn hot_paths_allocate_nothing() {
     let slow = AdaptiveRateLimiter::new("alloc", slow).unwrap();
     slow.try_acquire(1).unwrap().succeed();
     assert_eq!(allocations(|| drop(slow.try_acquire(1))), 0, "refused");
+
+    let (clock, time) = Clock::manual();
+    let config = CacheConfig::default().jitter(0.0).time_to_live(Duration::from_secs(100)).refresh_queue(0);
+    let cache: SmartCache<u64, u64> = SmartCache::builder("alloc").config(config).clock(clock).build().unwrap();
+    cache.insert(&1, 1).unwrap();
+    let read = || cache.get_or_load(&1, |_| Ok(2)).unwrap();
+    assert_eq!(allocations(|| drop(read())), 0, "fresh");
+    // No refresh is taken: due, and stale.
+    cache.shutdown(Duration::ZERO);
+    for status in [CacheStatus::Fresh, CacheStatus::Stale] {
+        time.advance(Duration::from_secs(90));
+        assert_eq!(read().status(), status);
+        assert_eq!(allocations(|| drop(read())), 0, "{status:?}");
+    }
 }

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder or file of the ground floor and what it may use.
-const GROUND: [(&str, &[&str]); 13] = [
+const GROUND: [(&str, &[&str]); 15] = [
+    ("cancel", &["sync", "wakers"]),
+    ("wakers", &[]),
     ("hint", &["error"]),
     ("chain", &["sync"]),
     ("error", &[]),

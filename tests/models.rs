@@ -2,7 +2,7 @@
 //!
 //! `RUSTFLAGS='--cfg feedguard_shuttle' cargo test --release --test models`
 //!
-//! The cache runs with exact LRU: moka's own locks are not shuttle's. `.ci/fences` takes each fence
+//! The cache runs with exact LRU, or with a stand-in for moka: moka's own locks are not shuttle's. `.ci/fences` takes each fence
 //! out of a copy of the sources and checks that the model named there fails.
 #![cfg(feedguard_shuttle)]
 
@@ -24,12 +24,20 @@ const SCHEDULES: usize = 10_000;
 type Cache = SmartCache<u8, u64, &'static str>;
 
 fn cache() -> (Cache, ManualClock) {
+    cache_with(Eviction::Lru, 2)
+}
+
+/// Models let entries die, and with them no load but where it is the point.
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn cache_with(eviction: Eviction, capacity: u64) -> (Cache, ManualClock) {
     let (clock, time) = Clock::manual();
     let config = CacheConfig::default()
-        .eviction(Eviction::Lru)
-        .max_capacity(2)
+        .eviction(eviction)
+        .max_capacity(capacity)
         .time_to_live(Duration::from_secs(100))
         .refresh_workers(1)
+        .load_timeout(DAY)
         .jitter(0.0);
     (SmartCache::builder("model").config(config).clock(clock).build().unwrap(), time)
 }
@@ -280,6 +288,120 @@ fn shutdown_beside_a_due_read_wedges_nothing() {
         }
         time.advance(Duration::from_secs(10_000));
         assert!(cache.get_or_load(&0, |_| Ok(3)).is_ok());
+    });
+}
+
+/// Whatever was told in whatever order: an entry that the policy does not know would never leave.
+fn policy_must_know_all(change: fn(&Cache)) {
+    let (cache, _time) = cache_with(Eviction::TinyLfu, 3);
+    cache.insert(&0, 0).unwrap();
+    let writer = {
+        let cache = cache.clone();
+        thread::spawn(move || {
+            cache.insert(&0, 1).unwrap();
+            cache.insert(&1, 1).unwrap();
+        })
+    };
+    let keeper = {
+        let cache = cache.clone();
+        thread::spawn(move || {
+            drop(cache.get(&0));
+            cache.pass_reads_on();
+        })
+    };
+    change(&cache);
+    writer.join().unwrap();
+    keeper.join().unwrap();
+    for key in 10..14 {
+        cache.insert(&key, 9).unwrap();
+        assert!(cache.get(&key).is_some(), "just written");
+    }
+    let snapshot = cache.snapshot();
+    assert!(snapshot.entries <= 3 && snapshot.weight == snapshot.entries as u64, "{snapshot:?}");
+}
+
+#[test]
+fn the_policy_hears_of_changes_in_the_order_of_the_shard() {
+    explore(|| policy_must_know_all(invalidate));
+}
+
+#[test]
+fn a_clear_beside_a_writer_leaves_no_entry_that_the_policy_does_not_know() {
+    explore(|| policy_must_know_all(Cache::clear));
+}
+
+#[test]
+fn what_a_thread_has_written_is_there_beside_a_full_cache() {
+    explore(|| {
+        let (cache, _time) = cache_with(Eviction::TinyLfu, 4);
+        (0..4).for_each(|key| cache.insert(&key, 0).unwrap());
+        let writers: Vec<_> = [10, 11]
+            .map(|key| {
+                let cache = cache.clone();
+                thread::spawn(move || {
+                    cache.insert(&key, 1).unwrap();
+                    assert!(cache.get(&key).is_some(), "{key} was just written");
+                })
+            })
+            .into();
+        cache.pass_reads_on();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        assert!(cache.snapshot().entries <= 4);
+    });
+}
+
+#[test]
+fn an_overdue_load_never_overwrites_the_one_that_took_over() {
+    explore(|| {
+        let (cache, time) = cache();
+        let (tell, told) = shuttle::sync::mpsc::channel::<()>();
+        let told = shuttle::sync::Mutex::new(told);
+        let is_inside = Arc::new(AtomicU64::new(0));
+        let first = {
+            let (cache, is_inside) = (cache.clone(), Arc::clone(&is_inside));
+            let load = move |_: &u8| {
+                is_inside.store(1, Ordering::SeqCst);
+                let _sent = told.lock().unwrap().recv();
+                Ok(1)
+            };
+            thread::spawn(move || cache.get_or_load(&0, load).map(|value| *value))
+        };
+        while is_inside.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        time.advance(DAY);
+        assert_eq!(*cache.get_or_load(&0, |_| Ok(2)).unwrap(), 2);
+        let other = {
+            let cache = cache.clone();
+            thread::spawn(move || cache.get_or_load(&0, |_| Ok(3)).map(|value| *value))
+        };
+        tell.send(()).unwrap();
+        assert!(first.join().unwrap().is_ok());
+        assert_eq!(other.join().unwrap().unwrap(), 2);
+        assert_eq!(cache.get(&0).map(|value| *value), Some(2));
+    });
+}
+
+#[test]
+fn an_update_is_lost_to_no_insert_and_no_other_update() {
+    explore(|| {
+        let (cache, _time) = cache();
+        cache.insert(&0, 0).unwrap();
+        let updates: Vec<_> = (0..2)
+            .map(|_| {
+                let cache = cache.clone();
+                thread::spawn(move || drop(cache.update(&0, |n| n.map(|n| n + 1)).unwrap()))
+            })
+            .collect();
+        cache.insert(&0, 10).unwrap();
+        for update in updates {
+            update.join().unwrap();
+        }
+        let left = *cache.get(&0).unwrap();
+        assert!((10..=12).contains(&left), "{left}");
+        assert_eq!(cache.snapshot().updates, 2);
     });
 }
 

@@ -10,11 +10,11 @@ use super::board::Board;
 use super::metrics::BatchMetrics;
 use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, Offer};
 use super::stand_in;
-use super::wakers::Wake;
 use crate::clock::{Clock, Deadline, Tick};
 use crate::name::Name;
 use crate::pool::{Alarm, PoolSnapshot, ShutdownReport, SubmitError, WorkerJob, WorkerPool, drop_caught};
 use crate::sync::{Condvar, Mutex};
+use crate::wakers::Wake;
 
 /// A job as the engine knows it. Nothing but `run` calls the host.
 pub(super) trait Job: Wake {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::borrowed::{self, Exchange, Threads};
-use super::cancel::CancelToken;
 use super::run::{ItemResult, Run};
 use super::stream::{PaceOf, SourceOf};
 use super::{BatchProcessor, BatchReport, BatchStream, CallScope, ItemError, Pending};
+use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 use crate::name::Name;
 

@@ -13,7 +13,6 @@
 mod board;
 mod borrowed;
 mod builder;
-mod cancel;
 mod config;
 mod engine;
 mod entry;
@@ -36,10 +35,9 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod turn_order;
-mod wakers;
 
+pub use crate::cancel::CancelToken;
 pub use builder::BatchBuilder;
-pub use cancel::CancelToken;
 pub use config::{BatchConfig, BatchMode, WhenFull};
 pub use error::ItemError;
 pub use job::BatchJob;

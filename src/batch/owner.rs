@@ -7,10 +7,10 @@ use super::ItemError;
 use super::engine::{Engine, Handle};
 use super::orders::{Failure, JobId, Offer};
 use super::run::{ItemResult, News, Run};
-use super::wakers::Wake;
 use crate::clock::{Deadline, Tick};
 use crate::name::Name;
 use crate::pool::drop_caught;
+use crate::wakers::Wake;
 
 /// What became of an item that was given.
 pub(super) enum Given<K, T, E> {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::cancel::CancelToken;
 use super::engine::{Engine, HeldTurn, Job};
 use super::orders::Failure;
-use super::wakers::Wake;
 use super::{CallScope, ItemError};
+use crate::cancel::CancelToken;
 use crate::clock::{Deadline, Tick};
 use crate::pool::{WorkerJob, drop_caught, panic_text};
 use crate::sync::{Condvar, Mutex};
+use crate::wakers::Wake;
 
 pub(super) type ItemResult<T, E> = Result<T, ItemError<E>>;
 

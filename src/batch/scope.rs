@@ -1,6 +1,6 @@
 //! What a call of a batch is given beside its item.
 
-use super::cancel::CancelToken;
+use crate::cancel::CancelToken;
 use crate::clock::Deadline;
 
 /// What a call of a batch is given beside its item.

@@ -1,4 +1,4 @@
-//! Holds: keys whose last load failed or found nothing, and how long that is believed.
+//! A hold: a key whose last load failed or found nothing, and how long that is believed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ pub(super) struct Backoff<E> {
     failures: u32,
     /// The recovery of the source that was the last when it was put up; a later one ends it.
     epoch: u64,
-    /// The flight that put it up, for a late answer of that flight.
-    pub(super) by: usize,
+    /// The line of flights that put it up, for a late answer of one of them.
+    pub(super) by: u64,
 }
 
 pub(super) enum BackoffKind<E> {
@@ -30,7 +30,7 @@ impl<E> Backoff<E> {
     pub(super) fn failed(
         kind: BackoffKind<E>,
         last: Option<&Self>,
-        (by, epoch): (usize, u64),
+        (by, epoch): (u64, u64),
         config: &CacheConfig,
         now: Tick,
     ) -> Self {
@@ -50,19 +50,27 @@ impl<E> Backoff<E> {
         }
     }
 
+    pub(super) const fn is_missing(&self) -> bool {
+        matches!(self.kind, BackoffKind::Missing)
+    }
+
     /// Whether it keeps the loader from being called. What is missing stays so, whoever recovers.
     pub(super) fn is_active(&self, now: Tick, epoch: u64) -> bool {
-        now < self.until && (self.epoch == epoch || matches!(self.kind, BackoffKind::Missing))
+        now < self.until && (self.epoch == epoch || self.is_missing())
     }
 
     /// Whether a refresh found nothing before, long enough ago to believe it the second time.
     pub(super) fn confirms_missing(&self, config: &CacheConfig, now: Tick) -> bool {
-        matches!(self.kind, BackoffKind::Missing) && now >= self.until && !self.is_forgotten(config, now)
+        self.is_missing() && now >= self.until && !self.is_forgotten(config, now)
     }
 
-    /// Whether it no longer matters, not even for the length of the next hold.
-    pub(super) fn is_forgotten(&self, config: &CacheConfig, now: Tick) -> bool {
-        now >= self.until.after(config.backoff_max)
+    /// From when on it no longer matters, not even for the length of the next hold.
+    pub(super) fn forgotten_at(&self, config: &CacheConfig) -> Tick {
+        self.until.after(config.backoff_max)
+    }
+
+    fn is_forgotten(&self, config: &CacheConfig, now: Tick) -> bool {
+        now >= self.forgotten_at(config)
     }
 
     pub(super) fn remaining(&self, now: Tick) -> Duration {

@@ -1,23 +1,33 @@
 //! Collects what a cache works with.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::core::{Core, HoldIf, KeySize, Shards, Weigher};
+use crossbeam_utils::CachePadded;
+
+use super::core::Core;
+use super::host::Host;
+use super::keeper::{Keeper, Kept};
 use super::metrics::CacheMetrics;
+use super::removed::RemovalCause;
 use super::shard::Shard;
+use super::shards::Shards;
 use super::store::TinyLfu;
-use super::{CacheConfig, CacheMode, Eviction, Key, SmartCache};
+use super::{CacheConfig, CacheMode, Eviction, Key, Loaded, RefreshFailure, SmartCache};
 use crate::clock::Clock;
 use crate::config::builder_setters;
 use crate::error::ConfigError;
 use crate::metrics::{Metrics, Scrape};
 use crate::name::Name;
-use crate::pool::{Ticker, WorkerPool};
+use crate::pool::LeasedPool;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// Shards of a large cache: enough that two threads on the machines of today rarely meet.
 const MAX_SHARDS: u64 = 64;
+/// Among fewer entries than this how often a key was asked for says nothing.
+const MIN_FOR_TINY_LFU: u64 = if cfg!(feedguard_shuttle) { 3 } else { 16 };
 /// Fewer entries than this a shard make exact LRU a poor one.
 const MIN_PER_SHARD: u64 = 256;
 
@@ -34,14 +44,18 @@ const MIN_PER_SHARD: u64 = 256;
 /// # Ok::<(), feedguard::ConfigError>(())
 /// ```
 #[must_use]
-pub struct CacheBuilder<K, V, E> {
+pub struct CacheBuilder<K, V, E>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
     name: Name,
     config: CacheConfig,
     clock: Clock,
     metrics: Metrics,
-    weigher: Option<Weigher<K, V>>,
-    key_size: Option<KeySize<K>>,
-    hold_if: Option<HoldIf<E>>,
+    host: Host<K, V, E>,
+    keeper: Option<Arc<Keeper>>,
 }
 
 impl<K, V, E> SmartCache<K, V, E>
@@ -76,23 +90,42 @@ where
             config: CacheConfig::default(),
             clock: Clock::system(),
             metrics: Metrics::unregistered(),
-            weigher: None,
-            key_size: None,
-            hold_if: None,
+            host: Host::default(),
+            keeper: None,
         }
     }
 
     builder_setters!(CacheConfig);
 
-    /// Sets the weight of an entry; 1 otherwise. `max_capacity` bounds the sum.
+    /// Sets the weight of an entry; 1 otherwise, and at least. `max_capacity` bounds the sum; the entry written
+    /// last may stand beside it for a moment.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
-        self.weigher = Some(Box::new(weigher));
+        self.host.weigher = Some(Box::new(weigher));
+        self
+    }
+
+    /// Gives each entry tags, as it is stored, for [`invalidate_tag`](SmartCache::invalidate_tag).
+    ///
+    /// # Examples
+    /// ```
+    /// use feedguard::SmartCache;
+    /// let cache: SmartCache<String, f64> = SmartCache::builder("quotes")
+    ///     .tags(|key: &String, _quote| vec![key.split('.').next_back().unwrap_or("none").into()])
+    ///     .build()?;
+    /// cache.insert(&"600519.SH".to_owned(), 1700.0)?;
+    /// cache.insert(&"000001.SZ".to_owned(), 10.5)?;
+    /// assert_eq!(cache.invalidate_tag("SH"), 1);
+    /// assert!(cache.contains("000001.SZ"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tags(mut self, tags: impl Fn(&K, &V) -> Vec<Name> + Send + Sync + 'static) -> Self {
+        self.host.tags = Some(Box::new(tags));
         self
     }
 
     /// Says how long a key is in bytes, so that `max_key_bytes` can be enforced.
     pub fn key_size(mut self, size: impl Fn(&K) -> usize + Send + Sync + 'static) -> Self {
-        self.key_size = Some(Box::new(size));
+        self.host.key_size = Some(Box::new(size));
         self
     }
 
@@ -100,50 +133,94 @@ where
     /// own (its deadline had passed before the source was called) should not: callers that wait for
     /// that load again then.
     pub fn hold_if(mut self, is_about_source: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
-        self.hold_if = Some(Box::new(is_about_source));
+        self.host.hold_if = Some(Box::new(is_about_source));
         self
     }
 
-    /// Makes the cache; no thread starts before the first refresh.
+    /// The loader of the whole cache, for [`load`](SmartCache::load), [`refresh`](SmartCache::refresh) and
+    /// [`refresh_all`](SmartCache::refresh_all).
+    pub fn loader(mut self, loader: impl Fn(&K) -> Result<Loaded<V>, E> + Send + Sync + 'static) -> Self {
+        self.host.loader = Some(Arc::new(loader));
+        self
+    }
+
+    /// The bulk loader of the whole cache, for [`load_many`](SmartCache::load_many); keys it leaves out are
+    /// missing.
+    pub fn bulk_loader(
+        mut self,
+        loader: impl Fn(&[K]) -> Result<HashMap<K, Loaded<V>>, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.host.bulk_loader = Some(Arc::new(loader));
+        self
+    }
+
+    /// Is told of each entry that leaves, and why; on the thread that caused it, under no lock. A panic is caught
+    /// and logged.
+    pub fn on_evict(mut self, listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static) -> Self {
+        self.host.on_evict = Some(Box::new(listener));
+        self
+    }
+
+    /// Is told of each background refresh that gave no value, with the loader's error if there is one; on the
+    /// thread of the refresh. A panic is caught and logged.
+    pub fn on_refresh_failed(
+        mut self,
+        listener: impl Fn(&K, &RefreshFailure, Option<&E>) + Send + Sync + 'static,
+    ) -> Self {
+        self.host.on_refresh_failed = Some(Box::new(listener));
+        self
+    }
+
+    /// Shares the thread that tells policies of reads with other caches.
+    pub(crate) fn keeper(mut self, keeper: &Arc<Keeper>) -> Self {
+        self.keeper = Some(Arc::clone(keeper));
+        self
+    }
+
+    /// Makes the cache; no thread starts before the first refresh or the first many reads.
     ///
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<SmartCache<K, V, E>, ConfigError> {
-        let Self { name, config, clock, metrics, weigher, key_size, hold_if } = self;
+        let Self { name, config, clock, metrics, host, keeper } = self;
         config.validate()?;
-        let uses_lru = config.mode == CacheMode::PlainLru || config.eviction == Eviction::Lru;
+        let is_weighted = host.weigher.is_some();
+        let is_tiny = !is_weighted && config.max_capacity < MIN_FOR_TINY_LFU;
+        let uses_lru = config.mode != CacheMode::Smart || config.eviction == Eviction::Lru || is_tiny;
         // Shards of an exact LRU split the capacity: with weights, one heavy value must still fit.
-        let count = if uses_lru && weigher.is_some() { 1 } else { shard_count(config.max_capacity) };
-        let holds = config.max_holds.div_ceil(count);
-        let shards = (0..count).map(|_| Shard::new(uses_lru, !uses_lru, holds)).collect();
+        let count = if uses_lru && is_weighted { 1 } else { shard_count(config.max_capacity) };
+        let shards = (0..count).map(|_| Shard::new(uses_lru, host.on_evict.is_some())).collect();
         let shards = Arc::new(Shards::new(shards));
-        let hasher = ahash::RandomState::new();
         let policy = (!uses_lru).then(|| {
-            let (shards, keys) = (Arc::clone(&shards), hasher.clone());
-            let evict = move |key: &K, ticket: super::store::Ticket| shards.evict(keys.hash_one(key), key, ticket.id);
-            TinyLfu::new(&name, config.max_capacity, weigher.is_some(), count, hasher.clone(), evict)
+            let shards = Arc::clone(&shards);
+            TinyLfu::new(&name, config.max_capacity, is_weighted, count, move |victim| shards.evict(victim))
         });
-        let pool =
-            WorkerPool::new(Arc::from(name.as_str()), clock.clone(), config.refresh_workers, config.refresh_queue);
+        let workers = config.refresh_workers;
+        let pool = LeasedPool::new(name.as_str(), clock.clone(), workers, config.refresh_queue);
+        let loads = LeasedPool::new(format!("{:.8}-l", name.as_str()), clock.clone(), workers, 0);
+        let seed = if config.seed == 0 { fastrand::u64(..) } else { config.seed };
         let core = Arc::new(Core {
-            ticker: Ticker::new(clock.clone()),
             metrics: CacheMetrics::new(&metrics, &name),
+            keeper: keeper.unwrap_or_else(|| Keeper::new(clock.clone())),
             name,
             config,
             clock,
-            hasher,
+            hasher: ahash::RandomState::new(),
             shards,
             policy,
             pool,
-            weigher,
-            key_size,
-            hold_if,
+            loads,
+            host,
             waiters: AtomicUsize::new(0),
             recoveries: AtomicU64::new(0),
-            next_id: AtomicU64::new(0),
+            next_id: CachePadded::new(AtomicU64::new(0)),
+            seed,
+            last_failure: Mutex::new((None, None)),
         });
         let scrape: Weak<dyn Scrape> = Arc::downgrade(&(Arc::clone(&core) as Arc<dyn Scrape>));
         metrics.on_scrape(scrape);
+        let kept: Weak<dyn Kept> = Arc::downgrade(&(Arc::clone(&core) as Arc<dyn Kept>));
+        core.keeper.keep(kept);
         Ok(SmartCache::from_core(core))
     }
 }
@@ -153,7 +230,12 @@ fn shard_count(capacity: u64) -> usize {
     1 << count.ilog2()
 }
 
-impl<K, V, E> fmt::Debug for CacheBuilder<K, V, E> {
+impl<K, V, E> fmt::Debug for CacheBuilder<K, V, E>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CacheBuilder").field("name", &self.name).field("config", &self.config).finish_non_exhaustive()
     }

@@ -44,7 +44,8 @@ pub enum CacheMode {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Eviction {
-    /// The one least likely to be asked for again (moka's W-TinyLFU).
+    /// The one least likely to be asked for again: moka's policy, which has no window for new keys, with a
+    /// small one before it, so that what was just written is there. Exact LRU below 16 entries.
     #[default]
     TinyLfu,
     /// The one not asked for longest; exact within a shard.
@@ -69,6 +70,27 @@ pub enum ExpiryMode {
     Soft,
     /// It is never served, except after a failed load within `stale_if_error`.
     Hard,
+}
+
+/// Which thread runs the load of a lookup.
+///
+/// # Examples
+/// ```
+/// use feedguard::CacheConfig;
+/// use feedguard::cache::Foreground;
+/// let config = CacheConfig::default().foreground(Foreground::Pool);
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Foreground {
+    /// The caller's own: its deadline is the loader's business.
+    #[default]
+    Caller,
+    /// One of the cache's, as many as refresh threads: the caller leaves at its deadline, with the old value
+    /// if there is one. With all of them busy, the caller's own.
+    Pool,
 }
 
 /// Settings of a [`SmartCache`](super::SmartCache).
@@ -118,9 +140,15 @@ pub struct CacheConfig {
     /// Longest hold after a failed load. Default 60 s.
     #[serde(with = "crate::config::human")]
     pub backoff_max: Duration,
+    /// How long a load may run before the next caller takes its key over; a refresh as old is given up and its
+    /// thread replaced. Default 60 s.
+    #[serde(with = "crate::config::human")]
+    pub load_timeout: Duration,
+    /// Which thread runs the load of a lookup. Default `caller`.
+    pub foreground: Foreground,
     /// Largest share by which deadlines are moved forward at random. Default 0.1.
     pub jitter: f64,
-    /// Seed of the jitter. Default 0.
+    /// Seed of the jitter; 0 takes a random one. Default 0.
     pub seed: u64,
     /// Threads that refresh in the background. Default 5.
     pub refresh_workers: usize,
@@ -128,7 +156,7 @@ pub struct CacheConfig {
     pub refresh_queue: usize,
     /// Callers that may wait for loads of others. Default 10 000.
     pub max_waiters: usize,
-    /// Failed and missing keys remembered. Default 10 000.
+    /// Failed and missing keys remembered, in the whole cache; failed ones go last. Default 10 000.
     pub max_holds: usize,
     /// Longest key in bytes, where the builder was told how to measure keys. Default 1 024.
     pub max_key_bytes: usize,
@@ -151,6 +179,8 @@ impl Default for CacheConfig {
             negative_ttl: Duration::from_secs(60),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
+            load_timeout: Duration::from_secs(60),
+            foreground: Foreground::Caller,
             jitter: 0.1,
             seed: 0,
             refresh_workers: 5,
@@ -249,6 +279,8 @@ setters!(CacheConfig {
     negative_ttl: Duration,
     backoff_min: Duration,
     backoff_max: Duration,
+    load_timeout: Duration,
+    foreground: Foreground,
     jitter: f64,
     seed: u64,
     refresh_workers: usize,
@@ -295,6 +327,7 @@ impl CacheConfig {
         faults.duration("negative_ttl", self.negative_ttl, any.clone());
         faults.duration("backoff_min", self.backoff_min, any);
         faults.duration("backoff_max", self.backoff_max, self.backoff_min.min(MAX_DURATION)..=MAX_DURATION);
+        faults.duration("load_timeout", self.load_timeout, Duration::from_millis(1)..=MAX_DURATION);
         faults.range("jitter", self.jitter, 0.0..=0.5);
         faults.range("refresh_workers", self.refresh_workers, 1..=256);
         faults.range("refresh_queue", self.refresh_queue, 0..=1_000_000);

@@ -9,20 +9,47 @@ use serde::Serialize;
 
 use super::freshness::Times;
 use crate::clock::Tick;
+use crate::name::Name;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A read is told to the policy at most this often an entry.
+const TOUCH_EVERY_NANOS: u64 = 100_000_000;
 
 /// In this order, since a hit looks at the first two words only, beside the reference count.
 #[repr(C)]
 pub(super) struct Entry<V> {
     /// When a read was last told to the eviction policy.
-    pub(super) touched: AtomicU64,
+    touched: AtomicU64,
     pub(super) times: Times,
     /// Tells this entry from others of its key.
     pub(super) id: u64,
     pub(super) weight: u32,
     /// Whether its staleness has been logged.
     pub(super) warned: AtomicBool,
+    pub(super) tags: Box<[Name]>,
     pub(super) value: V,
+}
+
+impl<V> Entry<V> {
+    pub(super) fn new(id: u64, weight: u32, times: Times, tags: Box<[Name]>, value: V) -> Arc<Self> {
+        let (touched, warned) = (AtomicU64::new(0), AtomicBool::new(false));
+        Arc::new(Self { touched, times, id, weight, warned, tags, value })
+    }
+
+    /// Notes a read, under the lock of the shard; `true` if the policy was not told of one lately.
+    #[inline]
+    pub(super) fn touch(&self, now: Tick) -> bool {
+        let is_due = now.0.saturating_sub(self.touched.load(Ordering::Relaxed)) >= TOUCH_EVERY_NANOS;
+        if is_due {
+            self.touched.store(now.0, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// Whether it was read since it was stored.
+    pub(super) fn was_read(&self) -> bool {
+        self.touched.load(Ordering::Relaxed) != 0
+    }
 }
 
 /// How a lookup was answered.
@@ -93,8 +120,9 @@ impl<V> Cached<V> {
         self.now.since(self.entry.times.started)
     }
 
-    pub(super) fn touched(&self) -> &AtomicU64 {
-        &self.entry.touched
+    /// The same value with another status.
+    pub(super) fn as_status(&self, status: CacheStatus) -> Self {
+        Self { status, ..self.clone() }
     }
 
     /// `true` for the first caller that asks about this entry.
@@ -119,6 +147,13 @@ impl<V> Deref for Cached<V> {
 impl<V> Clone for Cached<V> {
     fn clone(&self) -> Self {
         Self { entry: Arc::clone(&self.entry), ..*self }
+    }
+}
+
+impl<V: Serialize> Serialize for Cached<V> {
+    /// As the value.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
     }
 }
 

@@ -2,20 +2,32 @@
 //!
 //! ```text
 //! Queued --- pool worker or foreground caller starts it ---> Running ---> Done(outcome)
-//!    \------ pool refuses or drops it ------------------------------------> Done(Dropped)
+//!    |                                                          |
+//!    |                                                          \-- older than the load time-out: overdue,
+//!    |                                                              the next caller puts up a new one
+//!    \------ pool refuses or drops it, its key changes --------------------> Done(Dropped)
 //! ```
-//! A flight in the shard's table owns the right to publish; out of it, it only has waiters.
+//! A flight in the shard's table owns the right to publish; out of it, it only has waiters. One that takes over
+//! from an overdue one belongs to the same line: whoever of the line has a value first may publish it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::entry::Entry;
 use crate::chain;
-use crate::clock::{Clock, Deadline};
+use crate::clock::{Clock, Deadline, Tick};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex};
 
 pub(super) struct Flight<V, E> {
     /// Changes of its shard when it was put up.
     pub(super) changes: u64,
+    /// The line it belongs to.
+    pub(super) line: u64,
+    /// When it is overdue; never while it is queued.
+    overdue_at: AtomicU64,
+    /// Somebody with an old value at hand has waited for it in vain.
+    is_slow: AtomicBool,
     state: Mutex<State<V, E>>,
     done: Condvar,
 }
@@ -57,17 +69,30 @@ pub(super) enum JoinResult<V, E> {
     /// The caller is part of it: its own loader asks.
     Reentrant,
     TimedOut,
+    /// It runs for longer than a load may; the caller looks again.
+    Overdue,
 }
 
 impl<V, E> Flight<V, E> {
     /// A flight that the calling thread runs.
-    pub(super) fn running(changes: u64) -> Arc<Self> {
-        Arc::new(Self { changes, state: Mutex::new(State::Running), done: Condvar::new() })
+    pub(super) fn running(changes: u64, line: u64, overdue_at: Tick) -> Arc<Self> {
+        Self::new(changes, line, overdue_at, State::Running)
     }
 
-    /// A flight that waits for a refresh worker.
-    pub(super) fn queued(changes: u64) -> Arc<Self> {
-        Arc::new(Self { changes, state: Mutex::new(State::Queued), done: Condvar::new() })
+    /// A flight that waits for a worker.
+    pub(super) fn queued(changes: u64, line: u64) -> Arc<Self> {
+        Self::new(changes, line, Tick::MAX, State::Queued)
+    }
+
+    fn new(changes: u64, line: u64, overdue_at: Tick, state: State<V, E>) -> Arc<Self> {
+        Arc::new(Self {
+            changes,
+            line,
+            overdue_at: AtomicU64::new(overdue_at.0),
+            is_slow: AtomicBool::new(false),
+            state: Mutex::new(state),
+            done: Condvar::new(),
+        })
     }
 
     /// What names it while it lives.
@@ -75,32 +100,66 @@ impl<V, E> Flight<V, E> {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Starts a queued flight on the calling thread; `false` if somebody else has.
-    pub(super) fn start(&self) -> bool {
+    /// Starts a queued flight on the calling thread; `false` if somebody else has, or if it was cancelled.
+    pub(super) fn start(&self, now: Tick, load_timeout: Duration) -> bool {
         let mut state = self.state.lock();
         let is_queued = matches!(*state, State::Queued);
         if is_queued {
-            *state = State::Running;
+            self.run_now(&mut state, now, load_timeout);
         }
+        drop(state);
         is_queued
     }
 
+    fn run_now(&self, state: &mut State<V, E>, now: Tick, load_timeout: Duration) {
+        *state = State::Running;
+        self.overdue_at.store(now.after(load_timeout).0, Ordering::Release);
+    }
+
+    /// Whether it runs for longer than a load may.
+    pub(super) fn is_overdue(&self, now: Tick) -> bool {
+        now.0 >= self.overdue_at.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody with an old value at hand has waited for it in vain.
+    pub(super) fn is_slow(&self) -> bool {
+        self.is_slow.load(Ordering::Acquire)
+    }
+
+    pub(super) fn mark_slow(&self) {
+        self.is_slow.store(true, Ordering::Release);
+    }
+
+    /// Ends a flight that was not started: its key was written or is gone, and nobody may pay for it any more.
+    pub(super) fn cancel(&self) {
+        let mut state = self.state.lock();
+        let is_queued = matches!(*state, State::Queued);
+        if is_queued {
+            *state = State::Done(FlightResult::Dropped);
+        }
+        drop(state);
+        if is_queued {
+            self.done.notify_all();
+        }
+    }
+
     /// Takes a queued flight over, or waits for its end.
-    pub(super) fn join(&self, clock: &Clock, deadline: Deadline) -> JoinResult<V, E> {
+    pub(super) fn join(&self, clock: &Clock, deadline: Deadline, load_timeout: Duration) -> JoinResult<V, E> {
         let mut state = self.state.lock();
         loop {
             match &*state {
                 State::Queued => {
-                    *state = State::Running;
+                    self.run_now(&mut state, clock.now(), load_timeout);
                     return JoinResult::TakenOver;
                 }
                 State::Running if chain::contains(self.id()) => return JoinResult::Reentrant,
                 State::Running => {}
                 State::Done(outcome) => return JoinResult::Done(outcome.clone()),
             }
-            let in_time = clock.wait(&self.done, &mut state, deadline);
+            let overdue = Deadline::at(Tick(self.overdue_at.load(Ordering::Acquire)));
+            let in_time = clock.wait(&self.done, &mut state, deadline.earlier(overdue));
             if !in_time && !matches!(*state, State::Done(_)) {
-                return JoinResult::TimedOut;
+                return if deadline.has_passed(clock.now()) { JoinResult::TimedOut } else { JoinResult::Overdue };
             }
         }
     }

@@ -54,6 +54,14 @@ impl Times {
         Self { refresh_at, started, soft_until, stale_until, dead_at }
     }
 
+    /// The deadlines of a value whose load began at `started`, and whose time to live ends at `soft_until`.
+    pub(super) fn restored(config: &CacheConfig, started: Tick, soft_until: Tick) -> Self {
+        let ttl = soft_until.since(started);
+        let times = Self::new(config, ttl, started, started, 0.0);
+        // Not of the time to live of all, which may have been another.
+        Self { soft_until, refresh_at: times.refresh_at.min(soft_until), ..times }
+    }
+
     /// `can_refresh`: somebody can reload the entry; without, a soft expiry is a hard one.
     #[inline]
     pub(super) fn classify(&self, now: Tick, max_age: Option<Duration>, can_refresh: bool) -> Class {

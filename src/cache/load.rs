@@ -1,5 +1,7 @@
-//! What a loader may answer.
+//! What a loader may answer, and the loaders that several loads share.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The error type of a cache whose loaders fail in more than one way.
@@ -23,7 +25,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// use feedguard::cache::Loaded;
 /// use std::time::Duration;
 /// let cache: SmartCache<u32, String> = SmartCache::new("cache", Default::default())?;
-/// let quote = cache.get_or_load(&1, |_| Ok(Loaded::ValueFor("9.81".to_owned(), Duration::from_secs(5))))?;
+/// let quote = cache.get_or_fetch(&1, |_| Ok(Loaded::ValueFor("9.81".to_owned(), Duration::from_secs(5))))?;
 /// assert_eq!(*quote, "9.81");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -43,3 +45,9 @@ impl<V> From<V> for Loaded<V> {
         Self::Value(value)
     }
 }
+
+/// Loads one key.
+pub(super) type SharedLoader<K, V, E> = Arc<dyn Fn(&K) -> Result<Loaded<V>, E> + Send + Sync>;
+
+/// Loads many keys in one call; those it leaves out are missing.
+pub(super) type BulkLoader<K, V, E> = Arc<dyn Fn(&[K]) -> Result<HashMap<K, Loaded<V>>, E> + Send + Sync>;

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::core::{Core, LoadOutcome};
+use super::core::Core;
 use super::flight::{Flight, FlightResult};
+use super::settle::{Ended, LoadKind, LoadOutcome, Settled};
 use super::{Key, Loaded};
 use crate::chain;
 use crate::clock::Tick;
@@ -21,8 +22,8 @@ where
     /// `None` in the old modes: nobody waits, and nothing fences.
     flight: Option<Arc<Flight<V, E>>>,
     started: Tick,
-    background: bool,
-    settled: bool,
+    kind: LoadKind,
+    is_settled: bool,
 }
 
 impl<K, V, E> LoadGuard<K, V, E>
@@ -31,22 +32,27 @@ where
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    /// For a flight that the calling thread has started.
+    /// For a flight that the calling thread has started, or that a worker is about to run.
     pub(super) fn new(
         core: &Arc<Core<K, V, E>>,
         hash: u64,
         key: &K,
         flight: Option<Arc<Flight<V, E>>>,
-        background: bool,
+        kind: LoadKind,
     ) -> Self {
         let started = core.clock.now();
-        Self { core: Arc::clone(core), key: key.clone(), hash, flight, started, background, settled: false }
+        Self { core: Arc::clone(core), key: key.clone(), hash, flight, started, kind, is_settled: false }
     }
 
     /// Runs the loader as part of this load.
     pub(super) fn load(&self, loader: &impl Loader<K, V, E>) -> Result<Loaded<V>, E> {
+        self.run(|| loader(&self.key, &LoadContext(self)))
+    }
+
+    /// Runs code of the host as part of this load.
+    pub(super) fn run<R>(&self, run: impl FnOnce() -> R) -> R {
         let _in_chain = chain::enter(self.id());
-        loader(&self.key, &LoadContext(self))
+        run()
     }
 
     /// What names its flight in the chain of loads.
@@ -54,7 +60,11 @@ where
         self.flight.as_ref().map(|flight| flight.id())
     }
 
-    pub(super) fn key(&self) -> &K {
+    pub(super) const fn flight(&self) -> Option<&Arc<Flight<V, E>>> {
+        self.flight.as_ref()
+    }
+
+    pub(super) const fn key(&self) -> &K {
         &self.key
     }
 
@@ -66,8 +76,8 @@ where
     /// As [`finish`](Self::finish), with an error that other loads had too.
     pub(super) fn finish_shared(self, result: Result<Loaded<V>, Arc<E>>) -> FlightResult<V, E> {
         match result {
-            Ok(loaded) => self.settle(LoadOutcome::Loaded(loaded)),
-            Err(error) if self.core.is_about_source(&error) => self.settle(LoadOutcome::Failed(error)),
+            Ok(loaded) => self.settle(LoadOutcome::Loaded(loaded)).outcome,
+            Err(error) if self.core.host.is_about_source(&error) => self.settle(LoadOutcome::Failed(error)).outcome,
             Err(error) => {
                 // It is this caller's own; who waits asks again.
                 drop(self.settle(LoadOutcome::Dropped));
@@ -76,32 +86,25 @@ where
         }
     }
 
-    /// Books that the loader panicked.
+    /// Books that the loader panicked where no caller sees it.
     pub(super) fn panicked(self) {
         drop(self.settle(LoadOutcome::Panicked { is_held: true }));
     }
 
-    fn settle(mut self, answer: LoadOutcome<V, E>) -> FlightResult<V, E> {
-        let has_failed = !matches!(answer, LoadOutcome::Loaded(_));
+    pub(super) fn settle(mut self, answer: LoadOutcome<V, E>) -> Settled<V, E> {
         // Not before it returns: a weigher that panics inside must still end the flight.
-        let outcome =
-            self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, self.background, answer);
-        self.settled = true;
-        self.end(has_failed, outcome.clone());
-        outcome
+        let settled = self.core.settle(&self.ended(), answer);
+        self.is_settled = true;
+        self.release(settled.outcome.clone());
+        settled
     }
 
-    fn end(&self, has_failed: bool, outcome: FlightResult<V, E>) {
-        let mut shard = self.core.shard(self.hash).lock();
-        let stats = &mut shard.stats;
-        let (runs, failures) = if self.background {
-            (&mut stats.refreshes, &mut stats.refresh_failures)
-        } else {
-            (&mut stats.loads, &mut stats.load_failures)
-        };
-        *runs += 1;
-        *failures += u64::from(has_failed);
-        drop(shard);
+    fn ended(&self) -> Ended<'_, K, V, E> {
+        let Self { hash, key, flight, started, kind, .. } = self;
+        Ended { hash: *hash, key, flight: flight.as_ref(), started: *started, kind: *kind }
+    }
+
+    fn release(&self, outcome: FlightResult<V, E>) {
         if let Some(flight) = &self.flight {
             flight.finish(outcome);
         }
@@ -115,12 +118,12 @@ where
     E: Send + Sync + 'static,
 {
     fn drop(&mut self) {
-        if !self.settled {
+        if !self.is_settled {
+            let is_held = self.kind == LoadKind::Background;
             let answer =
-                if std::thread::panicking() { LoadOutcome::Panicked { is_held: false } } else { LoadOutcome::Dropped };
-            let outcome =
-                self.core.settle(self.hash, &self.key, self.flight.as_ref(), self.started, self.background, answer);
-            self.end(true, outcome);
+                if std::thread::panicking() { LoadOutcome::Panicked { is_held } } else { LoadOutcome::Dropped };
+            let settled = self.core.settle(&self.ended(), answer);
+            self.release(settled.outcome);
         }
     }
 }
@@ -130,8 +133,8 @@ pub(crate) struct LoadContext<'a, K: Key, V: Send + Sync + 'static, E: Send + Sy
 
 impl<K: Key, V: Send + Sync + 'static, E: Send + Sync + 'static> LoadContext<'_, K, V, E> {
     /// Whether nobody waits for it.
-    pub(crate) const fn is_background(&self) -> bool {
-        self.0.background
+    pub(crate) fn is_background(&self) -> bool {
+        self.0.kind == LoadKind::Background
     }
 
     /// The right to publish an answer that comes after the load has been given up; none in the old modes.

@@ -1,5 +1,6 @@
 //! One shard: entries, flights and holds under one lock, and the decision what a lookup gets.
 
+use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,125 +8,107 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::backoff::{Backoff, BackoffKind};
+use super::backoffs::{Backoffs, TakenOff};
 use super::entry::{CacheStatus, Cached, Entry};
-use super::flight::{Flight, FlightResult};
+use super::flight::Flight;
 use super::freshness::Class;
+use super::lookup::{Lookup, LookupMode};
+use super::removed::{Gone, RemovalCause, Removed, UnderWay};
 use super::stats::ShardStats;
-use super::store::{Entries, PolicyEvent, Ticket};
-use super::{CacheConfig, LoadError};
+use super::store::{Entries, PolicyEvent, Ticket, Untold};
+use super::{CacheConfig, LoadError, SharedError};
 use crate::clock::Tick;
 
-/// Hash, key, flight.
-type Flights<K, V, E> = HashTable<(u64, K, Arc<Flight<V, E>>)>;
+type Flights<K, V, E> = HashTable<UnderWay<K, V, E>>;
 
 pub(super) struct Shard<K, V, E> {
     pub(super) entries: Entries<K, V>,
-    flights: Flights<K, V, E>,
-    holds: HashTable<(u64, K, Backoff<E>)>,
-    /// What the eviction policy has not been told yet; stays empty without one.
-    pub(super) events: Vec<PolicyEvent<K>>,
     pub(super) stats: ShardStats,
-    pub(super) next_sweep: Tick,
+    /// What the eviction policy has not been told yet; stays empty without one.
+    pub(super) untold: Untold,
+    flights: Flights<K, V, E>,
+    pub(super) holds: Backoffs<K, E>,
+    /// No entry is of no use to anybody before.
+    next_death: Tick,
     /// Entries stored, and keys removed; an answer that comes late is fenced by it.
     changes: u64,
+    next_line: u64,
+    /// Overdue flights that were taken over from; dropped outside the lock.
+    retired: Vec<Arc<Flight<V, E>>>,
     tells_policy: bool,
-    max_holds: usize,
-}
-
-/// What a lookup wants.
-#[derive(Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
-pub(super) struct LookupMode {
-    pub(super) max_age: Option<Duration>,
-    /// The caller brought a loader.
-    pub(super) can_load: bool,
-    /// A refresh may be started; without one, soft expiry is hard.
-    pub(super) can_refresh: bool,
-    /// Nothing is loaded or refreshed, and what is stale is served.
-    pub(super) takes_stale: bool,
-    /// What is stored does not matter: this lookup wants a load.
-    pub(super) skips_stored: bool,
-    /// A failed load a moment ago does not matter: this one looks whether the source is back.
-    pub(super) ignores_failures: bool,
-    /// The recovery of the source that is the last.
-    pub(super) epoch: u64,
-}
-
-impl LookupMode {
-    /// Looks, and loads nothing.
-    pub(super) const LOOK: Self = Self {
-        max_age: None,
-        can_load: false,
-        can_refresh: false,
-        takes_stale: false,
-        skips_stored: false,
-        ignores_failures: false,
-        epoch: 0,
-    };
-
-    /// Loads what is not there.
-    pub(super) const fn load(max_age: Option<Duration>, epoch: u64) -> Self {
-        Self { max_age, can_load: true, can_refresh: true, epoch, ..Self::LOOK }
-    }
-}
-
-/// What a lookup gets.
-pub(super) enum Lookup<V, E> {
-    Hit(Cached<V>),
-    /// A hit whose refresh the caller must hand to the pool.
-    Refresh(Cached<V>, Arc<Flight<V, E>>),
-    /// The caller loads.
-    Lead(Option<Arc<Flight<V, E>>>),
-    /// The caller waits for another's load.
-    Join(Arc<Flight<V, E>>),
-    Refused(LoadError<E>),
-    Absent,
-}
-
-/// What left the shard; dropped by the caller after the lock, since it is the host's.
-pub(super) struct Removed<V, E> {
-    pub(super) entries: Vec<Arc<Entry<V>>>,
-    flight: Option<Arc<Flight<V, E>>>,
-    hold: Option<Backoff<E>>,
-}
-
-impl<V, E> Default for Removed<V, E> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), flight: None, hold: None }
-    }
+    /// Somebody listens to what leaves, so that replaced entries need their key.
+    tells_host: bool,
 }
 
 impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
-    pub(super) fn new(ordered: bool, tells_policy: bool, max_holds: usize) -> Self {
+    pub(super) fn new(is_ordered: bool, tells_host: bool) -> Self {
         Self {
-            entries: Entries::new(ordered),
-            flights: HashTable::new(),
-            holds: HashTable::new(),
-            events: Vec::new(),
+            entries: Entries::new(is_ordered),
             stats: ShardStats::default(),
-            next_sweep: Tick::default(),
+            untold: Untold::default(),
+            flights: HashTable::new(),
+            holds: Backoffs::new(),
+            next_death: Tick::MAX,
             changes: 0,
-            tells_policy,
-            max_holds,
+            next_line: 0,
+            retired: Vec::new(),
+            tells_policy: !is_ordered,
+            tells_host,
         }
     }
 
-    /// The entry of a key if it is fresh without further ado.
+    /// The entry of a key if it is fresh without further ado, and whether the policy should be told of reads.
     #[inline]
-    pub(super) fn fresh(&mut self, hash: u64, key: &K, now: Tick) -> Option<Arc<Entry<V>>> {
-        let entry = self.entries.get(hash, key).filter(|entry| now < entry.times.refresh_at)?;
+    pub(super) fn fresh<Q>(&mut self, hash: u64, key: &Q, now: Tick) -> Option<(Arc<Entry<V>>, bool)>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let found = self.entries.get(hash, key).filter(|found| now < found.entry.times.refresh_at)?;
         self.stats.fresh += 1;
-        Some(Arc::clone(entry))
+        let entry = Arc::clone(found.entry);
+        let is_told = self.tells_policy && entry.touch(now);
+        let wants_telling = is_told && self.untold.reads.push(found.policy_key);
+        Some((entry, wants_telling))
     }
 
-    /// Whether a lookup would find something, counted nowhere: an entry, or an answer that is held.
-    pub(super) fn knows(&self, hash: u64, key: &K, now: Tick, epoch: u64) -> bool {
-        let is_alive = self.entries.peek(hash, key).is_some_and(|entry| now < entry.times.stale_until);
-        is_alive || self.hold(hash, key).is_some_and(|hold| hold.is_active(now, epoch))
+    /// Whether [`look`](Self::look) would find a value, counted nowhere.
+    pub(super) fn contains<Q>(&self, hash: u64, key: &Q, now: Tick) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.entries.peek(hash, key).is_some_and(|entry| entry.times.classify(now, None, false) == Class::Fresh)
+    }
+
+    /// The value of a key within its time to live; loads and refreshes nothing.
+    pub(super) fn look<Q>(&mut self, hash: u64, key: &Q, now: Tick, epoch: u64) -> Option<Cached<V>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let found = self.entries.get(hash, key);
+        let fresh = found.filter(|found| found.entry.times.classify(now, None, false) == Class::Fresh);
+        if let Some(found) = fresh {
+            let (entry, policy_key) = (Arc::clone(found.entry), found.policy_key);
+            self.stats.fresh += 1;
+            self.note_hit(&entry, policy_key, now);
+            return Some(Cached::new(entry, CacheStatus::Fresh, now));
+        }
+        match self.holds.get(hash, key).filter(|hold| hold.is_active(now, epoch)) {
+            Some(hold) if hold.is_missing() => self.stats.negative += 1,
+            Some(_) => self.stats.held += 1,
+            None => {
+                self.stats.miss += 1;
+                self.note_miss(hash);
+            }
+        }
+        None
     }
 
     /// Decides a lookup: store, holds and flights are read, and a new flight is put up, in one
     /// critical section.
+    #[cold]
     pub(super) fn lookup(
         &mut self,
         config: &CacheConfig,
@@ -133,23 +116,30 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         key: &K,
         now: Tick,
         mode: LookupMode,
+        has_room: impl FnOnce() -> bool,
     ) -> Lookup<V, E> {
-        let Some(entry) = self.entries.get(hash, key).filter(|_| !mode.skips_stored) else {
+        // It is the same lookup once more.
+        self.stats.miss -= u64::from(mode.is_again);
+        let Some(found) = self.entries.get(hash, key).filter(|_| !mode.skips_stored) else {
             return self.lookup_without_value(config, hash, key, now, mode, None);
         };
-        let class = entry.times.classify(now, mode.max_age, mode.can_refresh || mode.takes_stale);
-        let entry = Arc::clone(entry);
+        let class = found.entry.times.classify(now, mode.max_age, mode.can_refresh || mode.takes_stale);
+        let (entry, policy_key) = (Arc::clone(found.entry), found.policy_key);
         match class {
             Class::Fresh => {
                 self.stats.fresh += 1;
+                self.note_hit(&entry, policy_key, now);
                 Lookup::Hit(Cached::new(entry, CacheStatus::Fresh, now))
             }
-            Class::RefreshDue | Class::Stale => self.lookup_due(hash, key, now, mode, entry, class),
+            Class::RefreshDue | Class::Stale => {
+                self.note_hit(&entry, policy_key, now);
+                self.lookup_due(hash, key, now, mode, entry, class, has_room)
+            }
             Class::OnError | Class::Dead => self.lookup_without_value(config, hash, key, now, mode, Some(entry)),
         }
     }
 
-    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "one decision")]
     fn lookup_due(
         &mut self,
         hash: u64,
@@ -158,29 +148,29 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         mode: LookupMode,
         entry: Arc<Entry<V>>,
         class: Class,
+        has_room: impl FnOnce() -> bool,
     ) -> Lookup<V, E> {
-        let under_way = self.flight(hash, key).is_some();
-        let held = !under_way && self.hold(hash, key).is_some_and(|hold| hold.is_active(now, mode.epoch));
+        let is_under_way = self.flight(hash, key).is_some_and(|flight| !flight.is_overdue(now));
+        let is_held = !is_under_way && self.holds.get(hash, key).is_some_and(|hold| hold.is_active(now, mode.epoch));
+        let is_wanted = !is_under_way && !is_held && !mode.takes_stale;
+        let starts = is_wanted && has_room();
+        self.stats.refreshes_dropped += u64::from(is_wanted && !starts);
         let status = match class {
             Class::Stale => CacheStatus::Stale,
-            _ if held || mode.takes_stale => CacheStatus::Fresh,
-            _ => CacheStatus::Refreshing,
+            _ if (is_under_way && !mode.takes_stale) || starts => CacheStatus::Refreshing,
+            _ => CacheStatus::Fresh,
         };
-        match status {
-            CacheStatus::Stale => self.stats.stale += 1,
-            CacheStatus::Refreshing => self.stats.refreshing += 1,
-            _ => self.stats.fresh += 1,
-        }
+        *self.stats.count_of(status) += 1;
         let cached = Cached::new(entry, status, now);
-        if under_way || held || mode.takes_stale {
+        if !starts {
             return Lookup::Hit(cached);
         }
-        let flight = Flight::queued(self.changes);
-        self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
+        let line = self.retire_overdue(hash, key, now);
+        let flight = Flight::queued(self.changes, line);
+        self.put_up(hash, key, &flight);
         Lookup::Refresh(cached, flight)
     }
 
-    #[cold]
     fn lookup_without_value(
         &mut self,
         config: &CacheConfig,
@@ -190,48 +180,77 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         mode: LookupMode,
         entry: Option<Arc<Entry<V>>>,
     ) -> Lookup<V, E> {
-        let ignores = |hold: &Backoff<E>| match hold.kind {
-            BackoffKind::Missing => mode.skips_stored,
-            _ => mode.ignores_failures,
-        };
-        let hold = self.hold(hash, key).filter(|hold| !ignores(hold));
-        if let Some(hold) = hold.filter(|hold| hold.is_active(now, mode.epoch)) {
+        let old = entry.filter(|entry| entry.times.serves_on_error(config, now, mode.max_age));
+        let ignores = |hold: &Backoff<E>| if hold.is_missing() { mode.skips_stored } else { mode.ignores_failures };
+        let hold = self.holds.get(hash, key).filter(|hold| !ignores(hold) && hold.is_active(now, mode.epoch));
+        if let Some(hold) = hold {
+            if let Some(old) = old.filter(|_| mode.can_load || mode.takes_stale) {
+                return self.stale_on_error(old, now);
+            }
             let retry_after = hold.remaining(now);
-            let refusal = match &hold.kind {
-                BackoffKind::Missing => LoadError::Missing { age: now.since(hold.since), retry_after, is_new: false },
-                BackoffKind::Panicked => LoadError::LoaderPanicked { retry_after },
-                BackoffKind::Failed(error) => LoadError::Held { error: Arc::clone(error), retry_after },
+            let (count, refusal) = match &hold.kind {
+                BackoffKind::Missing => (
+                    &mut self.stats.negative,
+                    LoadError::Missing { age: now.since(hold.since), retry_after, is_new: false },
+                ),
+                BackoffKind::Panicked => (&mut self.stats.held, LoadError::LoaderPanicked { retry_after }),
+                BackoffKind::Failed(error) => {
+                    (&mut self.stats.held, LoadError::Held { error: SharedError(Arc::clone(error)), retry_after })
+                }
             };
-            let entry = entry.filter(|_| mode.can_load || mode.takes_stale);
-            if let Some(entry) = entry.filter(|entry| entry.times.serves_on_error(config, now, mode.max_age)) {
-                self.stats.stale_on_error += 1;
-                return Lookup::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
-            }
-            match &refusal {
-                LoadError::Missing { .. } => self.stats.negative += 1,
-                _ => self.stats.held += 1,
-            }
+            *count += 1;
             return Lookup::Refused(refusal);
         }
-        if let Some(entry) = entry.filter(|_| mode.takes_stale) {
-            if entry.times.serves_on_error(config, now, mode.max_age) {
-                self.stats.stale_on_error += 1;
-                return Lookup::Hit(Cached::new(entry, CacheStatus::StaleOnError, now));
-            }
+        let flight = self.flight(hash, key).filter(|flight| !flight.is_overdue(now)).cloned();
+        let is_in_vain = mode.is_late || flight.as_ref().is_some_and(|flight| flight.is_slow());
+        if let Some(old) = old.filter(|_| mode.takes_stale || (mode.can_load && is_in_vain)) {
+            return self.stale_on_error(old, now);
         }
         self.stats.miss += 1;
+        // TinyLFU admits by how often a key is asked for, found or not.
+        self.note_miss(hash);
         if !mode.can_load {
             return Lookup::Absent;
+        }
+        if let Some(flight) = flight {
+            self.stats.waits += 1;
+            return Lookup::Join(flight);
+        }
+        if mode.is_late {
+            return Lookup::Refused(LoadError::DeadlinePassed);
         }
         if !config.is_smart() {
             return Lookup::Lead(None);
         }
-        if let Some(flight) = self.flight(hash, key) {
-            return Lookup::Join(Arc::clone(flight));
-        }
-        let flight = Flight::running(self.changes);
-        self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(&flight)), |slot| slot.0);
+        let line = self.retire_overdue(hash, key, now);
+        let flight = Flight::running(self.changes, line, now.after(config.load_timeout));
+        self.put_up(hash, key, &flight);
         Lookup::Lead(Some(flight))
+    }
+
+    fn stale_on_error(&mut self, old: Arc<Entry<V>>, now: Tick) -> Lookup<V, E> {
+        self.stats.stale_on_error += 1;
+        Lookup::Hit(Cached::new(old, CacheStatus::StaleOnError, now))
+    }
+
+    /// A flight for a caller who wants a load whatever is stored; `None` while one is under way.
+    pub(super) fn fly(
+        &mut self,
+        hash: u64,
+        key: &K,
+        now: Tick,
+        load_timeout: Option<Duration>,
+    ) -> Option<Arc<Flight<V, E>>> {
+        if self.flight(hash, key).is_some_and(|flight| !flight.is_overdue(now)) {
+            return None;
+        }
+        let line = self.retire_overdue(hash, key, now);
+        let flight = match load_timeout {
+            Some(load_timeout) => Flight::running(self.changes, line, now.after(load_timeout)),
+            None => Flight::queued(self.changes, line),
+        };
+        self.put_up(hash, key, &flight);
+        Some(flight)
     }
 
     /// Takes the flight out of the table if it still stands there: only then may it publish.
@@ -242,140 +261,205 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             .is_ok()
     }
 
-    /// Whether a load that has been given up may still publish: its flight still stands; or no newer one is
-    /// under way, and its hold still stands or nothing in the shard has changed since it began.
-    pub(super) fn accepts_late(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) -> bool {
-        if self.land(hash, key, flight) {
-            return true;
+    /// Whether a value that comes after its load was given up may still be published: nobody has written,
+    /// invalidated or loaded the key since. The flight under way is of its line, or there is none and its hold
+    /// stands or nothing in the shard has changed.
+    pub(super) fn accepts_late(&self, hash: u64, key: &K, flight: &Flight<V, E>) -> bool {
+        if let Some(under_way) = self.flight(hash, key) {
+            return under_way.line == flight.line;
         }
-        if self.flight(hash, key).is_some() {
-            return false;
-        }
-        self.hold(hash, key).is_some_and(|hold| hold.by == flight.id())
+        self.holds.get(hash, key).is_some_and(|hold| hold.by == flight.line)
             || (self.changes == flight.changes && self.entries.peek(hash, key).is_none())
     }
 
     /// Stores an entry and forgets flight and hold of its key.
-    pub(super) fn store(&mut self, hash: u64, key: &K, entry: Arc<Entry<V>>) -> Removed<V, E> {
+    pub(super) fn store(&mut self, hash: u64, key: &K, entry: Arc<Entry<V>>) -> Removed<K, V, E> {
         self.changes += 1;
+        self.next_death = self.next_death.min(entry.times.dead_at);
         let mut left = self.detach(hash, key);
+        let ticket = Ticket { hash, id: entry.id, weight: entry.weight };
+        let (policy_key, replaced) = self.entries.insert(hash, key, entry);
         if self.tells_policy {
-            let ticket = Ticket { id: entry.id, weight: entry.weight };
-            self.events.push(PolicyEvent::Stored(key.clone(), ticket));
+            self.untold.events.push(PolicyEvent::Stored(policy_key, ticket));
         }
-        left.entries.extend(self.entries.insert(hash, key, entry));
+        if let Some(entry) = replaced {
+            let key = self.tells_host.then(|| key.clone());
+            left.entries.push(Gone { key, entry, cause: RemovalCause::Replaced });
+        }
         left
     }
 
     /// Removes entry, flight and hold of a key.
-    pub(super) fn remove(&mut self, hash: u64, key: &K) -> Removed<V, E> {
+    pub(super) fn remove<Q>(&mut self, hash: u64, key: &Q) -> Removed<K, V, E>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
         self.changes += 1;
         let mut left = self.detach(hash, key);
-        if let Some(entry) = self.entries.remove(hash, key) {
-            left.entries.push(entry);
-            self.tell_removed(key);
+        if let Some((key, entry, policy_key)) = self.entries.remove(hash, key) {
+            self.tell_removed(policy_key);
+            left.entries.push(Gone { key: Some(key), entry, cause: RemovalCause::Invalidated });
         }
         left
     }
 
-    /// Removes everything; the tables are the caller's to drop.
-    pub(super) fn clear(&mut self) -> (Removed<V, E>, impl Sized + use<K, V, E>) {
+    /// As [`remove`](Self::remove); the policy is not told, and will have to forget.
+    pub(super) fn remove_untold(&mut self, hash: u64, key: &K) -> Removed<K, V, E> {
+        let tells_policy = std::mem::replace(&mut self.tells_policy, false);
+        let left = self.remove(hash, key);
+        self.tells_policy = tells_policy;
+        left
+    }
+
+    /// What the policy has to know if it has forgotten everything.
+    pub(super) fn tell_all(&mut self) -> Vec<(u64, Ticket)> {
+        self.untold.events.clear();
+        self.untold.reads.clear();
+        self.entries.tickets().collect()
+    }
+
+    /// Removes everything; the policy is not told, it forgets everything too.
+    pub(super) fn clear(&mut self) -> Removed<K, V, E> {
+        self.untold.events.clear();
+        self.untold.reads.clear();
+        self.next_death = Tick::MAX;
+        let gone = |(key, entry)| Gone { key: Some(key), entry, cause: RemovalCause::Invalidated };
+        let entries = self.entries.take_all().into_iter().map(gone).collect();
+        Removed { entries, ..self.detach_unasked() }
+    }
+
+    /// The keys that have a value, a flight or a hold; one may stand there twice.
+    pub(super) fn keys(&self) -> Vec<K> {
+        let flights = self.flights.iter().map(|slot| &slot.1);
+        self.entries.iter().map(|(key, _)| key).chain(flights).chain(self.holds.keys()).cloned().collect()
+    }
+
+    /// Takes all flights off the table, and the holds of keys that have no value: what cannot be asked about.
+    pub(super) fn detach_unasked(&mut self) -> Removed<K, V, E> {
         self.changes += 1;
-        let mut left = Removed::default();
-        for (key, entry) in self.entries.extract(|_| true) {
-            self.tell_removed(&key);
-            left.entries.push(entry);
+        let entries = &self.entries;
+        let holds = self.holds.remove_if(|hash, key| entries.peek(hash, key).is_none());
+        Removed {
+            flights: std::mem::take(&mut self.flights).into_iter().collect(),
+            holds: vec![holds],
+            ..Removed::default()
         }
-        (left, (std::mem::take(&mut self.flights), std::mem::take(&mut self.holds)))
     }
 
     /// Takes a flight off the table, so that it cannot publish, and forgets the hold.
-    fn detach(&mut self, hash: u64, key: &K) -> Removed<V, E> {
-        let flight = self.flights.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2);
-        let hold = self.holds.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2);
-        Removed { entries: Vec::new(), flight, hold }
+    fn detach<Q>(&mut self, hash: u64, key: &Q) -> Removed<K, V, E>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let flight = self.flights.find_entry(hash, |slot| slot.1.borrow() == key).ok().map(|found| found.remove().0);
+        Removed {
+            flights: flight.into_iter().collect(),
+            hold: self.holds.remove(hash, key).into_iter().collect(),
+            ..Removed::default()
+        }
     }
 
-    /// Removes the entry of a key if it is the one of this id; for evictions.
-    pub(super) fn evict(&mut self, hash: u64, key: &K, id: u64) -> Option<Arc<Entry<V>>> {
-        if self.entries.peek(hash, key)?.id != id {
-            return None;
-        }
+    /// Removes the entry of this number, if it is still there; for evictions.
+    pub(super) fn evict(&mut self, hash: u64, id: u64) -> Option<Gone<K, V>> {
+        let (key, entry) = self.entries.remove_id(hash, id)?;
         self.stats.evicted += 1;
-        self.entries.remove(hash, key)
+        Some(Gone { key: Some(key), entry, cause: RemovalCause::Size })
+    }
+
+    /// An entry that the policy has refused leaves the window: one that was read meanwhile is offered once more,
+    /// others go.
+    pub(super) fn leave_window(&mut self, hash: u64, id: u64) -> Option<Gone<K, V>> {
+        let found = self.entries.peek_id(hash, id)?;
+        if !found.entry.was_read() {
+            return self.evict(hash, id);
+        }
+        let ticket = Ticket { hash, id, weight: found.entry.weight };
+        self.untold.events.push(PolicyEvent::Stored(found.policy_key, ticket));
+        None
     }
 
     /// Removes the oldest entries until the weight is within `capacity`.
-    pub(super) fn shrink(&mut self, capacity: u64, hash: impl Fn(&K) -> u64, left: &mut Removed<V, E>) {
+    pub(super) fn shrink(&mut self, capacity: u64, left: &mut Removed<K, V, E>) {
         while self.entries.weight() > capacity {
-            let Some(entry) = self.entries.pop_oldest(&hash) else { return };
+            let Some((key, entry)) = self.entries.pop_oldest() else { return };
             self.stats.evicted += 1;
-            left.entries.push(entry);
+            left.entries.push(Gone { key: Some(key), entry, cause: RemovalCause::Size });
         }
     }
 
     /// Removes entries of no use to anybody, and forgotten holds.
-    pub(super) fn sweep(&mut self, config: &CacheConfig, now: Tick) -> (Removed<V, E>, Vec<Backoff<E>>) {
+    pub(super) fn sweep(&mut self, config: &CacheConfig, now: Tick) -> (Removed<K, V, E>, TakenOff<K, E>) {
         let mut left = Removed::default();
-        for (key, entry) in self.entries.extract(|entry| now >= entry.times.dead_at) {
-            self.stats.expired += 1;
-            self.tell_removed(&key);
-            left.entries.push(entry);
+        if now >= self.next_death {
+            let (dead, next_death) = self.entries.extract_dead(now);
+            self.next_death = next_death;
+            for (key, entry, policy_key) in dead {
+                self.stats.expired += 1;
+                self.tell_removed(policy_key);
+                left.entries.push(Gone { key: Some(key), entry, cause: RemovalCause::Expired });
+            }
         }
-        let holds = self.holds.extract_if(|slot| slot.2.is_forgotten(config, now)).map(|slot| slot.2).collect();
-        (left, holds)
+        (left, self.holds.sweep(config, now))
     }
 
-    /// Puts a hold up; returns the one it replaces, or itself if there is no room.
-    pub(super) fn put_hold(&mut self, hash: u64, key: &K, hold: Backoff<E>) -> Option<Backoff<E>> {
-        if let Some(slot) = self.holds.find_mut(hash, |slot| slot.1 == *key) {
-            return Some(std::mem::replace(&mut slot.2, hold));
+    /// When a sweep will find something, at the earliest.
+    pub(super) fn next_sweep(&self, config: &CacheConfig) -> Tick {
+        self.next_death.min(self.holds.next_forgotten(config))
+    }
+
+    /// The flights that others have taken over from; to be dropped outside the lock.
+    pub(super) fn take_retired(&mut self) -> Vec<Arc<Flight<V, E>>> {
+        std::mem::take(&mut self.retired)
+    }
+
+    pub(super) fn flight<Q>(&self, hash: u64, key: &Q) -> Option<&Arc<Flight<V, E>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.flights.find(hash, |slot| slot.1.borrow() == key).map(|slot| &slot.2)
+    }
+
+    /// Takes the flight of a key off the table, for [`put_up`](Self::put_up) to put it back.
+    pub(super) fn take_flight(&mut self, hash: u64, key: &K) -> Option<Arc<Flight<V, E>>> {
+        self.flights.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2)
+    }
+
+    pub(super) fn put_up(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) {
+        self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(flight)), |slot| slot.0);
+    }
+
+    /// Takes an overdue flight of the key off the table; returns its line, or a new one.
+    fn retire_overdue(&mut self, hash: u64, key: &K, now: Tick) -> u64 {
+        let overdue = self.flights.find_entry(hash, |slot| slot.1 == *key && slot.2.is_overdue(now));
+        if let Ok(overdue) = overdue {
+            let flight = overdue.remove().0.2;
+            let line = flight.line;
+            self.stats.load_timeouts += 1;
+            self.retired.push(flight);
+            return line;
         }
-        if self.holds.len() >= self.max_holds {
-            self.stats.holds_refused += 1;
-            return Some(hold);
+        self.next_line += 1;
+        self.next_line
+    }
+
+    fn note_hit(&mut self, entry: &Entry<V>, policy_key: u64, now: Tick) {
+        if self.tells_policy && entry.touch(now) {
+            self.untold.reads.push(policy_key);
         }
-        self.holds.insert_unique(hash, (hash, key.clone(), hold), |slot| slot.0);
-        None
     }
 
-    pub(super) fn hold(&self, hash: u64, key: &K) -> Option<&Backoff<E>> {
-        self.holds.find(hash, |slot| slot.1 == *key).map(|slot| &slot.2)
-    }
-
-    fn flight(&self, hash: u64, key: &K) -> Option<&Arc<Flight<V, E>>> {
-        self.flights.find(hash, |slot| slot.1 == *key).map(|slot| &slot.2)
-    }
-
-    fn tell_removed(&mut self, key: &K) {
+    fn note_miss(&mut self, hash: u64) {
         if self.tells_policy {
-            self.events.push(PolicyEvent::Removed(key.clone()));
+            self.untold.reads.push(hash);
         }
     }
-}
 
-impl<V, E> Removed<V, E> {
-    /// Wakes nobody: a detached flight still ends by its own load. Only the references go.
-    pub(super) fn discard(self) -> bool {
-        let removed = !self.entries.is_empty();
-        drop((self.entries, self.flight, self.hold));
-        removed
-    }
-}
-
-/// The answer that a flight's outcome is to its waiters; `None` asks again.
-pub(super) fn answer<V, E>(
-    outcome: FlightResult<V, E>,
-    now: Tick,
-    retry_after: impl FnOnce() -> Duration,
-) -> Option<Result<Cached<V>, LoadError<E>>> {
-    Some(match outcome {
-        FlightResult::Value(entry) => Ok(Cached::new(entry, CacheStatus::Loaded, now)),
-        FlightResult::Failed(error) => Err(LoadError::Failed { error, retry_after: retry_after() }),
-        FlightResult::Missing => {
-            Err(LoadError::Missing { age: Duration::ZERO, retry_after: retry_after(), is_new: true })
+    fn tell_removed(&mut self, policy_key: u64) {
+        if self.tells_policy {
+            self.untold.events.push(PolicyEvent::Removed(policy_key));
         }
-        FlightResult::Panicked => Err(LoadError::LoaderPanicked { retry_after: retry_after() }),
-        FlightResult::Dropped => return None,
-    })
+    }
 }

@@ -1,19 +1,20 @@
-//! The face of the cache: lookups, writes, shutdown.
+//! The face of the cache: its handles, and lookups by a loader of the caller's. Others are in `own_loader`,
+//! `bulk`, `writes`, `invalidation`, `warm_up` and `saved`.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::flight::{Flight, FlightResult, JoinResult};
 use super::load::BoxError;
-use super::load_guard::{LoadContext, LoadGuard, Loader};
-use super::shard::{Lookup, LookupMode, Removed, answer};
-use super::{CacheMode, CacheSnapshot, Cached, Key, KeyTooLong, LoadError, Loaded};
+use super::load_guard::LoadContext;
+use super::lookup::{Lookup, LookupMode};
+use super::{CacheSnapshot, Cached, Key, LoadError, Loaded};
 use crate::clock::{Clock, Deadline};
 use crate::name::Name;
 use crate::pool::ShutdownReport;
-use crate::sync::atomic::Ordering;
 
 /// A cache of shared values that loads each key once, refreshes ahead of time, and serves what it
 /// has when the source cannot be reached.
@@ -62,9 +63,11 @@ where
     E: Send + Sync + 'static,
 {
     fn drop(&mut self) {
-        self.0.ticker.close();
         // Real time, also under a manual clock: nobody is left to move its hands.
-        self.0.pool.shutdown_by(&Clock::system(), self.0.config.drain);
+        let system = Clock::system();
+        let until = Deadline::after(&system, self.0.config.drain);
+        self.0.pool.shutdown_by(&system, self.0.config.drain);
+        self.0.loads.shutdown_by(&system, until.remaining(system.now()).unwrap_or_default());
         // No scrape finds this cache any more.
         self.0.metrics.pass_on(|| self.0.snapshot());
     }
@@ -117,23 +120,25 @@ where
     }
 
     /// The value of a key if it is within its time. Nobody can refresh it here, so a value past its
-    /// time to live is not served.
-    pub fn get(&self, key: &K) -> Option<Cached<V>> {
-        let hash = self.core.hash(key);
-        self.core.fresh(hash, key).or_else(|| {
-            match self.core.lookup(hash, key, LookupMode { epoch: self.core.epoch(), ..LookupMode::LOOK }) {
-                Lookup::Hit(cached) => Some(cached),
-                _ => None,
-            }
-        })
+    /// time to live is not served. Takes every borrowed form of the key, as `HashMap` does.
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<Cached<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.core.look(self.core.hash(key), key)
     }
 
-    /// Whether a lookup would find something: a value that is not past its grace, or an answer that is
-    /// held. It counts as no lookup and changes no order.
-    pub fn contains(&self, key: &K) -> bool {
+    /// Whether [`get`](Self::get) would find a value. It counts as no lookup and changes no order.
+    pub fn contains<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let hash = self.core.hash(key);
         let now = self.core.clock.now();
-        self.core.shard(hash).lock().knows(hash, key, now, self.core.epoch())
+        self.core.shard(hash).lock().contains(hash, key, now)
     }
 
     /// The value of a key; loads it on this thread if it is not there, or waits for the thread that
@@ -146,241 +151,127 @@ where
     /// # Panics
     /// A panic of the loader on this thread propagates; callers that wait get
     /// [`LoadError::LoaderPanicked`].
-    pub fn get_or_load<L: Into<Loaded<V>>>(
+    pub fn get_or_load(
         &self,
         key: &K,
-        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
     ) -> Result<Cached<V>, LoadError<E>> {
-        let options = LookupOptions::default();
-        self.lookup(key, options, move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key).map(Into::into))
+        self.get_or_load_by(key, Deadline::never(), None, loader)
     }
 
     /// As [`get_or_load`](Self::get_or_load), but waits for the load of another caller no longer
-    /// than until `deadline`, and takes no value older than `max_age`. A load on this thread is not
-    /// cut short: its deadline is the loader's business.
+    /// than until `deadline`, and takes no value older than `max_age`. Past the deadline an old value within
+    /// `stale_if_error` is the answer, and no load begins. A load on this thread is not
+    /// cut short: its deadline is the loader's business, or that of [`Foreground::Pool`](super::Foreground).
     ///
     /// # Errors
     /// [`LoadError`], with [`LoadError::WaitTimeout`] past the deadline.
     ///
     /// # Panics
     /// As [`get_or_load`](Self::get_or_load).
-    pub fn get_or_load_by<L: Into<Loaded<V>>>(
+    pub fn get_or_load_by(
         &self,
         key: &K,
         deadline: Deadline,
         max_age: Option<Duration>,
-        loader: impl Fn(&K) -> Result<L, E> + Send + Sync + 'static,
+        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
+    ) -> Result<Cached<V>, LoadError<E>> {
+        self.get_or_fetch_by(key, deadline, max_age, move |key| loader(key).map(Loaded::Value))
+    }
+
+    /// As [`get_or_load`](Self::get_or_load), for loaders that say more than a value: how long it is fresh, or
+    /// that there is no such thing.
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Panics
+    /// As [`get_or_load`](Self::get_or_load).
+    pub fn get_or_fetch(
+        &self,
+        key: &K,
+        loader: impl Fn(&K) -> Result<Loaded<V>, E> + Send + Sync + 'static,
+    ) -> Result<Cached<V>, LoadError<E>> {
+        self.get_or_fetch_by(key, Deadline::never(), None, loader)
+    }
+
+    /// As [`get_or_load_by`](Self::get_or_load_by), for loaders that say more than a value.
+    ///
+    /// # Errors
+    /// As [`get_or_load_by`](Self::get_or_load_by).
+    ///
+    /// # Panics
+    /// As [`get_or_load`](Self::get_or_load).
+    pub fn get_or_fetch_by(
+        &self,
+        key: &K,
+        deadline: Deadline,
+        max_age: Option<Duration>,
+        loader: impl Fn(&K) -> Result<Loaded<V>, E> + Send + Sync + 'static,
     ) -> Result<Cached<V>, LoadError<E>> {
         let options = LookupOptions { deadline, max_age, ..LookupOptions::default() };
-        self.lookup(key, options, move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key).map(Into::into))
+        self.lookup(key, options, move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key))
     }
 
-    /// The value of a key if it is fresh: one lock, no allocation.
-    #[inline]
-    pub(crate) fn fresh(&self, key: &K) -> Option<Cached<V>> {
-        self.core.fresh(self.core.hash(key), key)
-    }
-
-    /// Ends the holds of failed loads: the source has recovered. A number is raised, nothing is walked.
-    pub(crate) fn end_failure_holds(&self) {
-        self.core.recoveries.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Every lookup that may load comes through here.
-    #[inline]
-    pub(crate) fn lookup(
+    /// As [`get_or_load_by`](Self::get_or_load_by), with a loader that may borrow what the caller has. It runs on
+    /// this thread or not at all, so a value that is due is not refreshed; one past its time to live is served
+    /// only if the load fails.
+    ///
+    /// # Errors
+    /// As [`get_or_load_by`](Self::get_or_load_by).
+    ///
+    /// # Panics
+    /// As [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Examples
+    /// ```
+    /// use feedguard::{CacheConfig, Deadline, SmartCache};
+    /// let cache: SmartCache<String, usize> = SmartCache::new("lengths", CacheConfig::default())?;
+    /// let text = String::from("a text of the caller's");
+    /// let length = cache.get_or_load_with(&"text".to_owned(), Deadline::never(), |_| Ok(text.len()))?;
+    /// assert_eq!(*length, text.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_or_load_with(
         &self,
         key: &K,
-        options: LookupOptions,
-        loader: impl Loader<K, V, E>,
+        deadline: Deadline,
+        loader: impl FnOnce(&K) -> Result<V, E>,
     ) -> Result<Cached<V>, LoadError<E>> {
         self.core.check_key(key)?;
         let hash = self.core.hash(key);
-        if options.max_age.is_none() && !options.refresh {
-            if let Some(cached) = self.core.fresh(hash, key) {
-                return Ok(cached);
-            }
-        }
-        let mode = LookupMode::load(options.max_age, self.core.epoch());
-        let mode = if options.no_load {
-            LookupMode { can_load: false, can_refresh: false, takes_stale: true, ..mode }
-        } else {
-            LookupMode {
-                skips_stored: options.refresh,
-                ignores_failures: options.ignores_failures || options.refresh,
-                ..mode
-            }
-        };
+        let options = LookupOptions { deadline, ..LookupOptions::default() };
+        let mode = LookupMode { can_refresh: false, ..self.mode(options) };
         match self.core.lookup(hash, key, mode) {
             Lookup::Hit(cached) => Ok(cached),
-            Lookup::Refresh(cached, flight) => {
-                self.core.refresh_later(hash, key, &cached, flight, loader);
-                Ok(cached)
-            }
-            lookup => self.load(hash, key, mode, options, lookup, &loader),
-        }
-    }
-
-    #[cold]
-    fn load(
-        &self,
-        hash: u64,
-        key: &K,
-        mode: LookupMode,
-        options: LookupOptions,
-        mut lookup: Lookup<V, E>,
-        loader: &impl Loader<K, V, E>,
-    ) -> Result<Cached<V>, LoadError<E>> {
-        loop {
-            let joined = matches!(lookup, Lookup::Join(_));
-            let outcome = match lookup {
-                Lookup::Lead(flight) => Ok(self.lead(hash, key, flight, loader)),
-                Lookup::Join(flight) => self.join_flight(hash, key, &flight, options.deadline, loader),
-                // A second look may find what another thread has just published.
-                Lookup::Hit(cached) | Lookup::Refresh(cached, _) => return Ok(cached),
-                Lookup::Refused(error) => return Err(error),
-                Lookup::Absent => Err(LoadError::NotCached),
-            };
-            let answered = match outcome {
-                Ok(outcome) => {
-                    let now = self.core.clock.now();
-                    answer(outcome, now, || self.core.hold_remaining(hash, key))
-                }
-                Err(error) => Some(Err(error)),
-            };
-            let is_too_old = |cached: &Cached<V>| mode.max_age.is_some_and(|max| cached.age() > max);
-            match answered {
-                // A load that had begun before this caller asked; its own load is as young as can be.
-                Some(Ok(cached)) if joined && is_too_old(&cached) => lookup = self.look_again(hash, key, mode),
-                Some(Ok(cached)) => return Ok(cached),
-                Some(Err(error @ (LoadError::Missing { .. } | LoadError::Reentrant | LoadError::NotCached))) => {
-                    return Err(error);
-                }
-                Some(Err(error)) if mode.skips_stored => return Err(error),
-                Some(Err(error)) => return self.core.stale_on_error(hash, key, mode.max_age).ok_or(error),
-                None => lookup = self.look_again(hash, key, mode),
+            lookup => {
+                let mut loader = Some(loader);
+                // Nobody leads twice in one lookup.
+                self.answer(hash, key, mode, deadline, lookup, &mut |guard| {
+                    let loader = loader.take()?;
+                    let loaded = guard.run(|| loader(key).map(Loaded::Value));
+                    Some(guard.finish(loaded))
+                })
             }
         }
-    }
-
-    /// Looks once more after a flight that never ran; it is the same lookup, so it is not counted
-    /// again.
-    fn look_again(&self, hash: u64, key: &K, mode: LookupMode) -> Lookup<V, E> {
-        self.core.shard(hash).lock().stats.miss -= 1;
-        self.core.lookup(hash, key, LookupMode { can_refresh: false, ..mode })
-    }
-
-    fn lead(
-        &self,
-        hash: u64,
-        key: &K,
-        flight: Option<Arc<Flight<V, E>>>,
-        loader: &impl Loader<K, V, E>,
-    ) -> FlightResult<V, E> {
-        let guard = LoadGuard::new(&self.core, hash, key, flight, false);
-        let result = guard.load(loader);
-        guard.finish(result)
-    }
-
-    fn join_flight(
-        &self,
-        hash: u64,
-        key: &K,
-        flight: &Arc<Flight<V, E>>,
-        deadline: Deadline,
-        loader: &impl Loader<K, V, E>,
-    ) -> Result<FlightResult<V, E>, LoadError<E>> {
-        match self.wait(flight, deadline)? {
-            JoinResult::Done(outcome) => Ok(outcome),
-            JoinResult::TakenOver => Ok(self.lead(hash, key, Some(Arc::clone(flight)), loader)),
-            JoinResult::Reentrant => Err(LoadError::Reentrant),
-            JoinResult::TimedOut => Err(LoadError::WaitTimeout),
-        }
-    }
-
-    pub(super) fn wait(&self, flight: &Flight<V, E>, deadline: Deadline) -> Result<JoinResult<V, E>, LoadError<E>> {
-        let limit = self.core.config.max_waiters;
-        let waiting = &self.core.waiters;
-        if waiting.fetch_add(1, Ordering::Relaxed) >= limit {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(LoadError::TooManyWaiters { limit });
-        }
-        let joined = flight.join(&self.core.clock, deadline);
-        waiting.fetch_sub(1, Ordering::Relaxed);
-        Ok(joined)
-    }
-
-    /// Stores a value for the configured time to live. A load of the key that is under way will not
-    /// overwrite it.
-    ///
-    /// # Errors
-    /// [`KeyTooLong`]; only where the builder was told how to measure keys.
-    pub fn insert(&self, key: &K, value: V) -> Result<(), KeyTooLong> {
-        self.insert_for(key, value, self.core.config.time_to_live)
-    }
-
-    /// Stores a value that is fresh for `ttl`; zero removes the key.
-    ///
-    /// # Errors
-    /// [`KeyTooLong`]; only where the builder was told how to measure keys.
-    pub fn insert_for(&self, key: &K, value: V, ttl: Duration) -> Result<(), KeyTooLong> {
-        self.core.check_key(key)?;
-        let hash = self.core.hash(key);
-        if ttl.is_zero() || self.core.config.mode == CacheMode::Off {
-            self.core.remove(hash, key);
-        } else {
-            let entry = self.core.entry(key, value, ttl, self.core.clock.now());
-            self.core.store(hash, key, &entry);
-        }
-        Ok(())
-    }
-
-    /// Removes a key, its hold, and the right of a load under way to publish; `true` if there was a
-    /// value.
-    pub fn invalidate(&self, key: &K) -> bool {
-        self.core.remove(self.core.hash(key), key)
-    }
-
-    /// Removes the values that `condition` names; returns how many. It sees the values of one
-    /// moment a shard; those written later are not asked about.
-    pub fn invalidate_if(&self, condition: impl Fn(&K, &V) -> bool) -> usize {
-        let mut removed = 0;
-        for (index, lock) in self.core.shards.locks.iter().enumerate() {
-            let seen: Vec<_> =
-                lock.lock().entries.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect();
-            for (key, entry) in seen {
-                if condition(&key, &entry.value) {
-                    let hash = self.core.hash(&key);
-                    let mut shard = lock.lock();
-                    let is_same = shard.entries.peek(hash, &key).is_some_and(|now| now.id == entry.id);
-                    let left = if is_same { shard.remove(hash, &key) } else { Removed::default() };
-                    drop(shard);
-                    removed += usize::from(self.core.after_change_of(index, left));
-                }
-            }
-        }
-        removed
-    }
-
-    /// Removes everything; loads under way will not publish.
-    pub fn clear(&self) {
-        for (index, lock) in self.core.shards.locks.iter().enumerate() {
-            let mut shard = lock.lock();
-            let (left, tables) = shard.clear();
-            drop(shard);
-            self.core.after_change_of(index, left);
-            drop(tables);
-        }
-    }
-
-    /// Removes values of no use to anybody now; returns how many. Writes do this by and by.
-    pub fn purge_expired(&self) -> usize {
-        self.core.purge()
     }
 
     /// Counts at this moment.
     pub fn snapshot(&self) -> CacheSnapshot {
         self.core.snapshot()
+    }
+
+    /// The error of the last background refresh that gave no value, if the loader gave one;
+    /// [`CacheSnapshot::last_refresh_failure`] tells when.
+    pub fn last_refresh_error(&self) -> Option<Arc<E>> {
+        self.core.last_failure.lock().1.clone()
+    }
+
+    /// For models, in which time stands still: what the thread does that tells the policy of reads.
+    #[cfg(feedguard_shuttle)]
+    #[doc(hidden)]
+    pub fn pass_reads_on(&self) {
+        super::keeper::Kept::pass_reads_on(&*self.core);
     }
 
     /// The name given at the start.
@@ -391,7 +282,10 @@ where
     /// Ends background refreshes: queued ones are dropped at the end of `within`, running ones are
     /// waited for until then. Lookups and writes still work, without refreshes.
     pub fn shutdown(&self, within: Duration) -> ShutdownReport {
-        self.core.pool.shutdown(within)
+        let until = Deadline::after(&self.core.clock, within);
+        let refreshes = self.core.pool.shutdown(within);
+        let left = until.remaining(self.core.clock.now()).unwrap_or(within);
+        refreshes.plus(self.core.loads.shutdown(left))
     }
 }
 

@@ -1,6 +1,11 @@
 //! Counts that add up.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+
+use super::CacheStatus;
 
 /// Counts of one shard, kept under its lock: a hit costs no shared word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +27,65 @@ pub(super) struct ShardStats {
     pub(super) unpublished: u64,
     pub(super) too_heavy: u64,
     pub(super) holds_refused: u64,
+    pub(super) waits: u64,
+    pub(super) updates: u64,
+    pub(super) update_failures: u64,
+    pub(super) load_panics: u64,
+    pub(super) load_timeouts: u64,
+    pub(super) load_time: Duration,
+    pub(super) slowest_load: Duration,
+}
+
+impl ShardStats {
+    /// The count of lookups answered from the cache so.
+    pub(super) const fn count_of(&mut self, status: CacheStatus) -> &mut u64 {
+        match status {
+            CacheStatus::Refreshing => &mut self.refreshing,
+            CacheStatus::Stale => &mut self.stale,
+            CacheStatus::StaleOnError => &mut self.stale_on_error,
+            CacheStatus::Fresh | CacheStatus::Loaded => &mut self.fresh,
+        }
+    }
+}
+
+/// Why a background refresh gave no value.
+///
+/// # Examples
+/// ```
+/// use feedguard::cache::RefreshFailureKind;
+/// assert_eq!(serde_json::to_string(&RefreshFailureKind::Panicked)?, "\"panicked\"");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshFailureKind {
+    /// The loader gave an error.
+    Failed,
+    /// The loader, the weigher or another closure of the host panicked.
+    Panicked,
+    /// It ran for longer than `load_timeout`.
+    TimedOut,
+}
+
+/// A background refresh that gave no value.
+///
+/// # Examples
+/// ```
+/// use feedguard::{CacheConfig, SmartCache};
+/// let cache: SmartCache<u32, u32> = SmartCache::new("numbers", CacheConfig::default())?;
+/// assert!(cache.snapshot().last_refresh_failure.is_none());
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RefreshFailure {
+    /// Why.
+    pub kind: RefreshFailureKind,
+    /// The key, as logs name it.
+    pub key_hash: u64,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// Counts of a cache at one moment; each shard's are consistent, the shards are read in turn.
@@ -77,8 +141,24 @@ pub struct CacheSnapshot {
     pub unpublished: u64,
     /// Values heavier than the whole cache: served, not stored.
     pub too_heavy: u64,
-    /// Failed or missing keys not remembered because the table was full.
+    /// Failed or missing keys not remembered, or forgotten early, because the table was full.
     pub holds_refused: u64,
+    /// Failed and missing keys remembered now.
+    pub holds: usize,
+    /// Lookups that waited for the load of another caller.
+    pub waits: u64,
+    /// Loads, in the foreground or the background, in which the host's code panicked.
+    pub load_panics: u64,
+    /// Loads that ran for longer than `load_timeout` and were taken over from.
+    pub load_timeouts: u64,
+    /// Time spent in loads that have ended, foreground and background; by their number, the mean.
+    pub load_time: Duration,
+    /// The longest of them.
+    pub slowest_load: Duration,
+    /// Values changed by `update`.
+    pub updates: u64,
+    /// The last background refresh that gave no value.
+    pub last_refresh_failure: Option<RefreshFailure>,
 }
 
 impl CacheSnapshot {
@@ -102,6 +182,12 @@ impl CacheSnapshot {
         self.unpublished += stats.unpublished;
         self.too_heavy += stats.too_heavy;
         self.holds_refused += stats.holds_refused;
+        self.waits += stats.waits;
+        self.updates += stats.updates - stats.update_failures;
+        self.load_panics += stats.load_panics;
+        self.load_timeouts += stats.load_timeouts;
+        self.load_time = self.load_time.saturating_add(stats.load_time);
+        self.slowest_load = self.slowest_load.max(stats.slowest_load);
     }
 
     /// Number of lookups.

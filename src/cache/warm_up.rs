@@ -1,13 +1,26 @@
-//! Warm-up: loads a list of keys through the same flights as every other lookup.
+//! Warm-up: loads a list of keys through the same flights as every other lookup, on threads of its own.
+//!
+//! ```text
+//! keys -> workers (each takes the next) -> told -> the caller counts, until all are done, or its time is up
+//!            |  hangs past load_timeout
+//!            +--> given up: its key is counted as timed out, another worker comes
+//! ```
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use super::load_guard::{LoadContext, Loader};
 use super::smart_cache::LookupOptions;
-use super::{Key, Loaded, SmartCache};
+use super::{Key, LoadError, Loaded, SmartCache};
+use crate::cancel::CancelToken;
+use crate::clock::{Clock, Deadline, Tick};
+use crate::pool::{WorkerJob, WorkerPool};
+use crate::sync::{Condvar, Mutex};
+use crate::wakers::Wake;
+
+/// Threads given up, for each there may be; then the rest is left to those who still work.
+const MAX_ABANDONED: usize = 4;
 
 /// What a warm-up did.
 ///
@@ -29,35 +42,206 @@ pub struct WarmUpReport {
     pub failed: usize,
     /// Keys whose load panicked.
     pub panicked: usize,
+    /// Keys whose load ran for longer than `load_timeout`, or had not ended when the warm-up had to.
+    pub timed_out: usize,
+    /// Keys that nobody has begun to load: the deadline had passed, or the warm-up was cancelled.
+    pub not_started: usize,
 }
 
 impl WarmUpReport {
     /// Keys done so far.
     pub const fn done(&self) -> usize {
-        self.ok + self.failed + self.panicked
-    }
-}
-
-impl WarmUpReport {
-    fn count(&mut self, loading: Loading, progress: &mut impl FnMut(&Self)) {
-        match loading {
-            Loading::Ok => self.ok += 1,
-            Loading::Failed => self.failed += 1,
-            Loading::Panicked => self.panicked += 1,
-        }
-        progress(self);
+        self.ok + self.failed + self.panicked + self.timed_out + self.not_started
     }
 
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self { ok: self.ok + other.ok, failed: self.failed + other.failed, panicked: self.panicked + other.panicked }
+        Self {
+            ok: self.ok + other.ok,
+            failed: self.failed + other.failed,
+            panicked: self.panicked + other.panicked,
+            timed_out: self.timed_out + other.timed_out,
+            not_started: self.not_started + other.not_started,
+        }
+    }
+
+    fn count(&mut self, end: End) {
+        *match end {
+            End::Ok => &mut self.ok,
+            End::Failed => &mut self.failed,
+            End::Panicked => &mut self.panicked,
+            End::TimedOut => &mut self.timed_out,
+        } += 1;
     }
 }
 
-#[derive(Clone, Copy)]
-enum Loading {
+/// Until when a warm-up may run, and who may stop it.
+///
+/// # Examples
+/// ```
+/// use feedguard::batch::CancelToken;
+/// use feedguard::cache::WarmUpOptions;
+/// use feedguard::{CacheConfig, Clock, Deadline, SmartCache};
+/// use std::time::Duration;
+/// let cache: SmartCache<u32, u32, String> = SmartCache::new("numbers", CacheConfig::default())?;
+/// let stop = CancelToken::new();
+/// let within = Deadline::after(&Clock::system(), Duration::from_secs(10));
+/// let options = WarmUpOptions::default().deadline(within).cancel(&stop);
+/// stop.cancel();
+/// let report = cache.warm_up_with((0..10).collect(), &options, |n| Ok(*n), |_| {});
+/// assert_eq!(report.not_started, 10);
+/// # Ok::<(), feedguard::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct WarmUpOptions {
+    pub(super) deadline: Deadline,
+    pub(super) cancel: CancelToken,
+    /// Loads although something is stored.
+    pub(super) is_refresh: bool,
+}
+
+impl Default for WarmUpOptions {
+    fn default() -> Self {
+        Self { deadline: Deadline::never(), cancel: CancelToken::new(), is_refresh: false }
+    }
+}
+
+impl WarmUpOptions {
+    /// When the warm-up returns at the latest.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Stops it: what has not begun does not begin, and it returns.
+    #[must_use]
+    pub fn cancel(mut self, token: &CancelToken) -> Self {
+        self.cancel = token.clone();
+        self
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
     Ok,
     Failed,
     Panicked,
+    TimedOut,
+}
+
+/// What the workers and the caller share.
+struct Board {
+    count: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    next: usize,
+    running: Vec<Running>,
+    /// Ends the caller has not counted.
+    told: VecDeque<End>,
+    is_over: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    at: usize,
+    /// From when on it hangs.
+    until: Tick,
+    worker: Option<WorkerJob>,
+}
+
+impl Wake for Board {
+    fn wake(&self) {
+        // Under the lock: who has looked and is about to wait hears it.
+        drop(self.state.lock());
+        self.changed.notify_all();
+    }
+}
+
+impl Board {
+    /// The next key for a worker.
+    fn take(&self, until: Tick, worker: Option<WorkerJob>) -> Option<usize> {
+        let mut state = self.state.lock();
+        if state.is_over || state.next >= self.count {
+            return None;
+        }
+        let at = state.next;
+        state.next += 1;
+        state.running.push(Running { at, until, worker });
+        drop(state);
+        Some(at)
+    }
+
+    /// A key is done; `false` if it was given up before, and the worker replaced.
+    fn tell(&self, at: usize, end: End) -> bool {
+        let mut state = self.state.lock();
+        let place = state.running.iter().position(|running| running.at == at);
+        if let Some(place) = place {
+            state.running.swap_remove(place);
+            state.told.push_back(end);
+        }
+        drop(state);
+        self.changed.notify_all();
+        place.is_some()
+    }
+
+    /// What has happened since the caller looked last; waits for something to happen.
+    #[expect(clippy::significant_drop_tightening, reason = "a wait")]
+    fn news(&self, clock: &Clock, options: &WarmUpOptions) -> News {
+        let mut state = self.state.lock();
+        loop {
+            let now = clock.now();
+            let is_stopped = options.cancel.is_cancelled() || options.deadline.has_passed(now);
+            let news = state.news(self.count, now, is_stopped);
+            if let Some(news) = news {
+                return news;
+            }
+            let next = state.running.iter().map(|running| running.until).min().unwrap_or(Tick::MAX);
+            clock.wait(&self.changed, &mut state, options.deadline.earlier(Deadline::at(next)));
+        }
+    }
+
+    /// Nobody takes another key; those under way, and those that nobody has begun.
+    fn close(&self) -> (usize, usize) {
+        self.state.lock().close(self.count)
+    }
+}
+
+impl State {
+    fn news(&mut self, count: usize, now: Tick, is_stopped: bool) -> Option<News> {
+        let told: Vec<End> = self.told.drain(..).collect();
+        let (hung, running): (Vec<Running>, Vec<Running>) =
+            std::mem::take(&mut self.running).into_iter().partition(|running| now >= running.until);
+        self.running = running;
+        if is_stopped || (self.next >= count && self.running.is_empty()) {
+            return Some(News { told, hung, left: Some(self.close(count)) });
+        }
+        (!told.is_empty() || !hung.is_empty()).then_some(News { told, hung, left: None })
+    }
+
+    fn close(&mut self, count: usize) -> (usize, usize) {
+        self.is_over = true;
+        (std::mem::take(&mut self.running).len(), count - self.next)
+    }
+}
+
+struct News {
+    told: Vec<End>,
+    hung: Vec<Running>,
+    /// It is over; keys under way then, and keys that nobody has begun.
+    left: Option<(usize, usize)>,
+}
+
+/// No worker takes another key once the caller has gone, however it went.
+struct Closes<'a>(&'a Board);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl<K, V, E> SmartCache<K, V, E>
@@ -66,68 +250,105 @@ where
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    /// Loads `keys` on this thread and on idle refresh threads; returns when all are done.
-    /// `progress` is called on this thread after each key.
+    /// Loads `keys` on as many threads as refreshes have, but its own; returns when all are done. A load that
+    /// runs for longer than `load_timeout` is given up. `progress` is called on this thread after each key.
     ///
     /// # Panics
     /// A panic of `progress` propagates; panics of the loader are counted.
-    pub fn warm_up<L: Into<Loaded<V>> + 'static>(
+    pub fn warm_up(
         &self,
         keys: Vec<K>,
-        loader: impl Fn(&K) -> Result<L, E> + Clone + Send + Sync + 'static,
+        loader: impl Fn(&K) -> Result<V, E> + Clone + Send + Sync + 'static,
         progress: impl FnMut(&WarmUpReport),
     ) -> WarmUpReport {
-        let loader = move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key).map(Into::into);
-        self.warm_up_by(keys, loader, progress)
+        self.warm_up_with(keys, &WarmUpOptions::default(), loader, progress)
     }
 
-    /// As [`warm_up`](Self::warm_up), with a loader that is told what it loads for.
+    /// As [`warm_up`](Self::warm_up), with a deadline and a way to stop it.
+    ///
+    /// # Panics
+    /// As [`warm_up`](Self::warm_up).
+    pub fn warm_up_with(
+        &self,
+        keys: Vec<K>,
+        options: &WarmUpOptions,
+        loader: impl Fn(&K) -> Result<V, E> + Clone + Send + Sync + 'static,
+        progress: impl FnMut(&WarmUpReport),
+    ) -> WarmUpReport {
+        let loader = move |key: &K, _: &LoadContext<'_, K, V, E>| loader(key).map(Loaded::Value);
+        self.warm_up_by(keys, options, loader, progress)
+    }
+
+    /// As [`warm_up_with`](Self::warm_up_with), with a loader that is told what it loads for.
     pub(crate) fn warm_up_by(
         &self,
         keys: Vec<K>,
+        options: &WarmUpOptions,
         loader: impl Loader<K, V, E> + Clone,
         mut progress: impl FnMut(&WarmUpReport),
     ) -> WarmUpReport {
-        let (keys, next) = (Arc::new(keys), Arc::new(AtomicUsize::new(0)));
-        let (sender, receiver) = mpsc::channel();
-        let helpers = self.core().config.refresh_workers.min(keys.len().saturating_sub(1));
-        for _ in 0..helpers {
-            let (cache, keys, next) = (self.clone(), Arc::clone(&keys), Arc::clone(&next));
-            let (loader, sender) = (loader.clone(), sender.clone());
-            let help = move || {
-                while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if sender.send(cache.warm_one(key, &loader)).is_err() {
+        let core = self.core();
+        let (clock, load_timeout) = (core.clock.clone(), core.config.load_timeout);
+        let board = Arc::new(Board { count: keys.len(), state: Mutex::new(State::default()), changed: Condvar::new() });
+        let as_wake: Arc<dyn Wake> = Arc::clone(&board) as Arc<dyn Wake>;
+        options.cancel.wakes(Arc::downgrade(&as_wake));
+        let threads = core.config.refresh_workers.min(keys.len()).max(1);
+        let pool = Arc::new(WorkerPool::new(format!("{:.8}-w", core.name.as_str()), clock.clone(), threads, threads));
+        let lookup =
+            LookupOptions { deadline: options.deadline, refresh: options.is_refresh, ..LookupOptions::default() };
+        let (cache, keys) = (self.clone(), Arc::new(keys));
+        let work = {
+            let (board, pool, clock) = (Arc::clone(&board), Arc::downgrade(&pool), clock.clone());
+            move || {
+                let worker = || pool.upgrade()?.current_job();
+                while let Some(at) = board.take(clock.now().after(load_timeout), worker()) {
+                    if !board.tell(at, cache.warm_one(&keys[at], lookup, loader.clone())) {
                         return;
                     }
                 }
-            };
-            if self.core().pool.submit(Box::new(help)).is_err() {
+            }
+        };
+        let closes = Closes(&board);
+        let mut working = (0..threads).filter(|_| pool.submit(Box::new(work.clone())).is_ok()).count();
+        if working == 0 {
+            // No thread is to be had.
+            work();
+        }
+        let mut report = WarmUpReport::default();
+        let mut count = |report: &mut WarmUpReport, end: End| {
+            report.count(end);
+            progress(report);
+        };
+        loop {
+            let News { told, hung, mut left } = board.news(&clock, options);
+            for end in told {
+                count(&mut report, end);
+            }
+            for running in hung {
+                let is_free = running.worker.is_some_and(|worker| pool.abandon(worker, threads * MAX_ABANDONED));
+                let is_replaced = is_free && pool.submit(Box::new(work.clone())).is_ok();
+                working = working.saturating_sub(usize::from(!is_replaced));
+                count(&mut report, End::TimedOut);
+            }
+            if left.is_none() && working == 0 {
+                left = Some(board.close());
+            }
+            if let Some((under_way, not_started)) = left {
+                (0..under_way).for_each(|_| count(&mut report, End::TimedOut));
+                report.not_started += not_started;
                 break;
             }
         }
-        drop(sender);
-        let mut report = WarmUpReport::default();
-        while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
-            report.count(self.warm_one(key, &loader), &mut progress);
-            for loading in receiver.try_iter() {
-                report.count(loading, &mut progress);
-            }
-        }
-        // Not until the channel closes: helpers still in the queue hold it open.
-        while report.done() < keys.len() {
-            match receiver.recv() {
-                Ok(loading) => report.count(loading, &mut progress),
-                Err(_all_helpers_gone) => break,
-            }
-        }
+        drop(closes);
         report
     }
 
-    fn warm_one(&self, key: &K, loader: &(impl Loader<K, V, E> + Clone)) -> Loading {
-        match catch_unwind(AssertUnwindSafe(|| self.lookup(key, LookupOptions::default(), loader.clone()))) {
-            Ok(Ok(_cached)) => Loading::Ok,
-            Ok(Err(_error)) => Loading::Failed,
-            Err(_panic) => Loading::Panicked,
+    fn warm_one(&self, key: &K, lookup: LookupOptions, loader: impl Loader<K, V, E>) -> End {
+        match catch_unwind(AssertUnwindSafe(|| self.lookup(key, lookup, loader))) {
+            Ok(Ok(_cached)) => End::Ok,
+            Ok(Err(LoadError::WaitTimeout | LoadError::DeadlinePassed)) => End::TimedOut,
+            Ok(Err(_error)) => End::Failed,
+            Err(_panic) => End::Panicked,
         }
     }
 }

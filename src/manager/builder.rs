@@ -14,7 +14,7 @@ use super::source::Source;
 use super::{DataSourceManager, ManagerConfig};
 use crate::batch::BatchProcessor;
 use crate::breaker::BreakerEvent;
-use crate::cache::SmartCache;
+use crate::cache::{Keeper, SmartCache};
 use crate::clock::Clock;
 use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
@@ -140,7 +140,8 @@ impl<S: Source> ManagerBuilder<S> {
         let guards =
             GuardParts { clock: clock.clone(), metrics: metrics.clone(), categories: names, on_breaker, on_limiter };
         let plan = guards.plan(&config, None)?;
-        let caches = cached.iter().map(|category| cache(&name, category, &config, &clock, &metrics, &source));
+        let keeper = Keeper::new(clock.clone());
+        let caches = cached.iter().map(|category| cache(&name, category, &config, &keeper, &metrics, &source));
         let caches: Arc<[SourceCache<S>]> = caches.collect::<Result<_, ConfigError>>()?;
         let specs = config.endpoints.iter().map(|endpoint| endpoint.spec.clone()).collect();
         let router = SmartRouter::builder(Arc::clone(&name)).config(config.router.clone()).endpoints(specs);
@@ -179,14 +180,15 @@ fn cache<S: Source>(
     name: &str,
     category: &str,
     config: &ManagerConfig,
-    clock: &Clock,
+    keeper: &Arc<Keeper>,
     metrics: &Metrics,
     source: &Arc<S>,
 ) -> Result<SourceCache<S>, ConfigError> {
     let (measure, weigh) = (Arc::clone(source), Arc::clone(source));
     SmartCache::builder(format!("{name}_{category}"))
         .config(config.caches.get(category))
-        .clock(clock.clone())
+        .clock(keeper.clock().clone())
+        .keeper(keeper)
         .metrics(metrics)
         .hold_if(|error: &FetchErrorOf<S>| error.is_about_source())
         .key_size(move |request| measure.request_bytes(request))

@@ -15,7 +15,7 @@ use super::snapshot::{EndpointHealth, ManagerSnapshot};
 use super::source::Source;
 use crate::batch::BatchProcessor;
 use crate::breaker::CircuitBreaker;
-use crate::cache::{LoadContext, WarmUpReport};
+use crate::cache::{LoadContext, WarmUpOptions, WarmUpReport};
 use crate::clock::Deadline;
 use crate::error::ConfigError;
 use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
@@ -136,7 +136,9 @@ impl<S: Source> DataSourceManager<S> {
             let load = move |request: &S::Request, context: &LoadContext<'_, _, _, _>| {
                 caller.load(request, category, &options, caller.default_deadline(), context)
             };
-            let report = self.cache(category).warm_up_by(keys, load, |now| progress(&before.plus(*now)));
+            let report = self
+                .cache(category)
+                .warm_up_by(keys, &WarmUpOptions::default(), load, |now| progress(&before.plus(*now)));
             total = total.plus(report);
         }
         total

@@ -274,13 +274,13 @@ impl<E, R> FetchError<E, R> {
         let kind = match error {
             LoadError::Failed { error: inner, .. } => {
                 let retry_after = inner.retry_after.max(retry_after.filter(|hold| !hold.is_zero()));
-                return Self { retry_after, ..Self::clone(inner) };
+                return Self { retry_after, ..Self::clone(inner.get()) };
             }
             LoadError::Held { error: inner, .. } => {
-                return Self { reached_source: false, retry_after, ..Self::clone(inner) };
+                return Self { reached_source: false, retry_after, ..Self::clone(inner.get()) };
             }
             LoadError::Missing { .. } => FetchErrorKind::Missing,
-            LoadError::WaitTimeout => FetchErrorKind::TimedOut,
+            LoadError::WaitTimeout | LoadError::DeadlinePassed => FetchErrorKind::TimedOut,
             LoadError::TooManyWaiters { .. } => FetchErrorKind::Overloaded,
             LoadError::LoaderPanicked { .. } => FetchErrorKind::Panicked,
             LoadError::Reentrant => FetchErrorKind::Reentrant,

@@ -29,7 +29,8 @@ struct Shared {
 
 struct State {
     at: Tick,
-    has_thread: bool,
+    /// The process in which the thread runs.
+    thread_of: Option<u32>,
     is_closed: bool,
 }
 
@@ -41,7 +42,7 @@ impl Alarm {
         idle_for: Duration,
         ring: impl Fn() -> Tick + Send + Sync + 'static,
     ) -> Self {
-        let state = State { at: Tick::MAX, has_thread: false, is_closed: false };
+        let state = State { at: Tick::MAX, thread_of: None, is_closed: false };
         Self(Arc::new(Shared {
             name: name.replace('\0', "?"),
             clock,
@@ -58,11 +59,15 @@ impl Alarm {
         if state.is_closed {
             return false;
         }
-        if !state.has_thread {
+        // After a `fork` the child has none of its parent's threads.
+        let pid = std::process::id();
+        if state.thread_of != Some(pid) {
             let shared = Arc::clone(&self.0);
             match thread::Builder::new().name(self.0.name.clone()).spawn(move || shared.run()) {
-                Ok(_detached) => state.has_thread = true,
+                Ok(_detached) => state.thread_of = Some(pid),
                 Err(error) => {
+                    // A logger is the host's.
+                    drop(state);
                     tracing::warn!(thread = %self.0.name, %error, "no thread for an alarm");
                     return false;
                 }
@@ -107,6 +112,6 @@ impl Shared {
                 state.at = state.at.min(next);
             }
         }
-        state.has_thread = false;
+        state.thread_of = None;
     }
 }

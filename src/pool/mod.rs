@@ -8,11 +8,11 @@
 //! Locks: `state`, one for the pool; no job runs under it and no job is dropped under it.
 
 mod alarm;
-mod ticker;
+mod leased;
 mod worker;
 
 pub(crate) use alarm::Alarm;
-pub(crate) use ticker::Ticker;
+pub(crate) use leased::LeasedPool;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -23,6 +23,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::{Clock, Deadline};
+use crate::sync::atomic::AtomicU32;
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex};
 
@@ -122,6 +123,8 @@ struct Shared {
     max_queue: usize,
     /// How long a worker without a job stays; for ever without one.
     idle_for: Option<Duration>,
+    /// The process whose threads are counted.
+    pid: AtomicU32,
     state: Mutex<State>,
     work: Condvar,
     quiet: Condvar,
@@ -195,6 +198,7 @@ impl WorkerPool {
                 max_workers,
                 max_queue,
                 idle_for,
+                pid: AtomicU32::new(std::process::id()),
                 state: Mutex::new(State::default()),
                 work: Condvar::new(),
                 quiet: Condvar::new(),
@@ -204,6 +208,7 @@ impl WorkerPool {
 
     /// Queues a job and makes sure that a worker will come for it.
     pub(crate) fn submit(&self, job: Job) -> Result<(), (SubmitError, Job)> {
+        self.shared.begin_anew_after_fork();
         let mut state = self.shared.state.lock();
         if let Err(refusal) = self.shared.admit(&state) {
             return Err((refusal, job));
@@ -213,15 +218,16 @@ impl WorkerPool {
             state.queue.len() > state.idle + state.starting && state.workers() < state.limit(self.shared.max_workers);
         // Without a queue a job must not wait for a worker that may never be free.
         let is_stuck = |state: &State| state.workers() == 0 || self.shared.max_queue == 0;
-        if short && !Shared::start(&self.shared, &mut state) && is_stuck(&state) {
-            let job = state.queue.pop_back();
-            drop(state);
-            return match job {
-                Some(job) => Err((SubmitError::NoThread, job)),
-                None => Ok(()),
-            };
-        }
+        let start = if short { Shared::start(&self.shared, &mut state) } else { Some(Ok(())) };
+        let (is_short, no_thread) = (start.is_none(), start.and_then(Result::err));
+        let job = if (is_short || no_thread.is_some()) && is_stuck(&state) { state.queue.pop_back() } else { None };
         drop(state);
+        if let Some(no_thread) = no_thread {
+            no_thread.log(&self.shared.name);
+        }
+        if let Some(job) = job {
+            return Err((SubmitError::NoThread, job));
+        }
         self.shared.work.notify_one();
         Ok(())
     }
@@ -233,6 +239,7 @@ impl WorkerPool {
 
     /// Why a job would not be taken now, but for want of a thread.
     pub(crate) fn refusal(&self) -> Option<SubmitError> {
+        self.shared.begin_anew_after_fork();
         self.shared.admit(&self.shared.state.lock()).err()
     }
 
@@ -254,11 +261,13 @@ impl WorkerPool {
         }
         state.busy.remove(&job.thread);
         state.abandoned.insert(job.thread);
-        if !state.queue.is_empty() && !state.closed {
-            // A failed start is made good by the next submit or the next free worker.
-            Shared::start(&self.shared, &mut state);
-        }
+        // A failed start is made good by the next submit or the next free worker.
+        let may_start = !state.queue.is_empty() && !state.closed;
+        let start = if may_start { Shared::start(&self.shared, &mut state) } else { None };
         drop(state);
+        if let Some(Err(no_thread)) = start {
+            no_thread.log(&self.shared.name);
+        }
         self.shared.quiet.notify_all();
         true
     }

@@ -4,27 +4,54 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::{Job, Shared, State};
+use crate::sync::atomic::Ordering;
 use crate::sync::{MutexGuard, thread};
 
+/// The system gave no thread.
+pub(super) struct NoThread(std::io::Error);
+
+impl NoThread {
+    pub(super) fn log(&self, pool: &str) {
+        tracing::warn!(pool, error = %self.0, "no thread for a worker");
+    }
+}
+
 impl Shared {
-    /// Starts one more worker; `false` if the system gives no thread.
-    pub(super) fn start(this: &Arc<Self>, state: &mut State) -> bool {
+    /// Starts one more worker; `None` if there may be none. The error is the caller's to log, once it has let
+    /// the lock go: a logger is the host's.
+    pub(super) fn start(this: &Arc<Self>, state: &mut State) -> Option<Result<(), NoThread>> {
         if state.workers() >= state.limit(this.max_workers) {
-            return false;
+            return None;
         }
         state.started += 1;
         state.starting += 1;
         let shared = Arc::clone(this);
         // Linux cuts thread names at 15 bytes; the number must survive.
         let name = format!("{:.10}-{}", this.name, state.started).replace('\0', "?");
-        match thread::Builder::new().name(name).spawn(move || shared.work()) {
-            Ok(_detached) => true,
-            Err(error) => {
-                state.starting -= 1;
-                tracing::warn!(pool = %this.name, %error, "no thread for a worker");
-                false
-            }
+        let spawned = thread::Builder::new().name(name).spawn(move || shared.work());
+        Some(spawned.map(drop).map_err(|error| {
+            state.starting -= 1;
+            NoThread(error)
+        }))
+    }
+
+    /// After a `fork` the child has the parent's counts and none of its threads: it begins anew.
+    pub(super) fn begin_anew_after_fork(&self) {
+        let pid = std::process::id();
+        if self.pid.load(Ordering::Relaxed) == pid {
+            return;
         }
+        let mut state = self.state.lock();
+        let lost = if self.pid.swap(pid, Ordering::Relaxed) == pid {
+            State::default()
+        } else {
+            let (closed, number) = (state.closed, (state.jobs, state.started));
+            let fresh = State { closed, jobs: number.0, started: number.1, ..State::default() };
+            std::mem::replace(&mut *state, fresh)
+        };
+        drop(state);
+        // Its jobs, unrun, settle what waits for them.
+        drop(lost);
     }
 
     fn work(&self) {
@@ -77,7 +104,9 @@ impl Shared {
     fn run(&self, job: Job) {
         // Jobs catch the host's panics themselves; this is the net under them.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
-            tracing::error!(pool = %self.name, "a job panicked outside its own guard");
+            // A logger that panics too must not take the worker with it.
+            let log = || tracing::error!(pool = %self.name, "a job panicked outside its own guard");
+            drop(catch_unwind(AssertUnwindSafe(log)));
         }
     }
 }

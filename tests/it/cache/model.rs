@@ -71,7 +71,6 @@ struct Reference {
     holds: HashMap<u8, Hold>,
     /// Keys, oldest first, for the old mode.
     order: Vec<u8>,
-    next_sweep: u64,
     refreshes: u64,
     lookups: u64,
 }
@@ -85,7 +84,6 @@ impl Reference {
             entries: HashMap::new(),
             holds: HashMap::new(),
             order: Vec::new(),
-            next_sweep: 0,
             refreshes: 0,
             lookups: 0,
         }
@@ -127,14 +125,7 @@ impl Reference {
         }
     }
 
-    /// Entries of no use to anybody leave by and by, as writes come.
-    fn sweep_after_write(&mut self) {
-        if self.mode != CacheMode::Off && self.now >= self.next_sweep {
-            self.next_sweep = self.now + (TTL / 16).max(1);
-            self.purge();
-        }
-    }
-
+    /// What is of no use to anybody leaves at the next lookup or insert.
     fn purge(&mut self) {
         let bridge = if self.is_smart() { ON_ERROR } else { 0 };
         let is_dead = |entry: &Entry| self.now >= entry.at + entry.ttl + bridge;
@@ -187,19 +178,9 @@ impl Reference {
 
     fn load(&mut self, key: u8, answer: Answer, max_age: Option<u64>) -> Seen {
         self.lookups += 1;
+        self.purge();
         self.touch(key);
-        let seen = self.load_inner(key, answer, max_age);
-        self.sweep_after_write_if(matches!(
-            seen,
-            Seen::Value(_, CacheStatus::Loaded, _) | Seen::Failed(_) | Seen::Missing(..)
-        ));
-        seen
-    }
-
-    fn sweep_after_write_if(&mut self, wrote: bool) {
-        if wrote {
-            self.sweep_after_write();
-        }
+        self.load_inner(key, answer, max_age)
     }
 
     fn load_inner(&mut self, key: u8, answer: Answer, max_age: Option<u64>) -> Seen {
@@ -227,7 +208,6 @@ impl Reference {
                 if !is_held {
                     self.refreshes += 1;
                     self.book(key, answer, true);
-                    self.sweep_after_write();
                 }
                 return Seen::Value(entry.value, status, age);
             }
@@ -250,6 +230,7 @@ impl Reference {
 
     fn get(&mut self, key: u8) -> Seen {
         self.lookups += 1;
+        self.purge();
         self.touch(key);
         match self.entries.get(&key) {
             Some(entry) if self.now < entry.at + entry.ttl => {
@@ -283,7 +264,7 @@ fn run(mode: CacheMode, expiry: ExpiryMode, eviction: Eviction, ops: &[Op]) -> R
                     Answer::Missing => Ok(Loaded::Missing),
                     Answer::Error => Err(()),
                 };
-                let real = match cache.get_or_load_by(&key, Deadline::never(), max_age.map(S), load) {
+                let real = match cache.get_or_fetch_by(&key, Deadline::never(), max_age.map(S), load) {
                     Ok(cached) => Seen::Value(*cached, cached.status(), cached.age().as_secs()),
                     Err(LoadError::Failed { retry_after, .. }) => Seen::Failed(retry_after.as_secs()),
                     Err(LoadError::Held { retry_after, .. }) => Seen::Held(retry_after.as_secs()),
@@ -306,8 +287,8 @@ fn run(mode: CacheMode, expiry: ExpiryMode, eviction: Eviction, ops: &[Op]) -> R
                     Some(ttl) => cache.insert_for(&key, value, S(ttl)).unwrap(),
                     None => cache.insert(&key, value).unwrap(),
                 }
+                reference.purge();
                 reference.store(key, value, ttl.unwrap_or(TTL));
-                reference.sweep_after_write_if(ttl != Some(0));
             }
             Op::Invalidate(key) => {
                 cache.invalidate(&key);
@@ -316,6 +297,9 @@ fn run(mode: CacheMode, expiry: ExpiryMode, eviction: Eviction, ops: &[Op]) -> R
             }
             Op::InvalidateEven => {
                 cache.invalidate_if(|_, value| value % 2 == 0);
+                // What has no value to ask about counts as named.
+                let entries = &reference.entries;
+                reference.holds.retain(|key, _| entries.contains_key(key));
                 let even: Vec<u8> =
                     reference.entries.iter().filter(|(_, e)| e.value % 2 == 0).map(|(key, _)| *key).collect();
                 for key in even {

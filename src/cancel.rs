@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::wakers::{Wake, Wakers};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::wakers::{Wake, Wakers};
 
 /// Stops the batch jobs it was given to: items that have not started never do, and calls under way can
 /// see it. Cloning shares it.
@@ -64,7 +64,7 @@ impl CancelToken {
     }
 
     /// Has a job woken by `cancel`, as long as it lives.
-    pub(super) fn wakes(&self, job: Weak<dyn Wake>) {
+    pub(crate) fn wakes(&self, job: Weak<dyn Wake>) {
         self.0.waiting.lock().add(job);
     }
 }

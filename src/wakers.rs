@@ -3,22 +3,22 @@
 use std::sync::{Arc, Weak};
 
 /// Somebody who waits for places, room, or an end.
-pub(super) trait Wake: Send + Sync {
+pub(crate) trait Wake: Send + Sync {
     fn wake(&self);
 }
 
 /// Jobs to wake, as long as they live.
 #[derive(Default)]
-pub(super) struct Wakers(Vec<Weak<dyn Wake>>);
+pub(crate) struct Wakers(Vec<Weak<dyn Wake>>);
 
 impl Wakers {
-    pub(super) fn add(&mut self, job: Weak<dyn Wake>) {
+    pub(crate) fn add(&mut self, job: Weak<dyn Wake>) {
         self.0.retain(|known| known.strong_count() > 0);
         self.0.push(job);
     }
 
     /// Those that live; to be woken under no lock.
-    pub(super) fn living(&self) -> Vec<Arc<dyn Wake>> {
+    pub(crate) fn living(&self) -> Vec<Arc<dyn Wake>> {
         self.0.iter().filter_map(Weak::upgrade).collect()
     }
 }

@@ -1,0 +1,645 @@
+//! What use of the cache has found: keys that were held for ever, sources called in vain, values that went at
+//! once. Each test stands for the kind, not for the case.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use feedguard::batch::CancelToken;
+use feedguard::cache::{CacheStatus, Eviction, Foreground, LoadError, Loaded, RefreshFailureKind, WarmUpOptions};
+use feedguard::clock::ManualClock;
+use feedguard::{CacheConfig, Clock, Deadline, SmartCache};
+
+use super::{S, config};
+use crate::support::{Count, Gate, eventually};
+
+type Cache = SmartCache<u64, u64, &'static str>;
+/// A name, and what it does to a cache.
+type Way = (&'static str, fn(&Cache));
+
+fn cache_with(config: CacheConfig) -> (Cache, Clock, ManualClock) {
+    let (clock, time) = Clock::manual();
+    let cache = SmartCache::builder("corner").config(config).clock(clock.clone()).build().unwrap();
+    (cache, clock, time)
+}
+
+const EVICTIONS: [Eviction; 2] = [Eviction::TinyLfu, Eviction::Lru];
+
+/// A loader that counts its calls.
+fn counted(calls: &Count) -> impl Fn(&u64) -> Result<u64, &'static str> + Clone + Send + Sync + 'static {
+    let calls = calls.clone();
+    move |key| {
+        calls.up();
+        Ok(key + 1000)
+    }
+}
+
+/// One that counts and fails.
+fn failing(calls: &Count) -> impl Fn(&u64) -> Result<u64, &'static str> + Clone + Send + Sync + 'static {
+    let calls = calls.clone();
+    move |_| {
+        calls.up();
+        Err("down")
+    }
+}
+
+/// One that waits at the gate.
+fn waiting(gate: &Gate, value: u64) -> impl Fn(&u64) -> Result<u64, &'static str> + Clone + Send + Sync + 'static {
+    let gate = gate.clone();
+    move |_| {
+        gate.pass();
+        Ok(value)
+    }
+}
+
+// ===== dropped keys =====
+
+/// A cache whose one refresh thread is kept busy, with the given keys due and queued behind it.
+fn queued(keys: std::ops::Range<u64>, loader: &Count) -> (Cache, ManualClock, Gate) {
+    let (cache, _clock, time) = cache_with(config().refresh_workers(1));
+    let gate = Gate::default();
+    cache.insert(&u64::MAX, 0).unwrap();
+    keys.clone().for_each(|key| cache.insert(&key, key).unwrap());
+    time.advance(S(90));
+    cache.get_or_load(&u64::MAX, waiting(&gate, 0)).unwrap();
+    gate.await_arrivals(1);
+    for key in keys {
+        assert_eq!(cache.get_or_load(&key, counted(loader)).unwrap().status(), CacheStatus::Refreshing);
+    }
+    (cache, time, gate)
+}
+
+#[test]
+fn a_key_that_is_dropped_or_written_costs_no_call() {
+    let ways: [Way; 7] = [
+        ("clear", |cache| cache.clear()),
+        ("invalidate", |cache| (0..50).for_each(|key| assert!(cache.invalidate(&key)))),
+        ("remove", |cache| (0..50).for_each(|key| assert!(cache.remove(&key).is_some()))),
+        ("insert", |cache| (0..50).for_each(|key| cache.insert(&key, 7).unwrap())),
+        ("insert for no time", |cache| (0..50).for_each(|key| cache.insert_for(&key, 7, Duration::ZERO).unwrap())),
+        ("invalidate_if", |cache| assert!(cache.invalidate_if(|_, _| true) >= 50)),
+        ("invalidate_keys_if", |cache| assert_eq!(cache.invalidate_keys_if(|key| *key < 50), 50)),
+    ];
+    for (way, change) in ways {
+        let loads = Count::default();
+        let (cache, _time, gate) = queued(0..50, &loads);
+        change(&cache);
+        gate.open();
+        cache.shutdown(S(10));
+        assert_eq!(loads.get(), 0, "{way}");
+        // The keys are free: the next reader is not told of a refresh that will never come.
+        let next = cache.get_or_load(&3, |_| Ok(9)).unwrap();
+        assert!(matches!(next.status(), CacheStatus::Loaded | CacheStatus::Fresh), "{way}: {next:?}");
+    }
+}
+
+#[test]
+fn only_the_keys_that_were_dropped_are_not_refreshed() {
+    let loads = Count::default();
+    let (cache, _time, gate) = queued(0..50, &loads);
+    assert_eq!(cache.invalidate_keys_if(|key| key % 2 == 0 && *key < 50), 25);
+    gate.open();
+    cache.shutdown(S(10));
+    assert_eq!(loads.get(), 25);
+}
+
+// ===== holds =====
+
+#[test]
+fn unknown_symbols_cannot_push_failures_out_of_the_table() {
+    for (unknown, failing_keys, max_holds) in [(20_000u64, 100u64, 10_000usize), (500, 100, 150), (99, 100, 100)] {
+        let (cache, _clock, _time) = cache_with(config().max_holds(max_holds).max_capacity(10_000));
+        for key in 0..unknown {
+            assert!(cache.get_or_fetch(&key, |_| Ok(Loaded::Missing)).is_err());
+        }
+        let loads = Count::default();
+        for _ in 0..100 {
+            for key in 0..failing_keys {
+                assert!(cache.get_or_load(&(1_000_000 + key), failing(&loads)).is_err());
+            }
+        }
+        assert_eq!(loads.get() as u64, failing_keys, "{unknown} unknown, {max_holds} places");
+        assert!(cache.snapshot().holds <= max_holds);
+    }
+}
+
+#[test]
+fn the_bound_of_holds_is_one_for_the_cache() {
+    for capacity in [10, 1_000, 10_000, 1_000_000] {
+        let (cache, _clock, _time) = cache_with(config().max_holds(100).max_capacity(capacity));
+        let loads = Count::default();
+        for _ in 0..2 {
+            for key in 0..100u64 {
+                assert!(cache.get_or_load(&key, failing(&loads)).is_err());
+            }
+        }
+        let counts = cache.snapshot();
+        assert_eq!((loads.get(), counts.holds, counts.holds_refused), (100, 100, 0), "capacity {capacity}");
+    }
+}
+
+#[test]
+fn a_full_table_makes_room_by_what_is_over() {
+    let (cache, _clock, time) = cache_with(config().max_holds(10).max_capacity(10_000));
+    let fail = |key: u64| drop(cache.get_or_load(&key, |_| Err("down")).unwrap_err());
+    (0..10).for_each(fail);
+    fail(10);
+    assert_eq!((cache.snapshot().holds, cache.snapshot().holds_refused), (10, 1), "all of them are of use");
+    // Over, and not yet forgotten: their length counts for the next hold, but no more than a living one.
+    time.advance(S(2));
+    (100..110).for_each(fail);
+    assert_eq!((cache.snapshot().holds, cache.snapshot().holds_refused), (10, 1));
+    for key in 100..110 {
+        assert!(matches!(cache.get_or_load(&key, |_| Ok(1)), Err(LoadError::Held { .. })), "key {key}");
+    }
+}
+
+#[test]
+fn what_is_over_leaves_within_a_second_of_use_whatever_the_time_to_live() {
+    for eviction in EVICTIONS {
+        let day = S(86_400);
+        let (cache, _clock, time) =
+            cache_with(config().time_to_live(day).stale_if_error(Duration::ZERO).eviction(eviction));
+        cache.insert(&u64::MAX, 0).unwrap();
+        for key in 0..1_000 {
+            cache.insert_for(&key, key, S(1)).unwrap();
+            assert!(cache.get_or_load(&(key + 10_000), |_| Err("down")).is_err());
+        }
+        assert_eq!((cache.snapshot().entries, cache.snapshot().holds), (1_001, 1_000));
+        // Grace of one second too; a read of another key is use enough.
+        time.advance(S(3));
+        assert!(cache.get(&u64::MAX).is_some());
+        assert_eq!(cache.snapshot().entries, 1, "{eviction:?}");
+        assert_eq!(cache.snapshot().expired, 1_000);
+        // A hold of a second matters for a minute after it: the next one is twice as long.
+        time.advance(S(60));
+        assert!(cache.get(&u64::MAX).is_some());
+        assert_eq!(cache.snapshot().holds, 0, "{eviction:?}");
+    }
+}
+
+// ===== invalidation =====
+
+#[test]
+fn a_load_under_way_is_fenced_by_every_invalidation() {
+    let ways: [Way; 6] = [
+        ("invalidate", |cache| assert!(!cache.invalidate(&1))),
+        ("remove", |cache| assert!(cache.remove(&1).is_none())),
+        ("clear", |cache| cache.clear()),
+        ("invalidate_if", |cache| assert_eq!(cache.invalidate_if(|_, _| true), 1)),
+        ("invalidate_if, another key named", |cache| assert_eq!(cache.invalidate_if(|key, _| *key == 2), 1)),
+        ("invalidate_keys_if", |cache| assert_eq!(cache.invalidate_keys_if(|key| *key == 1), 0)),
+    ];
+    for (way, change) in ways {
+        let (cache, _clock, _time) = cache_with(config());
+        cache.insert(&2, 2).unwrap();
+        let gate = Gate::default();
+        let loading = {
+            let (cache, load) = (cache.clone(), waiting(&gate, 1));
+            thread::spawn(move || cache.get_or_load(&1, load).map(|value| *value))
+        };
+        gate.await_arrivals(1);
+        change(&cache);
+        gate.open();
+        assert_eq!(loading.join().unwrap().unwrap(), 1, "its caller is served");
+        assert!(cache.get(&1).is_none(), "{way}");
+        assert_eq!(cache.snapshot().unpublished, 1, "{way}");
+    }
+}
+
+#[test]
+fn a_key_only_invalidation_leaves_other_loads_and_holds_alone() {
+    let (cache, _clock, _time) = cache_with(config());
+    assert!(cache.get_or_load(&1, |_| Err("down")).is_err());
+    assert!(cache.get_or_load(&2, |_| Err("down")).is_err());
+    let looked_at = AtomicUsize::new(0);
+    let named = cache.invalidate_keys_if(|key| {
+        looked_at.fetch_add(1, Ordering::SeqCst);
+        *key == 2
+    });
+    assert_eq!((named, looked_at.into_inner()), (0, 2));
+    assert!(matches!(cache.get_or_load(&1, |_| Ok(1)), Err(LoadError::Held { .. })));
+    assert_eq!(*cache.get_or_load(&2, |_| Ok(2)).unwrap(), 2);
+}
+
+#[test]
+fn a_refresh_that_ends_while_the_condition_runs_does_not_bring_the_value_back() {
+    let (cache, _clock, time) = cache_with(config());
+    cache.insert(&1, 1).unwrap();
+    time.advance(S(90));
+    let gate = Gate::default();
+    cache.get_or_load(&1, waiting(&gate, 2)).unwrap();
+    gate.await_arrivals(1);
+    let removed = cache.invalidate_if(|_, _| {
+        gate.open();
+        eventually("the refresh has ended", || cache.snapshot().refreshes == 1);
+        true
+    });
+    assert_eq!((removed, cache.get(&1).map(|value| *value)), (1, None));
+}
+
+#[test]
+fn tags_name_what_is_invalidated() {
+    let cache: Cache = SmartCache::builder("tags")
+        .tags(|key: &u64, value| vec![format!("source-{}", value % 3).into(), format!("day-{}", key / 10).into()])
+        .build()
+        .unwrap();
+    (0..30).for_each(|key| cache.insert(&key, key).unwrap());
+    assert_eq!(cache.invalidate_tag("source-1"), 10);
+    assert_eq!(cache.invalidate_tag("day-2"), 7, "ten of the day, three of which had gone before");
+    assert_eq!(cache.invalidate_tag("day-9"), 0);
+    assert_eq!(cache.snapshot().entries, 13);
+    // Replaced, an entry bears the tags of its new value.
+    cache.insert(&0, 1).unwrap();
+    assert_eq!(cache.invalidate_tag("source-0"), 6);
+}
+
+// ===== hung loads =====
+
+/// Hangs a load until the gate opens: a refresh, or a caller's. Each needs a gate of its own.
+fn hang(cache: &Cache, gate: &Gate, key: u64) {
+    let load = waiting(gate, 666);
+    let is_refresh = cache.contains(&key);
+    let inside = cache.clone();
+    let ask = move || drop(inside.get_or_load(&key, load));
+    if is_refresh {
+        ask()
+    } else {
+        drop(thread::spawn(ask))
+    }
+    gate.await_arrivals(1);
+}
+
+#[test]
+fn a_refresh_that_never_ends_does_not_keep_its_key() {
+    let (cache, clock, time) = cache_with(config().time_to_live(S(10)).stale_if_error(S(60)));
+    cache.insert(&1, 1).unwrap();
+    time.advance(S(9));
+    let gate = Gate::default();
+    hang(&cache, &gate, 1);
+    // Stale, with a refresh under way.
+    time.advance(S(5));
+    assert_eq!(cache.get_or_load(&1, |_| Ok(2)).unwrap().status(), CacheStatus::Stale);
+    // Past the grace: the first waits for it until its deadline and then gets the old value, others at once.
+    time.advance(S(10));
+    let by = Deadline::after(&clock, S(1));
+    let waiting = {
+        let cache = cache.clone();
+        thread::spawn(move || cache.get_or_load_by(&1, by, None, |_| Ok(2)).map(|cached| cached.status()))
+    };
+    eventually("it waits", || cache.snapshot().waits == 1);
+    time.advance(S(1));
+    assert_eq!(waiting.join().unwrap().unwrap(), CacheStatus::StaleOnError);
+    let at_once = cache.get_or_load_by(&1, Deadline::after(&clock, S(1)), None, |_| Ok(2)).unwrap();
+    assert_eq!((at_once.status(), cache.snapshot().waits), (CacheStatus::StaleOnError, 1), "without a wait");
+    // A minute after it began the next caller takes the key over.
+    time.advance(S(45));
+    let taken = cache.get_or_load(&1, |_| Ok(3)).unwrap();
+    assert_eq!((*taken, taken.status()), (3, CacheStatus::Loaded));
+    assert_eq!(cache.snapshot().load_timeouts, 1);
+    // What it brings after all that comes too late.
+    gate.open();
+    eventually("it ends", || cache.snapshot().refreshes == 1);
+    assert_eq!(*cache.get(&1).unwrap(), 3);
+    assert_eq!(cache.snapshot().unpublished, 1);
+}
+
+#[test]
+fn a_caller_that_hangs_does_not_keep_its_key() {
+    for waits_meanwhile in [false, true] {
+        let (cache, _clock, time) = cache_with(config());
+        let gate = Gate::default();
+        hang(&cache, &gate, 1);
+        let ask = {
+            let cache = cache.clone();
+            move || cache.get_or_load(&1, |_| Ok(2)).map(|value| *value)
+        };
+        // Without a deadline: it returns all the same.
+        let asking = waits_meanwhile.then(|| thread::spawn(ask.clone()));
+        if waits_meanwhile {
+            eventually("it waits", || cache.snapshot().waits == 1);
+        }
+        time.advance(S(60));
+        let answer = asking.map_or_else(ask, |asking| asking.join().unwrap());
+        assert_eq!(answer.unwrap(), 2);
+        gate.open();
+        eventually("the first ends", || cache.snapshot().unpublished == 1);
+        assert_eq!(*cache.get(&1).unwrap(), 2);
+    }
+}
+
+#[test]
+fn what_comes_late_is_published_if_nobody_else_has() {
+    // Nobody asked meanwhile.
+    let (cache, _clock, time) = cache_with(config());
+    let gate = Gate::default();
+    hang(&cache, &gate, 1);
+    time.advance(S(100));
+    gate.open();
+    eventually("it is there", || cache.get(&1).is_some());
+    // The one who took over still runs: until it has ended, the value of the first is there.
+    let (cache, _clock, time) = cache_with(config());
+    let (first, second) = (Gate::default(), Gate::default());
+    hang(&cache, &first, 1);
+    time.advance(S(60));
+    let newer = waiting(&second, 777);
+    let taking_over = {
+        let cache = cache.clone();
+        thread::spawn(move || cache.get_or_load(&1, newer).map(|value| *value))
+    };
+    second.await_arrivals(1);
+    first.open();
+    eventually("it is there", || cache.get(&1).is_some());
+    assert_eq!((*cache.get(&1).unwrap(), cache.snapshot().unpublished), (666, 0));
+    second.open();
+    eventually("the second ends", || cache.snapshot().loads == 2);
+    assert_eq!((*cache.get(&1).unwrap(), cache.snapshot().unpublished), (777, 0), "the newer is the last");
+    assert_eq!(taking_over.join().unwrap().unwrap(), 777);
+    // Somebody wrote or invalidated the key meanwhile: it is fenced.
+    for change in [
+        |cache: &Cache| cache.insert(&1, 5).unwrap(),
+        |cache: &Cache| assert!(cache.invalidate(&1) || cache.get(&1).is_none()),
+    ] {
+        let (cache, _clock, time) = cache_with(config());
+        let (first, second) = (Gate::default(), Gate::default());
+        hang(&cache, &first, 1);
+        time.advance(S(60));
+        hang(&cache, &second, 1);
+        change(&cache);
+        let now = cache.get(&1).map(|value| *value);
+        first.open();
+        second.open();
+        eventually("both end", || cache.snapshot().loads == 2);
+        assert_eq!(cache.get(&1).map(|value| *value), now);
+        assert_eq!(cache.snapshot().unpublished, 2);
+    }
+}
+
+#[test]
+fn hung_refreshes_are_given_up_and_their_threads_replaced() {
+    let workers = 5;
+    let (cache, _clock, time) = cache_with(config().refresh_workers(workers));
+    (0..20).for_each(|key| cache.insert(&key, key).unwrap());
+    time.advance(S(90));
+    let gates = (0..workers).map(|_| Gate::default()).collect::<Vec<_>>();
+    (0..).zip(&gates).for_each(|(key, gate)| hang(&cache, gate, key));
+    let loads = Count::default();
+    assert_eq!(cache.get_or_load(&10, counted(&loads)).unwrap().status(), CacheStatus::Refreshing);
+    assert_eq!(loads.get(), 0, "it waits for a thread");
+    time.advance(S(61));
+    // Any use of the cache finds it out.
+    assert!(cache.get_or_load(&11, counted(&loads)).is_ok());
+    eventually("both are refreshed", || loads.get() == 2);
+    let failure = cache.snapshot().last_refresh_failure.unwrap();
+    assert_eq!(failure.kind, RefreshFailureKind::TimedOut);
+    gates.iter().for_each(Gate::open);
+    eventually("they end", || cache.snapshot().refreshes == workers as u64 + 2);
+}
+
+#[test]
+fn a_warm_up_waits_for_no_hung_refresh_and_no_hung_load() {
+    let (cache, _clock, time) = cache_with(config().refresh_workers(2));
+    (0..2).for_each(|key| cache.insert(&key, key).unwrap());
+    time.advance(S(90));
+    let (hung, gate) = ([Gate::default(), Gate::default()], Gate::default());
+    (0..).zip(&hung).for_each(|(key, gate)| hang(&cache, gate, key));
+    let report = cache.warm_up((10..20).collect(), |key| Ok(*key), |_| {});
+    assert_eq!((report.ok, report.done()), (10, 10), "beside hung refreshes");
+    // Three loads of its own hang; the rest is loaded by those who replace them.
+    let waits = gate.clone();
+    let load = move |key: &u64| {
+        if *key % 10 < 3 {
+            waits.pass();
+        }
+        Ok(*key)
+    };
+    let told = Count::default();
+    let warming = {
+        let (cache, told) = (cache.clone(), told.clone());
+        thread::spawn(move || {
+            cache.warm_up((30..40).collect(), load, |_| {
+                told.up();
+            })
+        })
+    };
+    gate.await_arrivals(2);
+    time.advance(S(60));
+    gate.await_arrivals(3);
+    eventually("the rest is done", || told.get() == 9);
+    assert!((33..40).all(|key| cache.contains(&key)));
+    time.advance(S(60));
+    let report = warming.join().unwrap();
+    assert_eq!((report.ok, report.timed_out, report.done()), (7, 3, 10));
+    hung.iter().chain([&gate]).for_each(Gate::open);
+}
+
+#[test]
+fn a_warm_up_ends_at_its_deadline_and_when_it_is_cancelled() {
+    for is_cancelled in [false, true] {
+        let (cache, clock, time) = cache_with(config().refresh_workers(2));
+        let (gate, stop, begun) = (Gate::default(), CancelToken::new(), Count::default());
+        let options = WarmUpOptions::default().deadline(Deadline::after(&clock, S(5))).cancel(&stop);
+        let (waits, inside) = (gate.clone(), begun.clone());
+        let load = move |key: &u64| {
+            inside.up();
+            waits.pass();
+            Ok(*key)
+        };
+        let warming = {
+            let cache = cache.clone();
+            thread::spawn(move || cache.warm_up_with((0..10).collect(), &options, load, |_| {}))
+        };
+        gate.await_arrivals(2);
+        if is_cancelled {
+            stop.cancel()
+        } else {
+            time.advance(S(5))
+        }
+        let report = warming.join().unwrap();
+        assert_eq!((report.timed_out, report.not_started, report.done()), (2, 8, 10));
+        gate.open();
+        eventually("what had begun ends", || cache.snapshot().loads == 2);
+        assert_eq!(begun.get(), 2, "nothing more begins");
+    }
+}
+
+#[test]
+fn loads_on_the_pool_give_the_caller_back_at_its_deadline() {
+    let (cache, clock, time) =
+        cache_with(config().foreground(Foreground::Pool).expiry(feedguard::cache::ExpiryMode::Hard));
+    cache.insert(&1, 1).unwrap();
+    time.advance(S(150));
+    let gate = Gate::default();
+    let ask = |key: u64| {
+        let (cache, load, by) = (cache.clone(), waiting(&gate, 2), Deadline::after(&clock, S(1)));
+        thread::spawn(move || cache.get_or_load_by(&key, by, None, load).map(|cached| (*cached, cached.status())))
+    };
+    let (old, none) = (ask(1), ask(2));
+    gate.await_arrivals(2);
+    time.advance(S(1));
+    assert_eq!(old.join().unwrap().unwrap(), (1, CacheStatus::StaleOnError), "the old value");
+    assert!(matches!(none.join().unwrap(), Err(LoadError::WaitTimeout)));
+    // The loads go on, and what they bring is kept.
+    gate.open();
+    eventually("both are loaded", || [1, 2].iter().all(|key| cache.get(key).is_some_and(|value| *value == 2)));
+    // A panic there is a typed error here; a loader may ask the cache.
+    assert!(matches!(cache.get_or_load(&3, |_| panic!("of the host")), Err(LoadError::LoaderPanicked { .. })));
+    let inner = cache.clone();
+    let nested = cache.get_or_load(&4, move |_| {
+        assert!(matches!(inner.get_or_load(&4, |_| Ok(0)), Err(LoadError::Reentrant)));
+        inner.get_or_load(&5, |_| Ok(5)).map(|value| *value).map_err(|_| "inner")
+    });
+    assert_eq!(*nested.unwrap(), 5);
+}
+
+#[test]
+fn a_deadline_that_has_passed_starts_no_load() {
+    let (cache, clock, time) = cache_with(config());
+    let loads = Count::default();
+    let past = Deadline::after(&clock, Duration::ZERO);
+    let ask = |key: u64| cache.get_or_load_by(&key, past, None, counted(&loads));
+    let refused = ask(1).unwrap_err();
+    assert!(matches!(refused, LoadError::DeadlinePassed) && !refused.reached_source(), "{refused}");
+    cache.insert(&2, 2).unwrap();
+    assert_eq!(ask(2).unwrap().status(), CacheStatus::Fresh);
+    time.advance(S(250));
+    assert_eq!(ask(2).unwrap().status(), CacheStatus::StaleOnError, "what is there");
+    let many = cache.get_many_with(&[2, 3], past, |_| panic!("no call"));
+    assert!(many[0].is_ok() && matches!(many[1], Err(LoadError::DeadlinePassed)));
+    assert_eq!(loads.get(), 0);
+    assert!(cache.get_or_load(&1, |_| Ok(1)).is_ok(), "the key is free");
+}
+
+// ===== read your write =====
+
+#[test]
+fn what_a_thread_has_written_it_can_read() {
+    for eviction in EVICTIONS {
+        for capacity in [1, 2, 10, 50, 100, 1_000, 10_000] {
+            let (cache, _clock, _time) = cache_with(config().max_capacity(capacity).eviction(eviction));
+            // A full cache of keys that are asked for often, so that the policy would rather keep them.
+            for key in 0..capacity {
+                cache.insert(&key, key).unwrap();
+                (0..3).for_each(|_| drop(cache.get(&key)));
+            }
+            let gone = (0..5 * capacity.min(2_000))
+                .filter(|key| {
+                    let key = 1_000_000 + key;
+                    cache.insert(&key, key).unwrap();
+                    cache.get(&key).is_none()
+                })
+                .count();
+            assert_eq!(gone, 0, "capacity {capacity}, {eviction:?}");
+            let entries = cache.snapshot().entries as u64;
+            assert!(entries <= capacity + capacity / 32 + 1, "capacity {capacity}, {eviction:?}: {entries} entries");
+        }
+    }
+}
+
+#[test]
+fn weights_keep_the_bound_but_for_the_entry_written_last() {
+    let (clock, _time) = Clock::manual();
+    let cache: SmartCache<u64, Vec<u8>> = SmartCache::builder("weights")
+        .config(config().max_capacity(1_000))
+        .clock(clock)
+        .weigher(|_, value: &Vec<u8>| value.len() as u32)
+        .build()
+        .unwrap();
+    for key in 0..500u64 {
+        let size = [1, 10, 100, 400][key as usize % 4];
+        cache.insert(&key, vec![0; size]).unwrap();
+        assert!(cache.get(&key).is_some(), "key {key} of {size}");
+        assert!(cache.snapshot().weight <= 1_000 + 1_000 / 32 + 400, "{}", cache.snapshot().weight);
+    }
+    // No weight is no way around the bound.
+    let cache: Cache =
+        SmartCache::builder("none").config(config().max_capacity(100)).weigher(|_, _| 0).build().unwrap();
+    (0..10_000).for_each(|key| cache.insert(&key, key).unwrap());
+    assert!(cache.snapshot().entries <= 104, "{}", cache.snapshot().entries);
+}
+
+/// All keys of one hash: a poor `Hash` makes the cache slow, not wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Colliding(u64);
+
+impl std::hash::Hash for Colliding {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        0u8.hash(state);
+    }
+}
+
+#[test]
+fn keys_of_one_hash_are_told_apart_also_by_the_policy() {
+    for eviction in EVICTIONS {
+        let cache: SmartCache<Colliding, u64> =
+            SmartCache::new("colliding", config().max_capacity(64).eviction(eviction)).unwrap();
+        (0..50).for_each(|n| cache.insert(&Colliding(n), n).unwrap());
+        assert!((0..50).all(|n| cache.get(&Colliding(n)).is_some_and(|value| *value == n)), "{eviction:?}");
+        (0..1_000).for_each(|n| cache.insert(&Colliding(n), n).unwrap());
+        assert!(cache.snapshot().entries <= 66, "{eviction:?}: {}", cache.snapshot().entries);
+        cache.clear();
+        assert_eq!(cache.snapshot().entries, 0);
+    }
+}
+
+/// Whether a key outlives an invalidation.
+type Stays = fn(&u64) -> bool;
+
+/// What is gone takes no room from what comes: few and many, all and some.
+#[test]
+fn the_policy_forgets_what_is_gone() {
+    let ways: [(Way, Stays); 4] = [
+        (("clear", |cache| cache.clear()), |_| false),
+        (("invalidate_if, all", |cache| assert!(cache.invalidate_if(|_, _| true) > 0)), |_| false),
+        (("invalidate_keys_if, half", |cache| assert!(cache.invalidate_keys_if(|key| key % 2 == 0) > 0)), |key| {
+            key % 2 == 1
+        }),
+        (("invalidate_if, a tenth", |cache| assert!(cache.invalidate_if(|key, _| key % 10 == 0) > 0)), |key| {
+            key % 10 != 0
+        }),
+    ];
+    for capacity in [1_000, 10_000] {
+        for ((way, change), stays) in ways {
+            let (cache, _clock, _time) = cache_with(config().max_capacity(capacity));
+            let most = capacity * 9 / 10;
+            (0..most).for_each(|key| cache.insert(&key, key).unwrap());
+            // Asked for often: the policy would keep them, and refuse what is new.
+            (0..most).for_each(|key| drop(cache.get(&key)));
+            change(&cache);
+            let gone = (0..most).filter(|key| !stays(key)).count() as u64;
+            (0..gone).for_each(|key| cache.insert(&(1_000_000 + key), 0).unwrap());
+            let there = (0..most).filter(stays).chain(1_000_000..1_000_000 + gone);
+            let lost = there.filter(|key| cache.get(key).is_none()).count();
+            assert_eq!((lost, cache.snapshot().entries as u64), (0, most), "{way}, capacity {capacity}");
+        }
+    }
+}
+
+#[test]
+fn a_cleared_cache_fills_and_evicts_as_a_new_one() {
+    let (cache, _clock, _time) = cache_with(config().max_capacity(1_000));
+    for round in 0..5 {
+        (0..3_000).for_each(|key| cache.insert(&key, round).unwrap());
+        assert!((900..=1_032).contains(&cache.snapshot().entries), "round {round}: {}", cache.snapshot().entries);
+        cache.clear();
+        assert_eq!((cache.snapshot().entries, cache.snapshot().weight), (0, 0));
+    }
+    // Beside writers, what was written during a clear is still the policy's to remove.
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (cache, stop) = (&cache, &stop);
+        for thread in 0..2u64 {
+            scope.spawn(move || {
+                let mut key = thread << 32;
+                while !stop.load(Ordering::Relaxed) {
+                    cache.insert(&key, 0).unwrap();
+                    key += 1;
+                }
+            });
+        }
+        (0..200).for_each(|_| cache.clear());
+        stop.store(true, Ordering::Relaxed);
+    });
+    (1u64 << 48..(1 << 48) + 5_000).for_each(|key| cache.insert(&key, 0).unwrap());
+    assert!(cache.snapshot().entries <= 1_032, "{}", cache.snapshot().entries);
+}
