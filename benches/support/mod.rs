@@ -1,6 +1,8 @@
 //! Measuring rivals in one run: all subjects take turns in short rounds, so that a noisy
 //! neighbour hits all of them; the figure is the median round, the ratio is to the first subject.
 
+pub mod paced;
+
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread;
