@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
-use crate::pool::Alarm;
+use crate::pool::{Alarm, drop_caught};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -78,6 +78,8 @@ impl Caches {
         let mut had_some = false;
         for cache in caches.iter().filter_map(Weak::upgrade) {
             had_some |= cache.pass_reads_on();
+            // Its last owner may have gone meanwhile, and its values are the host's.
+            drop_caught(cache, "a cache");
         }
         let now = clock.now();
         let awake_until = if had_some { now.after(LOST_AFTER) } else { Tick::default() };

@@ -132,6 +132,7 @@ enum End {
 /// What the workers and the caller share.
 struct Board {
     count: usize,
+    options: WarmUpOptions,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -163,9 +164,9 @@ impl Wake for Board {
 
 impl Board {
     /// The next key for a worker.
-    fn take(&self, until: Tick, worker: Option<WorkerJob>) -> Option<usize> {
+    fn take(&self, now: Tick, until: Tick, worker: Option<WorkerJob>) -> Option<usize> {
         let mut state = self.state.lock();
-        if state.is_over || state.next >= self.count {
+        if state.is_over || state.next >= self.count || self.is_stopped(now) {
             return None;
         }
         let at = state.next;
@@ -190,18 +191,21 @@ impl Board {
 
     /// What has happened since the caller looked last; waits for something to happen.
     #[expect(clippy::significant_drop_tightening, reason = "a wait")]
-    fn news(&self, clock: &Clock, options: &WarmUpOptions) -> News {
+    fn news(&self, clock: &Clock) -> News {
         let mut state = self.state.lock();
         loop {
             let now = clock.now();
-            let is_stopped = options.cancel.is_cancelled() || options.deadline.has_passed(now);
-            let news = state.news(self.count, now, is_stopped);
+            let news = state.news(self.count, now, self.is_stopped(now));
             if let Some(news) = news {
                 return news;
             }
             let next = state.running.iter().map(|running| running.until).min().unwrap_or(Tick::MAX);
-            clock.wait(&self.changed, &mut state, options.deadline.earlier(Deadline::at(next)));
+            clock.wait(&self.changed, &mut state, self.options.deadline.earlier(Deadline::at(next)));
         }
+    }
+
+    fn is_stopped(&self, now: Tick) -> bool {
+        self.options.cancel.is_cancelled() || self.options.deadline.has_passed(now)
     }
 
     /// Nobody takes another key; those under way, and those that nobody has begun.
@@ -289,7 +293,12 @@ where
     ) -> WarmUpReport {
         let core = self.core();
         let (clock, load_timeout) = (core.clock.clone(), core.config.load_timeout);
-        let board = Arc::new(Board { count: keys.len(), state: Mutex::new(State::default()), changed: Condvar::new() });
+        let board = Arc::new(Board {
+            count: keys.len(),
+            options: options.clone(),
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+        });
         let as_wake: Arc<dyn Wake> = Arc::clone(&board) as Arc<dyn Wake>;
         options.cancel.wakes(Arc::downgrade(&as_wake));
         let threads = core.config.refresh_workers.min(keys.len()).max(1);
@@ -301,7 +310,11 @@ where
             let (board, pool, clock) = (Arc::clone(&board), Arc::downgrade(&pool), clock.clone());
             move || {
                 let worker = || pool.upgrade()?.current_job();
-                while let Some(at) = board.take(clock.now().after(load_timeout), worker()) {
+                let take = || {
+                    let now = clock.now();
+                    board.take(now, now.after(load_timeout), worker())
+                };
+                while let Some(at) = take() {
                     if !board.tell(at, cache.warm_one(&keys[at], lookup, loader.clone())) {
                         return;
                     }
@@ -320,7 +333,7 @@ where
             progress(report);
         };
         loop {
-            let News { told, hung, mut left } = board.news(&clock, options);
+            let News { told, hung, mut left } = board.news(&clock);
             for end in told {
                 count(&mut report, end);
             }

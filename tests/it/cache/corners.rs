@@ -461,6 +461,20 @@ fn a_warm_up_ends_at_its_deadline_and_when_it_is_cancelled() {
         eventually("what had begun ends", || cache.snapshot().loads == 2);
         assert_eq!(begun.get(), 2, "nothing more begins");
     }
+    // Too late, or stopped, before it began: no load is begun at all.
+    for is_cancelled in [false, true] {
+        for _ in 0..50 {
+            let (cache, clock, _time) = cache_with(config().refresh_workers(2));
+            let (stop, begun) = (CancelToken::new(), Count::default());
+            if is_cancelled {
+                stop.cancel();
+            }
+            let by = if is_cancelled { Deadline::never() } else { Deadline::after(&clock, Duration::ZERO) };
+            let options = WarmUpOptions::default().deadline(by).cancel(&stop);
+            let report = cache.warm_up_with((0..10).collect(), &options, counted(&begun), |_| {});
+            assert_eq!((report.not_started, report.done(), begun.get()), (10, 10, 0));
+        }
+    }
 }
 
 #[test]
