@@ -493,6 +493,8 @@ fn a_shutdown_runs_out_what_waits_and_says_what_it_did() {
                 .run(0..10)
         });
         gate.await_arrivals(2);
+        // One that is handed in after the shutdown is refused.
+        eventually("the others wait", || batch.queued() == 8);
         let shutdown = scope.spawn(|| batch.shutdown(S(60)));
         let over = Deadline::at(Clock::manual().0.now());
         eventually("it is closed", || {
