@@ -112,7 +112,7 @@ where
             answers.push(match self.look_up_one(key, mode) {
                 Ok((_, Lookup::Hit(cached))) => Ok(cached),
                 // In the place of one that is still to come stands what it is if it never comes.
-                found => self.sort(at, key, found, &mut round).unwrap_or(Err(LoadError::WaitTimeout)),
+                found => self.sort((at, key), mode.is_late, found, &mut round).unwrap_or(Err(LoadError::WaitTimeout)),
             });
         }
         loop {
@@ -135,7 +135,7 @@ where
             let mode = LookupMode { can_refresh: false, is_again: true, ..self.mode(options) };
             for at in again {
                 let found = self.look_up_one(&keys[at], mode);
-                if let Some(answer) = self.sort(at, &keys[at], found, &mut round) {
+                if let Some(answer) = self.sort((at, &keys[at]), mode.is_late, found, &mut round) {
                     answers[at] = answer;
                 }
             }
@@ -154,8 +154,8 @@ where
     #[cold]
     fn sort(
         &self,
-        at: usize,
-        key: &K,
+        (at, key): (usize, &K),
+        is_late: bool,
         found: Result<(u64, Lookup<V, E>), KeyTooLong>,
         round: &mut Round<K, V, E>,
     ) -> Option<LookupResult<V, E>> {
@@ -177,7 +177,7 @@ where
             Lookup::Lead(None) if round.own.iter().any(|(_, guard)| guard.key() == key) => round.again.push(at),
             Lookup::Lead(flight) => round.own.push((at, own(flight))),
             // A refresh nobody has started: this call does it.
-            Lookup::Join(flight) if flight.start(core.clock.now(), core.config.load_timeout) => {
+            Lookup::Join(flight) if !is_late && flight.start(core.clock.now(), core.config.load_timeout) => {
                 round.own.push((at, own(Some(flight))));
             }
             Lookup::Join(flight) => round.others.push((at, flight)),
@@ -242,7 +242,7 @@ where
             Ok(JoinResult::Done(outcome)) => outcome,
             // Called by the loader of that very key.
             Ok(JoinResult::Reentrant) => return Some(Err(LoadError::Reentrant)),
-            Ok(JoinResult::Overdue) => return None,
+            Ok(JoinResult::LookAgain) => return None,
             Ok(JoinResult::TimedOut) => {
                 let old = self.core().stale_on_error(self.core().hash(key), key, None);
                 if old.is_some() {

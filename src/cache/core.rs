@@ -131,9 +131,13 @@ where
         let lookup = shard.lookup(&self.config, hash, key, now, mode, || self.pool.has_room());
         let (has_many_untold, retired) = (shard.untold.reads.are_many(), shard.take_retired());
         drop(shard);
-        self.wake_keeper(has_many_untold, now);
         if !retired.is_empty() {
-            self.give_up_hung(now);
+            // By the next caller: this one may have a flight in its hands that no guard holds yet, and what
+            // follows may log.
+            self.shards.upkeep.note_now(now);
+        }
+        if !matches!(lookup, Lookup::Lead(_) | Lookup::Refresh(..)) {
+            self.wake_keeper(has_many_untold, now);
         }
         lookup
     }
@@ -311,6 +315,7 @@ where
             let (left, (looked, again)) = self.sweep(index, now);
             looked_at += looked;
             next = next.min(again);
+            self.book(&left);
             swept.push((index, left));
             if looked_at > UPKEEP_AT_ONCE && index + 1 < count {
                 pause = Some(index + 1);
@@ -326,7 +331,7 @@ where
         // The host's values last: whatever their drops do, the upkeep goes on.
         self.give_up_hung(now);
         for (index, left) in swept {
-            self.after_change_of(index, left);
+            self.release(index, left);
         }
     }
 
@@ -365,11 +370,21 @@ where
 
     /// Tells the policy, makes room, and lets go what left; takes no lock while the host's code runs.
     pub(super) fn after_change_of(&self, index: usize, left: Removed<K, V, E>) {
+        self.book(&left);
+        self.release(index, left);
+    }
+
+    /// What must be so before the host's code runs: it may take its time, or panic.
+    pub(super) fn book(&self, left: &Removed<K, V, E>) {
         let holds = left.hold_count();
         if holds > 0 {
             self.shards.holds.fetch_sub(holds, Ordering::Relaxed);
         }
         left.cancel_queued();
+    }
+
+    /// The rest of [`after_change_of`](Self::after_change_of).
+    pub(super) fn release(&self, index: usize, left: Removed<K, V, E>) {
         let mut victims = Vec::new();
         if let Some(policy) = &self.policy {
             self.pass_on(policy, index);
@@ -416,8 +431,11 @@ where
             had_some |= self.pass_on(policy, index);
         }
         let victims = self.shards.take_victims();
-        if catch_unwind(AssertUnwindSafe(|| self.let_go(victims))).is_err() {
-            tracing::error!(cache = %self.name, "dropping an evicted value panicked");
+        let let_go = catch_unwind(AssertUnwindSafe(|| self.let_go(victims)));
+        if let_go.is_err() {
+            // A logger that panics too must not take the thread with it.
+            let log = || tracing::error!(cache = %self.name, "dropping an evicted value panicked");
+            drop(catch_unwind(AssertUnwindSafe(log)));
         }
         had_some
     }

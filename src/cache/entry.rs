@@ -120,6 +120,10 @@ impl<V> Cached<V> {
         self.now.since(self.entry.times.started)
     }
 
+    pub(super) fn started(&self) -> Tick {
+        self.entry.times.started
+    }
+
     /// The same value with another status.
     pub(super) fn as_status(&self, status: CacheStatus) -> Self {
         Self { status, ..self.clone() }

@@ -29,6 +29,8 @@ pub(super) struct Flight<V, E> {
     /// Somebody with an old value at hand has waited for it in vain.
     is_slow: AtomicBool,
     state: Mutex<State<V, E>>,
+    /// How often those who wait were sent to look again; it changes under the lock of the state.
+    nudges: AtomicU64,
     done: Condvar,
 }
 
@@ -69,8 +71,8 @@ pub(super) enum JoinResult<V, E> {
     /// The caller is part of it: its own loader asks.
     Reentrant,
     TimedOut,
-    /// It runs for longer than a load may; the caller looks again.
-    Overdue,
+    /// It runs for longer than a load may, or an older one has brought a value; the caller looks again.
+    LookAgain,
 }
 
 impl<V, E> Flight<V, E> {
@@ -91,6 +93,7 @@ impl<V, E> Flight<V, E> {
             overdue_at: AtomicU64::new(overdue_at.0),
             is_slow: AtomicBool::new(false),
             state: Mutex::new(state),
+            nudges: AtomicU64::new(0),
             done: Condvar::new(),
         })
     }
@@ -131,7 +134,8 @@ impl<V, E> Flight<V, E> {
     }
 
     /// Ends a flight that was not started: its key was written or is gone, and nobody may pay for it any more.
-    pub(super) fn cancel(&self) {
+    /// `false` if it was.
+    pub(super) fn cancel(&self) -> bool {
         let mut state = self.state.lock();
         let is_queued = matches!(*state, State::Queued);
         if is_queued {
@@ -141,13 +145,24 @@ impl<V, E> Flight<V, E> {
         if is_queued {
             self.done.notify_all();
         }
+        is_queued
+    }
+
+    /// Sends those who wait to look again: an older load of the line has brought a value meanwhile.
+    pub(super) fn nudge(&self) {
+        let state = self.state.lock();
+        self.nudges.fetch_add(1, Ordering::Relaxed);
+        drop(state);
+        self.done.notify_all();
     }
 
     /// Takes a queued flight over, or waits for its end.
     pub(super) fn join(&self, clock: &Clock, deadline: Deadline, load_timeout: Duration) -> JoinResult<V, E> {
         let mut state = self.state.lock();
+        let nudges = self.nudges.load(Ordering::Relaxed);
         loop {
             match &*state {
+                State::Queued if deadline.has_passed(clock.now()) => return JoinResult::TimedOut,
                 State::Queued => {
                     self.run_now(&mut state, clock.now(), load_timeout);
                     return JoinResult::TakenOver;
@@ -159,7 +174,10 @@ impl<V, E> Flight<V, E> {
             let overdue = Deadline::at(Tick(self.overdue_at.load(Ordering::Acquire)));
             let in_time = clock.wait(&self.done, &mut state, deadline.earlier(overdue));
             if !in_time && !matches!(*state, State::Done(_)) {
-                return if deadline.has_passed(clock.now()) { JoinResult::TimedOut } else { JoinResult::Overdue };
+                return if deadline.has_passed(clock.now()) { JoinResult::TimedOut } else { JoinResult::LookAgain };
+            }
+            if self.nudges.load(Ordering::Relaxed) != nudges && !matches!(*state, State::Done(_)) {
+                return JoinResult::LookAgain;
             }
         }
     }

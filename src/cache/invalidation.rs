@@ -71,7 +71,11 @@ where
     pub fn clear(&self) {
         let core = self.core();
         let mut left: Vec<(usize, Removed<K, V, E>)> = Vec::new();
-        let mut clear = |index: usize| left.push((index, core.shards.locks[index].lock().clear()));
+        let mut clear = |index: usize| {
+            let gone = core.shards.locks[index].lock().clear();
+            core.book(&gone);
+            left.push((index, gone));
+        };
         if let Some(policy) = &core.policy {
             let forgotten = policy.forget(|index| {
                 clear(index);
@@ -84,7 +88,7 @@ where
             (0..core.shards.locks.len()).for_each(&mut clear);
         }
         for (index, left) in left {
-            core.after_change_of(index, left);
+            core.release(index, left);
         }
     }
 

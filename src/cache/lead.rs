@@ -13,6 +13,7 @@ use super::smart_cache::LookupOptions;
 use super::{Foreground, Key, LoadError, SharedError, SmartCache};
 use crate::chain::Chain;
 use crate::clock::{Deadline, Tick};
+use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 
 /// Runs a load that the caller leads; `None`: it still runs, and the caller's time is up.
@@ -102,6 +103,7 @@ where
         mut lookup: Lookup<V, E>,
         lead: &mut Lead<'_, K, V, E>,
     ) -> Result<Cached<V>, LoadError<E>> {
+        let asked = self.core().clock.now();
         loop {
             let (flight, is_joined) = match lookup {
                 Lookup::Lead(flight) => (flight, false),
@@ -119,8 +121,12 @@ where
             let now = self.core().clock.now();
             let error = match ended {
                 WaitEnd::Ran(outcome) => match answer(outcome, now, || self.core().hold_remaining(hash, key)) {
-                    // A load that had begun before this caller asked; its own load is as young as can be.
-                    Some(Ok(cached)) if is_joined && mode.max_age.is_some_and(|max| cached.age() > max) => None,
+                    // A load that had begun before this caller asked; one that began later is as young as can be.
+                    Some(Ok(cached))
+                        if cached.started() < asked && mode.max_age.is_some_and(|max| cached.age() > max) =>
+                    {
+                        None
+                    }
                     Some(Ok(cached)) => return Ok(cached),
                     Some(Err(error)) => Some(error),
                     None => None,
@@ -170,7 +176,7 @@ where
             JoinResult::TakenOver => self.lead(hash, key, Some(Arc::clone(flight)), lead),
             JoinResult::Reentrant => return Err(LoadError::Reentrant),
             JoinResult::TimedOut => WaitEnd::TimedOut,
-            JoinResult::Overdue => WaitEnd::LookAgain,
+            JoinResult::LookAgain => WaitEnd::LookAgain,
         })
     }
 
@@ -196,6 +202,8 @@ where
     ) -> Option<FlightResult<V, E>> {
         let (core, loader, chain) = (Arc::clone(self.core()), Arc::clone(loader), Chain::current());
         let flight = guard.flight().cloned()?;
+        let own_error = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&own_error);
         let job = move || {
             let _in_chain = chain.enter();
             let until = core.clock.now().after(core.config.load_timeout);
@@ -203,7 +211,7 @@ where
             let _lease = core.loads.lease(until);
             match catch_unwind(AssertUnwindSafe(|| guard.load(&*loader))) {
                 // A panic while it is booked settles the guard on its way out.
-                Ok(loaded) => drop(catch_unwind(AssertUnwindSafe(|| guard.finish(loaded)))),
+                Ok(loaded) => drop(catch_unwind(AssertUnwindSafe(|| guard.finish_telling(loaded, &told)))),
                 Err(_panic) => drop(guard.settle(LoadOutcome::Panicked { is_held: false })),
             }
         };
@@ -212,7 +220,9 @@ where
         }
         let core = self.core();
         if let JoinResult::Done(outcome) = flight.join(&core.clock, deadline, core.config.load_timeout) {
-            return Some(outcome);
+            // An error that is this caller's own: others who waited ask again, and this caller has it.
+            let own = if matches!(outcome, FlightResult::Dropped) { own_error.lock().take() } else { None };
+            return Some(own.map_or(outcome, FlightResult::Failed));
         }
         core.give_up_hung(core.clock.now());
         None

@@ -9,6 +9,7 @@ use super::settle::{Ended, LoadKind, LoadOutcome, Settled};
 use super::{Key, Loaded};
 use crate::chain;
 use crate::clock::Tick;
+use crate::sync::Mutex;
 
 pub(super) struct LoadGuard<K, V, E>
 where
@@ -86,6 +87,19 @@ where
         }
     }
 
+    /// As [`finish`](Self::finish), for a caller on another thread: an error that is its own is laid down for it
+    /// before anybody wakes.
+    pub(super) fn finish_telling(self, result: Result<Loaded<V>, E>, own: &Mutex<Option<Arc<E>>>) {
+        match result.map_err(Arc::new) {
+            Err(error) if !self.core.host.is_about_source(&error) => {
+                *own.lock() = Some(error);
+                drop(self.settle(LoadOutcome::Dropped));
+            }
+            Err(error) => drop(self.settle(LoadOutcome::Failed(error))),
+            Ok(loaded) => drop(self.settle(LoadOutcome::Loaded(loaded))),
+        }
+    }
+
     /// Books that the loader panicked where no caller sees it.
     pub(super) fn panicked(self) {
         drop(self.settle(LoadOutcome::Panicked { is_held: true }));
@@ -95,7 +109,7 @@ where
         // Not before it returns: a weigher that panics inside must still end the flight.
         let settled = self.core.settle(&self.ended(), answer);
         self.is_settled = true;
-        self.release(settled.outcome.clone());
+        self.release(&settled);
         settled
     }
 
@@ -104,10 +118,12 @@ where
         Ended { hash: *hash, key, flight: flight.as_ref(), started: *started, kind: *kind }
     }
 
-    fn release(&self, outcome: FlightResult<V, E>) {
-        if let Some(flight) = &self.flight {
-            flight.finish(outcome);
-        }
+    fn release(&self, settled: &Settled<V, E>) {
+        let Some(flight) = &self.flight else { return };
+        // A change says nothing about the source: who waited for it asks again, unless it has made a value.
+        let is_told =
+            self.kind != LoadKind::Update || (settled.owned && matches!(settled.outcome, FlightResult::Value(_)));
+        flight.finish(if is_told { settled.outcome.clone() } else { FlightResult::Dropped });
     }
 }
 
@@ -123,7 +139,7 @@ where
             let answer =
                 if std::thread::panicking() { LoadOutcome::Panicked { is_held } } else { LoadOutcome::Dropped };
             let settled = self.core.settle(&self.ended(), answer);
-            self.release(settled.outcome);
+            self.release(&settled);
         }
     }
 }

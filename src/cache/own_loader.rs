@@ -60,7 +60,7 @@ where
         }
         let (hash, now) = (core.hash(key), core.now());
         let mut shard = core.shard(hash).lock();
-        let flight = shard.fly(hash, key, now, None);
+        let flight = shard.fly(hash, key, now);
         let retired = shard.take_retired();
         drop(shard);
         drop(retired);

@@ -66,7 +66,9 @@ impl<K, V, E> Removed<K, V, E> {
     /// Ends the refreshes that nobody has started: their keys are written or gone, and the source would be called
     /// in vain. A load under way still ends by itself, for those who wait for it.
     pub(super) fn cancel_queued(&self) {
-        self.flights.iter().for_each(|(_, _, flight)| flight.cancel());
+        for (_, _, flight) in &self.flights {
+            let _was_queued = flight.cancel();
+        }
     }
 
     /// How many holds left.

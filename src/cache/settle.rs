@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::backoff::{Backoff, BackoffKind};
 use super::backoffs::TakenOff;
 use super::core::Core;
-use super::entry::Entry;
 use super::flight::{Flight, FlightResult};
 use super::removed::Removed;
 use super::shard::Shard;
@@ -86,7 +85,10 @@ where
         let now = self.clock.now();
         let mut shard = self.shard(hash).lock();
         let owned = flight.is_none_or(|flight| shard.land(hash, key, flight));
-        let is_late = !owned && is_stored && flight.is_some_and(|flight| shard.accepts_late(hash, key, flight));
+        let is_late = !owned
+            && is_stored
+            && kind != LoadKind::Update
+            && flight.is_some_and(|flight| shard.accepts_late(hash, key, flight, started));
         let stats = &mut shard.stats;
         stats.unpublished += u64::from(!owned && !is_late && is_stored);
         let (runs, failures) = match kind {
@@ -106,7 +108,7 @@ where
         }
         let mut left = Removed::default();
         let (mut leaving, mut put_up) = (None, None);
-        let newer = if is_late { shard.take_flight(hash, key) } else { None };
+        let newer = if is_late { shard.take_newer(hash, key) } else { None };
         match &outcome {
             FlightResult::Value(entry) if (owned && is_stored) || is_late => {
                 (left, leaving) = self.put(&mut shard, hash, key, entry);
@@ -136,11 +138,9 @@ where
             }
             _ => {}
         }
-        if let Some(newer) = &newer {
-            shard.put_up(hash, key, newer);
-        }
+        shard.put_back(hash, key, newer.as_ref());
         drop(shard);
-        wake_newer(newer.as_ref(), &outcome);
+        nudge(newer.as_ref());
         self.after_store(hash, left, leaving);
         if let Some((number, old)) = put_up {
             drop(old);
@@ -168,20 +168,14 @@ where
             return false;
         }
         let entry = self.entry(key, value, ttl, started);
-        self.publish_late(hash, key, flight, entry)
-    }
-
-    fn publish_late(&self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>, entry: Arc<Entry<V>>) -> bool {
         let mut shard = self.shard(hash).lock();
-        let owns = shard.land(hash, key, flight) || shard.accepts_late(hash, key, flight);
-        let newer = if owns { shard.take_flight(hash, key) } else { None };
+        let owns = shard.land(hash, key, flight) || shard.accepts_late(hash, key, flight, started);
+        let newer = if owns { shard.take_newer(hash, key) } else { None };
         let (left, leaving) = if owns { self.put(&mut shard, hash, key, &entry) } else { Default::default() };
-        if let Some(newer) = &newer {
-            shard.put_up(hash, key, newer);
-        }
+        shard.put_back(hash, key, newer.as_ref());
         shard.stats.unpublished += u64::from(!owns);
         drop(shard);
-        wake_newer(newer.as_ref(), &FlightResult::Value(entry));
+        nudge(newer.as_ref());
         self.after_store(hash, left, leaving);
         owns
     }
@@ -214,10 +208,9 @@ where
     }
 }
 
-/// An older load of the line has a value: who waits for the newer has it too. The newer still owns the key, and
-/// will put its own over it.
-fn wake_newer<V, E>(newer: Option<&Arc<Flight<V, E>>>, outcome: &FlightResult<V, E>) {
+/// An older load of the line has brought a value: who waits for the newer looks again, and may find it.
+fn nudge<V, E>(newer: Option<&Arc<Flight<V, E>>>) {
     if let Some(newer) = newer {
-        newer.finish(outcome.clone());
+        newer.nudge();
     }
 }

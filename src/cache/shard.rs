@@ -3,7 +3,6 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hashbrown::HashTable;
 
@@ -33,6 +32,8 @@ pub(super) struct Shard<K, V, E> {
     /// Entries stored, and keys removed; an answer that comes late is fenced by it.
     changes: u64,
     next_line: u64,
+    /// Loads of this line and those before it began before an invalidation that could not ask about them.
+    fenced_line: u64,
     /// Overdue flights that were taken over from; dropped outside the lock.
     retired: Vec<Arc<Flight<V, E>>>,
     tells_policy: bool,
@@ -51,6 +52,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             next_death: Tick::MAX,
             changes: 0,
             next_line: 0,
+            fenced_line: 0,
             retired: Vec::new(),
             tells_policy: !is_ordered,
             tells_host,
@@ -150,7 +152,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         class: Class,
         has_room: impl FnOnce() -> bool,
     ) -> Lookup<V, E> {
-        let is_under_way = self.flight(hash, key).is_some_and(|flight| !flight.is_overdue(now));
+        let is_under_way = self.is_under_way(hash, key, now);
         let is_held = !is_under_way && self.holds.get(hash, key).is_some_and(|hold| hold.is_active(now, mode.epoch));
         let is_wanted = !is_under_way && !is_held && !mode.takes_stale;
         let starts = is_wanted && has_room();
@@ -233,24 +235,38 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         Lookup::Hit(Cached::new(old, CacheStatus::StaleOnError, now))
     }
 
-    /// A flight for a caller who wants a load whatever is stored; `None` while one is under way.
-    pub(super) fn fly(
-        &mut self,
-        hash: u64,
-        key: &K,
-        now: Tick,
-        load_timeout: Option<Duration>,
-    ) -> Option<Arc<Flight<V, E>>> {
-        if self.flight(hash, key).is_some_and(|flight| !flight.is_overdue(now)) {
+    /// A queued flight for a refresh, whatever is stored; `None` while a load is under way.
+    pub(super) fn fly(&mut self, hash: u64, key: &K, now: Tick) -> Option<Arc<Flight<V, E>>> {
+        if self.is_under_way(hash, key, now) {
             return None;
         }
         let line = self.retire_overdue(hash, key, now);
-        let flight = match load_timeout {
-            Some(load_timeout) => Flight::running(self.changes, line, now.after(load_timeout)),
-            None => Flight::queued(self.changes, line),
-        };
+        let flight = Flight::queued(self.changes, line);
         self.put_up(hash, key, &flight);
         Some(flight)
+    }
+
+    /// A flight for a change of the value, which the caller makes; `None` while a load is under way. It begins
+    /// a line: an older load that is overdue would be overwritten by what was read before it.
+    pub(super) fn fly_update(
+        &mut self,
+        config: &CacheConfig,
+        hash: u64,
+        key: &K,
+        now: Tick,
+    ) -> Option<Arc<Flight<V, E>>> {
+        if self.is_under_way(hash, key, now) {
+            return None;
+        }
+        self.retire_overdue(hash, key, now);
+        self.next_line += 1;
+        let flight = Flight::running(self.changes, self.next_line, now.after(config.load_timeout));
+        self.put_up(hash, key, &flight);
+        Some(flight)
+    }
+
+    fn is_under_way(&self, hash: u64, key: &K, now: Tick) -> bool {
+        self.flight(hash, key).is_some_and(|flight| !flight.is_overdue(now))
     }
 
     /// Takes the flight out of the table if it still stands there: only then may it publish.
@@ -264,7 +280,12 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     /// Whether a value that comes after its load was given up may still be published: nobody has written,
     /// invalidated or loaded the key since. The flight under way is of its line, or there is none and its hold
     /// stands or nothing in the shard has changed.
-    pub(super) fn accepts_late(&self, hash: u64, key: &K, flight: &Flight<V, E>) -> bool {
+    pub(super) fn accepts_late(&self, hash: u64, key: &K, flight: &Flight<V, E>, started: Tick) -> bool {
+        // Of three of a line the second may have come first.
+        let has_newer = self.entries.peek(hash, key).is_some_and(|entry| entry.times.started > started);
+        if has_newer || flight.line <= self.fenced_line {
+            return false;
+        }
         if let Some(under_way) = self.flight(hash, key) {
             return under_way.line == flight.line;
         }
@@ -338,6 +359,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     /// Takes all flights off the table, and the holds of keys that have no value: what cannot be asked about.
     pub(super) fn detach_unasked(&mut self) -> Removed<K, V, E> {
         self.changes += 1;
+        self.fenced_line = self.next_line;
         let entries = &self.entries;
         let holds = self.holds.remove_if(|hash, key| entries.peek(hash, key).is_none());
         Removed {
@@ -422,12 +444,21 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         self.flights.find(hash, |slot| slot.1.borrow() == key).map(|slot| &slot.2)
     }
 
-    /// Takes the flight of a key off the table, for [`put_up`](Self::put_up) to put it back.
-    pub(super) fn take_flight(&mut self, hash: u64, key: &K) -> Option<Arc<Flight<V, E>>> {
-        self.flights.find_entry(hash, |slot| slot.1 == *key).ok().map(|found| found.remove().0.2)
+    /// Before a late value is stored: takes the newer flight of its line off the table. One that was not started
+    /// is not needed any more, and ends.
+    pub(super) fn take_newer(&mut self, hash: u64, key: &K) -> Option<Arc<Flight<V, E>>> {
+        let flight = self.flights.find_entry(hash, |slot| slot.1 == *key).ok()?.remove().0.2;
+        (!flight.cancel()).then_some(flight)
     }
 
-    pub(super) fn put_up(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) {
+    /// After it: the newer one still owns the key, and will put its own value over it.
+    pub(super) fn put_back(&mut self, hash: u64, key: &K, newer: Option<&Arc<Flight<V, E>>>) {
+        if let Some(newer) = newer {
+            self.put_up(hash, key, newer);
+        }
+    }
+
+    fn put_up(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) {
         self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(flight)), |slot| slot.0);
     }
 

@@ -54,6 +54,11 @@ impl Upkeep {
         }
     }
 
+    /// Something is to be done by the next caller.
+    pub(super) fn note_now(&self, now: Tick) {
+        self.due.fetch_min(now.0, Ordering::Relaxed);
+    }
+
     /// The shard to begin with, for the one thread that gets to do it.
     pub(super) fn begin(&self, now: Tick) -> Option<usize> {
         let due = self.due.load(Ordering::Relaxed);

@@ -114,7 +114,7 @@ where
         loop {
             let now = core.now();
             let mut shard = core.shard(hash).lock();
-            let flight = shard.fly(hash, key, now, Some(core.config.load_timeout));
+            let flight = shard.fly_update(&core.config, hash, key, now);
             let other = if flight.is_none() { shard.flight(hash, key).cloned() } else { None };
             let retired = shard.take_retired();
             drop(shard);
@@ -122,7 +122,11 @@ where
             let flight = match (flight, other) {
                 (Some(flight), _) => flight,
                 (None, Some(other)) => match self.wait(&other, Deadline::never())? {
-                    JoinResult::TakenOver => other,
+                    // A refresh that nobody has started: what it would bring, the change would overwrite.
+                    JoinResult::TakenOver => {
+                        drop(LoadGuard::new(core, hash, key, Some(other), LoadKind::Unrun));
+                        continue;
+                    }
                     JoinResult::Reentrant => return Err(LoadError::Reentrant),
                     _ => continue,
                 },

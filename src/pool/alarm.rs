@@ -7,6 +7,7 @@
 //! the alarm. A tick that is set while it rings is kept.
 
 use std::sync::Arc;
+use std::thread::panicking;
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Tick};
@@ -93,8 +94,20 @@ impl Drop for Alarm {
     }
 }
 
+/// A ring that panics takes its thread along; the next tick starts another.
+struct Leaves<'a>(&'a Shared);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if panicking() {
+            self.0.state.lock().thread_of = None;
+        }
+    }
+}
+
 impl Shared {
     fn run(&self) {
+        let _leaves = Leaves(self);
         let mut state = self.state.lock();
         while !state.is_closed {
             if state.at == Tick::MAX {

@@ -239,7 +239,10 @@ impl WorkerPool {
 
     /// Why a job would not be taken now, but for want of a thread.
     pub(crate) fn refusal(&self) -> Option<SubmitError> {
-        self.shared.begin_anew_after_fork();
+        // In the child of a `fork` there is room. To begin anew drops jobs, which the caller may have no leave for.
+        if self.shared.is_forked() {
+            return None;
+        }
         self.shared.admit(&self.shared.state.lock()).err()
     }
 
@@ -325,6 +328,7 @@ impl WorkerPool {
 
     /// As [`shutdown`](Self::shutdown), by a clock of the caller's.
     pub(crate) fn shutdown_by(&self, clock: &Clock, within: Duration) -> ShutdownReport {
+        self.shared.begin_anew_after_fork();
         let deadline = Deadline::after(clock, within);
         let me = thread::current().id();
         let mut state = self.shared.state.lock();

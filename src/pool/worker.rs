@@ -35,12 +35,16 @@ impl Shared {
         }))
     }
 
+    pub(super) fn is_forked(&self) -> bool {
+        self.pid.load(Ordering::Relaxed) != std::process::id()
+    }
+
     /// After a `fork` the child has the parent's counts and none of its threads: it begins anew.
     pub(super) fn begin_anew_after_fork(&self) {
-        let pid = std::process::id();
-        if self.pid.load(Ordering::Relaxed) == pid {
+        if !self.is_forked() {
             return;
         }
+        let pid = std::process::id();
         let mut state = self.state.lock();
         let lost = if self.pid.swap(pid, Ordering::Relaxed) == pid {
             State::default()

@@ -1,12 +1,15 @@
 //! What use of the cache has found: keys that were held for ever, sources called in vain, values that went at
 //! once. Each test stands for the kind, not for the case.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use feedguard::batch::CancelToken;
-use feedguard::cache::{CacheStatus, Eviction, Foreground, LoadError, Loaded, RefreshFailureKind, WarmUpOptions};
+use feedguard::cache::{
+    CacheStatus, Eviction, ExpiryMode, Foreground, LoadError, Loaded, RefreshFailureKind, WarmUpOptions,
+};
 use feedguard::clock::ManualClock;
 use feedguard::{CacheConfig, Clock, Deadline, SmartCache};
 
@@ -479,8 +482,7 @@ fn a_warm_up_ends_at_its_deadline_and_when_it_is_cancelled() {
 
 #[test]
 fn loads_on_the_pool_give_the_caller_back_at_its_deadline() {
-    let (cache, clock, time) =
-        cache_with(config().foreground(Foreground::Pool).expiry(feedguard::cache::ExpiryMode::Hard));
+    let (cache, clock, time) = cache_with(config().foreground(Foreground::Pool).expiry(ExpiryMode::Hard));
     cache.insert(&1, 1).unwrap();
     time.advance(S(150));
     let gate = Gate::default();
@@ -656,4 +658,291 @@ fn a_cleared_cache_fills_and_evicts_as_a_new_one() {
     });
     (1u64 << 48..(1 << 48) + 5_000).for_each(|key| cache.insert(&key, 0).unwrap());
     assert!(cache.snapshot().entries <= 1_032, "{}", cache.snapshot().entries);
+}
+
+// ===== lines of loads =====
+
+#[test]
+fn a_late_value_ends_the_refresh_that_waits_and_wedges_nothing() {
+    let (cache, _clock, time) = cache_with(config().refresh_workers(1));
+    (1..=2).for_each(|key| cache.insert(&key, key).unwrap());
+    time.advance(S(90));
+    let (first, second) = (Gate::default(), Gate::default());
+    hang(&cache, &first, 1);
+    let loads = Count::default();
+    cache.get_or_load(&2, waiting(&second, 22)).unwrap();
+    // The hung thread is replaced, and the other key hangs it again; the first key's next refresh waits in line.
+    time.advance(S(60));
+    assert!(cache.get_or_load(&3, |_| Ok(3)).is_ok());
+    second.await_arrivals(1);
+    assert_eq!(cache.get_or_load(&1, counted(&loads)).unwrap().status(), CacheStatus::Stale);
+    first.open();
+    eventually("what hung brings its value", || cache.get(&1).is_some_and(|value| *value == 666));
+    second.open();
+    eventually("the other too", || cache.get(&2).is_some_and(|value| *value == 22));
+    assert_eq!(loads.get(), 0, "the refresh that waited is needed no more");
+    time.advance(S(85));
+    let due = cache.get_or_load(&1, counted(&loads)).unwrap();
+    assert_eq!((*due, due.status()), (666, CacheStatus::Refreshing));
+    eventually("the key is refreshed as ever", || cache.get(&1).is_some_and(|value| *value == 1001));
+    time.advance(S(10_000));
+    assert_eq!(cache.get_or_load(&1, counted(&loads)).unwrap().status(), CacheStatus::Loaded);
+}
+
+#[test]
+fn who_waits_for_the_newer_load_gets_what_the_older_brings_only_if_it_will_do() {
+    let (cache, clock, time) = cache_with(config().expiry(ExpiryMode::Hard));
+    let (first, second) = (Gate::default(), Gate::default());
+    hang(&cache, &first, 1);
+    time.advance(S(60));
+    hang(&cache, &second, 1);
+    let ask = |by: Deadline, max_age: Option<Duration>| {
+        let cache = cache.clone();
+        thread::spawn(move || cache.get_or_load_by(&1, by, max_age, |_| Ok(3)).map(|value| *value))
+    };
+    let by = Deadline::after(&clock, S(20));
+    let (any, young) = (ask(by, None), ask(by, Some(S(30))));
+    eventually("both wait", || cache.snapshot().waits == 2);
+    first.open();
+    assert_eq!(any.join().unwrap().unwrap(), 666, "at once");
+    // Sixty seconds old at its birth: too old for the other, who waits on, without a turn of its own.
+    eventually("it waits again", || cache.snapshot().waits == 3);
+    time.advance(S(20));
+    assert!(matches!(young.join().unwrap(), Err(LoadError::WaitTimeout)));
+    assert!(cache.snapshot().waits <= 4, "{:?}", cache.snapshot());
+    // Past its time it is no answer, while the newer one still runs.
+    time.advance(S(35));
+    assert_eq!(cache.get(&1).map(|value| *value), Some(666));
+    time.advance(S(100));
+    let late = cache.get_or_load(&1, |_| Ok(4)).unwrap();
+    assert_eq!((*late, late.status()), (4, CacheStatus::Loaded));
+    second.open();
+}
+
+#[test]
+fn of_three_loads_of_a_line_an_older_never_puts_its_value_over_a_newer() {
+    let (cache, _clock, time) = cache_with(config());
+    let gates = [Gate::default(), Gate::default(), Gate::default()];
+    for (value, gate) in (0..).zip(&gates) {
+        let (loader, load) = (cache.clone(), waiting(gate, value));
+        thread::spawn(move || drop(loader.get_or_load(&1, load)));
+        gate.await_arrivals(1);
+        time.advance(S(60));
+    }
+    gates[1].open();
+    eventually("the second is there", || cache.get(&1).is_some_and(|value| *value == 1));
+    gates[0].open();
+    eventually("the first has ended", || cache.snapshot().loads == 2);
+    assert_eq!((*cache.get(&1).unwrap(), cache.snapshot().unpublished), (1, 1));
+    gates[2].open();
+    eventually("the third is there", || cache.get(&1).is_some_and(|value| *value == 2));
+}
+
+#[test]
+fn a_load_that_began_before_an_invalidation_is_fenced_also_where_a_hold_stands() {
+    let ways: [Way; 2] = [
+        ("invalidate_if", |cache| assert_eq!(cache.invalidate_if(|_, value| *value == 7), 0)),
+        ("invalidate_tag", |cache| assert_eq!(cache.invalidate_tag("none"), 0)),
+    ];
+    for (way, change) in ways {
+        let (cache, _clock, time) = cache_with(config().expiry(ExpiryMode::Hard));
+        cache.insert(&1, 1).unwrap();
+        time.advance(S(150));
+        let gate = Gate::default();
+        hang(&cache, &gate, 1);
+        time.advance(S(60));
+        let old = cache.get_or_load(&1, |_| Err("down")).unwrap();
+        assert_eq!(old.status(), CacheStatus::StaleOnError, "the next load fails, and holds the key");
+        change(&cache);
+        gate.open();
+        eventually("the first has ended", || cache.snapshot().loads == 2);
+        assert_eq!((cache.get(&1).map(|value| *value), cache.snapshot().unpublished), (None, 1), "{way}");
+    }
+}
+
+#[test]
+fn a_change_that_was_taken_over_is_made_once() {
+    let (cache, _clock, time) = cache_with(config());
+    let gate = Gate::default();
+    let (updater, waits, made) = (cache.clone(), gate.clone(), Count::default());
+    let makes = made.clone();
+    let slow = thread::spawn(move || {
+        updater.update(&1, |n| {
+            if makes.up() == 1 {
+                waits.pass();
+            }
+            Some(n.map_or(1, |n| n + 1))
+        })
+    });
+    gate.await_arrivals(1);
+    time.advance(S(60));
+    let panics = || cache.update(&1, |_| panic!("of the host"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+    gate.open();
+    assert_eq!(*slow.join().unwrap().unwrap().unwrap(), 1);
+    assert_eq!((*cache.get(&1).unwrap(), made.get(), cache.snapshot().updates), (1, 2, 1));
+}
+
+#[test]
+fn who_waits_for_a_change_that_removes_the_key_asks_the_source() {
+    let (cache, _clock, _time) = cache_with(config());
+    cache.insert(&1, 1).unwrap();
+    let gate = Gate::default();
+    let (updater, waits) = (cache.clone(), gate.clone());
+    cache.invalidate(&1);
+    let updating = thread::spawn(move || {
+        updater.update(&1, |_| {
+            waits.pass();
+            None
+        })
+    });
+    gate.await_arrivals(1);
+    let reader = cache.clone();
+    let reading = thread::spawn(move || reader.get_or_load(&1, |_| Ok(5)).map(|value| *value));
+    eventually("it waits", || cache.snapshot().waits == 1);
+    gate.open();
+    assert!(updating.join().unwrap().unwrap().is_none());
+    assert_eq!(reading.join().unwrap().unwrap(), 5);
+}
+
+#[test]
+fn an_error_of_the_callers_own_on_the_pool_is_the_callers_and_calls_once() {
+    for is_full in [false, true] {
+        let (clock, _time) = Clock::manual();
+        let cache: Cache = SmartCache::builder("own")
+            .config(config().foreground(Foreground::Pool).refresh_workers(1))
+            .clock(clock)
+            .hold_if(|error| *error != "own")
+            .build()
+            .unwrap();
+        let gate = Gate::default();
+        if is_full {
+            let (busy, load) = (cache.clone(), waiting(&gate, 0));
+            thread::spawn(move || drop(busy.get_or_load(&9, load)));
+            gate.await_arrivals(1);
+        }
+        let calls = Count::default();
+        let counts = calls.clone();
+        let failed = cache.get_or_load(&1, move |_| {
+            counts.up();
+            Err("own")
+        });
+        assert!(matches!(&failed, Err(LoadError::Failed { error, .. }) if **error == "own"), "{failed:?}");
+        assert_eq!((calls.get(), cache.snapshot().holds), (1, 0), "pool full: {is_full}");
+        gate.open();
+    }
+}
+
+#[test]
+fn a_passed_deadline_takes_no_queued_refresh_over() {
+    let (clock, time) = Clock::manual();
+    let loads = Count::default();
+    let own = counted(&loads);
+    let cache: Cache = SmartCache::builder("late")
+        .config(config().refresh_workers(1))
+        .clock(clock.clone())
+        .loader(move |key| own(key).map(Loaded::Value))
+        .build()
+        .unwrap();
+    cache.insert(&7, 7).unwrap();
+    time.advance(S(90));
+    let gate = Gate::default();
+    hang(&cache, &gate, 7);
+    assert!(cache.refresh(&1), "a key that is not there, behind the busy worker");
+    let past = Deadline::at(clock.now());
+    let one = cache.get_or_load_by(&1, past, None, |_| panic!("no load begins"));
+    assert!(matches!(one, Err(LoadError::WaitTimeout)));
+    let many = cache.get_many_with(&[1, 2], past, |_| panic!("no load begins"));
+    assert!(matches!(many[..], [Err(LoadError::WaitTimeout), Err(LoadError::DeadlinePassed)]));
+    assert_eq!(loads.get(), 0);
+    gate.open();
+    eventually("the refresh comes in its turn", || cache.get(&1).is_some());
+}
+
+/// What a host drops slowly, or with a panic.
+struct Value(Option<Box<dyn Fn() + Send + Sync>>);
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        if let Some(at_drop) = &self.0 {
+            at_drop();
+        }
+    }
+}
+
+#[test]
+fn a_clear_ends_all_refreshes_before_the_first_value_is_dropped() {
+    let (clock, time) = Clock::manual();
+    let calls = Count::default();
+    let own = calls.clone();
+    let cache: SmartCache<u64, Value> = SmartCache::builder("slow")
+        .config(config().refresh_workers(1).max_capacity(10_000))
+        .clock(clock)
+        .loader(move |key| {
+            // The marker's own load is none of those.
+            if *key != 1_000_000 {
+                own.up();
+            }
+            Ok(Loaded::Value(Value(None)))
+        })
+        .build()
+        .unwrap();
+    let gate = Gate::default();
+    cache.insert(&2_000_000, Value(None)).unwrap();
+    let is_first = Arc::new(AtomicBool::new(true));
+    for key in 0..50 {
+        let (opens, inside, is_first) = (gate.clone(), cache.clone(), Arc::clone(&is_first));
+        let at_drop = move || {
+            if is_first.swap(false, Ordering::SeqCst) {
+                // While the first value is dropped the worker is free, and goes through all that waits.
+                opens.open();
+                assert!(inside.refresh(&1_000_000));
+                eventually("the worker has gone through", || inside.contains(&1_000_000));
+            }
+        };
+        cache.insert(&key, Value(Some(Box::new(at_drop)))).unwrap();
+    }
+    time.advance(S(90));
+    let waits = gate.clone();
+    cache
+        .get_or_load(&2_000_000, move |_| {
+            waits.pass();
+            Ok(Value(None))
+        })
+        .unwrap();
+    gate.await_arrivals(1);
+    (0..50).for_each(|key| assert_eq!(cache.load(&key).unwrap().status(), CacheStatus::Refreshing));
+    cache.clear();
+    cache.shutdown(S(10));
+    assert_eq!(calls.get(), 0);
+}
+
+#[test]
+fn a_drop_that_panics_leaves_the_counts_right() {
+    let (cache, is_armed) = (
+        SmartCache::<u64, Value, &'static str>::new("panics", config().max_holds(10).max_capacity(10_000)).unwrap(),
+        Arc::new(AtomicBool::new(true)),
+    );
+    for key in 0..200 {
+        let is_armed = Arc::clone(&is_armed);
+        let at_drop = move || assert!(!is_armed.swap(false, Ordering::SeqCst), "of the host");
+        cache.insert(&key, Value(Some(Box::new(at_drop)))).unwrap();
+    }
+    let calls = Count::default();
+    let fail = |keys: std::ops::Range<u64>| {
+        for key in keys {
+            let calls = calls.clone();
+            let failed = cache.get_or_load(&key, move |_| {
+                calls.up();
+                Err("down")
+            });
+            assert!(failed.is_err());
+        }
+    };
+    fail(1_000..1_010);
+    let cleared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cache.clear()));
+    assert!(cleared.is_err() && cache.snapshot().holds == 0);
+    fail(2_000..2_010);
+    fail(2_000..2_010);
+    assert_eq!((calls.get(), cache.snapshot().holds_refused), (20, 0), "room for all of them");
 }
