@@ -19,7 +19,8 @@ fn main() {
 #[cfg(unix)]
 mod unix {
     use std::process::{Command, exit};
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
     use feedguard::cache::CacheStatus;
@@ -59,19 +60,52 @@ mod unix {
             (10..1_000).for_each(|key| drop(cache.get(&key)));
             threads_named("feedguard-keep") == 1 || cfg!(not(target_os = "linux"))
         });
+        // One shard, one worker, which is busy, and a refresh in line behind it.
+        let (queued, opens) = (one_worker(), Arc::new(AtomicBool::new(false)));
+        let (inside, is_inside) = (Arc::clone(&opens), Arc::new(AtomicBool::new(false)));
+        let enters = Arc::clone(&is_inside);
+        let busy = move |_: &u64| {
+            enters.store(true, Ordering::SeqCst);
+            eventually("the parent opens", || inside.load(Ordering::SeqCst));
+            Ok(10)
+        };
+        drop(queued.get_or_load(&1, busy));
+        eventually("the worker is busy", || is_inside.load(Ordering::SeqCst));
+        assert_eq!(queued.get_or_load(&2, |_| Ok(20)).unwrap().status(), CacheStatus::Refreshing);
         match fork::fork().expect("a fork") {
             fork::Fork::Child => {
-                let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| child(&cache))).is_ok();
-                // The parent's threads are not here to be waited for.
-                std::mem::forget(cache);
-                exit(i32::from(!passed));
+                let all = move || {
+                    child(&cache);
+                    child_of_a_queue(&queued);
+                    // Nobody waits for threads that are the parent's.
+                    drop((cache, queued));
+                };
+                exit(i32::from(std::panic::catch_unwind(std::panic::AssertUnwindSafe(all)).is_err()));
             }
             fork::Fork::Parent(child) => {
+                opens.store(true, Ordering::SeqCst);
                 let status = fork::waitpid(child).expect("the child ends");
                 assert_eq!(status, 0, "the child failed, see above");
                 assert!(cache.get(&2).is_some(), "the parent goes on");
             }
         }
+    }
+
+    fn one_worker() -> Cache {
+        let config = CacheConfig::default().jitter(0.0).refresh_ahead(0.0).refresh_workers(1).max_capacity(100);
+        let cache: Cache = SmartCache::new("queued", config).unwrap();
+        (1..4).for_each(|key| cache.insert(&key, key).unwrap());
+        cache
+    }
+
+    fn child_of_a_queue(cache: &Cache) {
+        // The first read finds out, with a shard's lock in hand, that all that was queued is the parent's.
+        assert_eq!(cache.get_or_load(&3, |_| Ok(30)).unwrap().status(), CacheStatus::Refreshing);
+        eventually("it is refreshed", || cache.get(&3).is_some_and(|value| *value == 30));
+        eventually("what was in line is refreshed by a new reader", || {
+            drop(cache.get_or_load(&2, |_| Ok(21)));
+            cache.get(&2).is_some_and(|value| *value == 21)
+        });
     }
 
     fn child(cache: &Cache) {
