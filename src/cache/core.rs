@@ -129,7 +129,7 @@ where
         mode: LookupMode,
     ) -> Lookup<V, E> {
         let lookup = shard.lookup(&self.config, hash, key, now, mode, || self.pool.has_room());
-        let (has_many_untold, retired) = (shard.untold.reads.are_many(), shard.take_retired());
+        let (has_many_untold, retired) = (shard.untold.reads.are_many(), shard.flights.take_retired());
         drop(shard);
         if !retired.is_empty() {
             // By the next caller: this one may have a flight in its hands that no guard holds yet, and what

@@ -24,6 +24,7 @@ mod core;
 mod entry;
 mod error;
 mod flight;
+mod flights;
 mod freshness;
 mod host;
 mod invalidation;

@@ -61,7 +61,7 @@ where
         let (hash, now) = (core.hash(key), core.now());
         let mut shard = core.shard(hash).lock();
         let flight = shard.fly(hash, key, now);
-        let retired = shard.take_retired();
+        let retired = shard.flights.take_retired();
         drop(shard);
         drop(retired);
         let Some(flight) = flight else { return true };

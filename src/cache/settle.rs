@@ -84,7 +84,7 @@ where
         };
         let now = self.clock.now();
         let mut shard = self.shard(hash).lock();
-        let owned = flight.is_none_or(|flight| shard.land(hash, key, flight));
+        let owned = flight.is_none_or(|flight| shard.flights.land(hash, key, flight));
         let is_late = !owned
             && is_stored
             && kind != LoadKind::Update
@@ -108,7 +108,7 @@ where
         }
         let mut left = Removed::default();
         let (mut leaving, mut put_up) = (None, None);
-        let newer = if is_late { shard.take_newer(hash, key) } else { None };
+        let newer = if is_late { shard.flights.take_newer(hash, key) } else { None };
         match &outcome {
             FlightResult::Value(entry) if (owned && is_stored) || is_late => {
                 (left, leaving) = self.put(&mut shard, hash, key, entry);
@@ -138,7 +138,7 @@ where
             }
             _ => {}
         }
-        shard.put_back(hash, key, newer.as_ref());
+        shard.flights.put_back(hash, key, newer.as_ref());
         drop(shard);
         nudge(newer.as_ref());
         self.after_store(hash, left, leaving);
@@ -169,10 +169,10 @@ where
         }
         let entry = self.entry(key, value, ttl, started);
         let mut shard = self.shard(hash).lock();
-        let owns = shard.land(hash, key, flight) || shard.accepts_late(hash, key, flight, started);
-        let newer = if owns { shard.take_newer(hash, key) } else { None };
+        let owns = shard.flights.land(hash, key, flight) || shard.accepts_late(hash, key, flight, started);
+        let newer = if owns { shard.flights.take_newer(hash, key) } else { None };
         let (left, leaving) = if owns { self.put(&mut shard, hash, key, &entry) } else { Default::default() };
-        shard.put_back(hash, key, newer.as_ref());
+        shard.flights.put_back(hash, key, newer.as_ref());
         shard.stats.unpublished += u64::from(!owns);
         drop(shard);
         nudge(newer.as_ref());

@@ -4,38 +4,30 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::backoff::{Backoff, BackoffKind};
 use super::backoffs::{Backoffs, TakenOff};
 use super::entry::{CacheStatus, Cached, Entry};
 use super::flight::Flight;
+use super::flights::Flights;
 use super::freshness::Class;
 use super::lookup::{Lookup, LookupMode};
-use super::removed::{Gone, RemovalCause, Removed, UnderWay};
+use super::removed::{Gone, RemovalCause, Removed};
 use super::stats::ShardStats;
 use super::store::{Entries, PolicyEvent, Ticket, Untold};
 use super::{CacheConfig, LoadError, SharedError};
 use crate::clock::Tick;
-
-type Flights<K, V, E> = HashTable<UnderWay<K, V, E>>;
 
 pub(super) struct Shard<K, V, E> {
     pub(super) entries: Entries<K, V>,
     pub(super) stats: ShardStats,
     /// What the eviction policy has not been told yet; stays empty without one.
     pub(super) untold: Untold,
-    flights: Flights<K, V, E>,
+    pub(super) flights: Flights<K, V, E>,
     pub(super) holds: Backoffs<K, E>,
     /// No entry is of no use to anybody before.
     next_death: Tick,
     /// Entries stored, and keys removed; an answer that comes late is fenced by it.
     changes: u64,
-    next_line: u64,
-    /// Loads of this line and those before it began before an invalidation that could not ask about them.
-    fenced_line: u64,
-    /// Overdue flights that were taken over from; dropped outside the lock.
-    retired: Vec<Arc<Flight<V, E>>>,
     tells_policy: bool,
     /// Somebody listens to what leaves, so that replaced entries need their key.
     tells_host: bool,
@@ -47,13 +39,10 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             entries: Entries::new(is_ordered),
             stats: ShardStats::default(),
             untold: Untold::default(),
-            flights: HashTable::new(),
+            flights: Flights::default(),
             holds: Backoffs::new(),
             next_death: Tick::MAX,
             changes: 0,
-            next_line: 0,
-            fenced_line: 0,
-            retired: Vec::new(),
             tells_policy: !is_ordered,
             tells_host,
         }
@@ -152,7 +141,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         class: Class,
         has_room: impl FnOnce() -> bool,
     ) -> Lookup<V, E> {
-        let is_under_way = self.is_under_way(hash, key, now);
+        let is_under_way = self.flights.is_under_way(hash, key, now);
         let is_held = !is_under_way && self.holds.get(hash, key).is_some_and(|hold| hold.is_active(now, mode.epoch));
         let is_wanted = !is_under_way && !is_held && !mode.takes_stale;
         let starts = is_wanted && has_room();
@@ -167,9 +156,9 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         if !starts {
             return Lookup::Hit(cached);
         }
-        let line = self.retire_overdue(hash, key, now);
+        let line = self.line_for(hash, key, now);
         let flight = Flight::queued(self.changes, line);
-        self.put_up(hash, key, &flight);
+        self.flights.put(hash, key, &flight);
         Lookup::Refresh(cached, flight)
     }
 
@@ -203,7 +192,7 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
             *count += 1;
             return Lookup::Refused(refusal);
         }
-        let flight = self.flight(hash, key).filter(|flight| !flight.is_overdue(now)).cloned();
+        let flight = self.flights.get(hash, key).filter(|flight| !flight.is_overdue(now)).cloned();
         let is_in_vain = mode.is_late || flight.as_ref().is_some_and(|flight| flight.is_slow());
         if let Some(old) = old.filter(|_| mode.takes_stale || (mode.can_load && is_in_vain)) {
             return self.stale_on_error(old, now);
@@ -224,9 +213,9 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         if !config.is_smart() {
             return Lookup::Lead(None);
         }
-        let line = self.retire_overdue(hash, key, now);
+        let line = self.line_for(hash, key, now);
         let flight = Flight::running(self.changes, line, now.after(config.load_timeout));
-        self.put_up(hash, key, &flight);
+        self.flights.put(hash, key, &flight);
         Lookup::Lead(Some(flight))
     }
 
@@ -237,12 +226,12 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
 
     /// A queued flight for a refresh, whatever is stored; `None` while a load is under way.
     pub(super) fn fly(&mut self, hash: u64, key: &K, now: Tick) -> Option<Arc<Flight<V, E>>> {
-        if self.is_under_way(hash, key, now) {
+        if self.flights.is_under_way(hash, key, now) {
             return None;
         }
-        let line = self.retire_overdue(hash, key, now);
+        let line = self.line_for(hash, key, now);
         let flight = Flight::queued(self.changes, line);
-        self.put_up(hash, key, &flight);
+        self.flights.put(hash, key, &flight);
         Some(flight)
     }
 
@@ -255,26 +244,13 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         key: &K,
         now: Tick,
     ) -> Option<Arc<Flight<V, E>>> {
-        if self.is_under_way(hash, key, now) {
+        if self.flights.is_under_way(hash, key, now) {
             return None;
         }
-        self.retire_overdue(hash, key, now);
-        self.next_line += 1;
-        let flight = Flight::running(self.changes, self.next_line, now.after(config.load_timeout));
-        self.put_up(hash, key, &flight);
+        self.line_for(hash, key, now);
+        let flight = Flight::running(self.changes, self.flights.new_line(), now.after(config.load_timeout));
+        self.flights.put(hash, key, &flight);
         Some(flight)
-    }
-
-    fn is_under_way(&self, hash: u64, key: &K, now: Tick) -> bool {
-        self.flight(hash, key).is_some_and(|flight| !flight.is_overdue(now))
-    }
-
-    /// Takes the flight out of the table if it still stands there: only then may it publish.
-    pub(super) fn land(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) -> bool {
-        self.flights
-            .find_entry(hash, |slot| slot.1 == *key && Arc::ptr_eq(&slot.2, flight))
-            .map(hashbrown::hash_table::OccupiedEntry::remove)
-            .is_ok()
     }
 
     /// Whether a value that comes after its load was given up may still be published: nobody has written,
@@ -283,10 +259,10 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
     pub(super) fn accepts_late(&self, hash: u64, key: &K, flight: &Flight<V, E>, started: Tick) -> bool {
         // Of three of a line the second may have come first.
         let has_newer = self.entries.peek(hash, key).is_some_and(|entry| entry.times.started > started);
-        if has_newer || flight.line <= self.fenced_line {
+        if has_newer || self.flights.is_fenced(flight) {
             return false;
         }
-        if let Some(under_way) = self.flight(hash, key) {
+        if let Some(under_way) = self.flights.get(hash, key) {
             return under_way.line == flight.line;
         }
         self.holds.get(hash, key).is_some_and(|hold| hold.by == flight.line)
@@ -352,21 +328,15 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
 
     /// The keys that have a value, a flight or a hold; one may stand there twice.
     pub(super) fn keys(&self) -> Vec<K> {
-        let flights = self.flights.iter().map(|slot| &slot.1);
-        self.entries.iter().map(|(key, _)| key).chain(flights).chain(self.holds.keys()).cloned().collect()
+        self.entries.iter().map(|(key, _)| key).chain(self.flights.keys()).chain(self.holds.keys()).cloned().collect()
     }
 
     /// Takes all flights off the table, and the holds of keys that have no value: what cannot be asked about.
     pub(super) fn detach_unasked(&mut self) -> Removed<K, V, E> {
         self.changes += 1;
-        self.fenced_line = self.next_line;
         let entries = &self.entries;
         let holds = self.holds.remove_if(|hash, key| entries.peek(hash, key).is_none());
-        Removed {
-            flights: std::mem::take(&mut self.flights).into_iter().collect(),
-            holds: vec![holds],
-            ..Removed::default()
-        }
+        Removed { flights: self.flights.take_all(), holds: vec![holds], ..Removed::default() }
     }
 
     /// Takes a flight off the table, so that it cannot publish, and forgets the hold.
@@ -375,9 +345,8 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let flight = self.flights.find_entry(hash, |slot| slot.1.borrow() == key).ok().map(|found| found.remove().0);
         Removed {
-            flights: flight.into_iter().collect(),
+            flights: self.flights.take(hash, key).into_iter().collect(),
             hold: self.holds.remove(hash, key).into_iter().collect(),
             ..Removed::default()
         }
@@ -431,49 +400,13 @@ impl<K: Hash + Eq + Clone, V, E> Shard<K, V, E> {
         self.next_death.min(self.holds.next_forgotten(config))
     }
 
-    /// The flights that others have taken over from; to be dropped outside the lock.
-    pub(super) fn take_retired(&mut self) -> Vec<Arc<Flight<V, E>>> {
-        std::mem::take(&mut self.retired)
-    }
-
-    pub(super) fn flight<Q>(&self, hash: u64, key: &Q) -> Option<&Arc<Flight<V, E>>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
-        self.flights.find(hash, |slot| slot.1.borrow() == key).map(|slot| &slot.2)
-    }
-
-    /// Before a late value is stored: takes the newer flight of its line off the table. One that was not started
-    /// is not needed any more, and ends.
-    pub(super) fn take_newer(&mut self, hash: u64, key: &K) -> Option<Arc<Flight<V, E>>> {
-        let flight = self.flights.find_entry(hash, |slot| slot.1 == *key).ok()?.remove().0.2;
-        (!flight.cancel()).then_some(flight)
-    }
-
-    /// After it: the newer one still owns the key, and will put its own value over it.
-    pub(super) fn put_back(&mut self, hash: u64, key: &K, newer: Option<&Arc<Flight<V, E>>>) {
-        if let Some(newer) = newer {
-            self.put_up(hash, key, newer);
-        }
-    }
-
-    fn put_up(&mut self, hash: u64, key: &K, flight: &Arc<Flight<V, E>>) {
-        self.flights.insert_unique(hash, (hash, key.clone(), Arc::clone(flight)), |slot| slot.0);
-    }
-
-    /// Takes an overdue flight of the key off the table; returns its line, or a new one.
-    fn retire_overdue(&mut self, hash: u64, key: &K, now: Tick) -> u64 {
-        let overdue = self.flights.find_entry(hash, |slot| slot.1 == *key && slot.2.is_overdue(now));
-        if let Ok(overdue) = overdue {
-            let flight = overdue.remove().0.2;
-            let line = flight.line;
+    /// The line of a load that begins now: of the overdue one it takes over from, or a new one.
+    fn line_for(&mut self, hash: u64, key: &K, now: Tick) -> u64 {
+        if let Some(line) = self.flights.retire_overdue(hash, key, now) {
             self.stats.load_timeouts += 1;
-            self.retired.push(flight);
             return line;
         }
-        self.next_line += 1;
-        self.next_line
+        self.flights.new_line()
     }
 
     fn note_hit(&mut self, entry: &Entry<V>, policy_key: u64, now: Tick) {

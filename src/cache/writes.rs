@@ -115,8 +115,8 @@ where
             let now = core.now();
             let mut shard = core.shard(hash).lock();
             let flight = shard.fly_update(&core.config, hash, key, now);
-            let other = if flight.is_none() { shard.flight(hash, key).cloned() } else { None };
-            let retired = shard.take_retired();
+            let other = if flight.is_none() { shard.flights.get(hash, key).cloned() } else { None };
+            let retired = shard.flights.take_retired();
             drop(shard);
             drop(retired);
             let flight = match (flight, other) {
