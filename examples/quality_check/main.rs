@@ -119,10 +119,14 @@ struct Line {
 }
 
 fn print_json(report: &QualityReport) {
-    let lines = report.findings.iter().map(|finding| {
+    let rows = report
+        .findings
+        .iter()
+        .flat_map(|finding| (finding.position..=finding.last_position).map(move |position| (position, finding)));
+    let lines = rows.map(|(row, finding)| {
         let prefix = if finding.severity == Severity::Error { "" } else { "info:" };
         Line {
-            row: finding.position,
+            row,
             rule: format!("{prefix}{}", finding.rule),
             severity: finding.severity,
             value: finding.value,

@@ -43,3 +43,23 @@ pub enum Column {
     /// Lowest price allowed.
     LimitDown,
 }
+
+impl Column {
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::High => "high",
+            Self::Low => "low",
+            Self::Close => "close",
+            Self::Volume => "volume",
+            Self::Amount => "amount",
+            Self::AdjClose => "adj_close",
+            Self::Dividends => "dividends",
+            Self::Splits => "splits",
+            Self::PreClose => "pre_close",
+            Self::LimitUp => "limit_up",
+            Self::LimitDown => "limit_down",
+        }
+    }
+}

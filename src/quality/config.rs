@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PriceLimits, RobustConfig, Rule, RuleLevel, Severity};
+use super::{FeedProfile, PriceLimits, RobustConfig, Rule, RuleLevel, Severity};
 use crate::config::{Faults, MAX_DURATION, human, human_opt, setters};
 use crate::error::ConfigError;
 
@@ -74,6 +74,8 @@ pub struct QualityConfig {
     /// How bad the findings of a rule are, by its name; rules that are not named keep their own
     /// severity. Default empty.
     pub levels: BTreeMap<String, RuleLevel>,
+    /// What the feed says about itself; a series may bring its own. Default: nothing.
+    pub profile: FeedProfile,
     /// Settings of the robust policy.
     pub robust: RobustConfig,
     /// Price limits by board and date. Default: China's boards.
@@ -95,6 +97,7 @@ impl Default for QualityConfig {
             max_findings_per_rule: 100,
             threads: 1,
             levels: BTreeMap::new(),
+            profile: FeedProfile::default(),
             robust: RobustConfig::default(),
             price_limits: PriceLimits::default(),
         }
@@ -114,6 +117,7 @@ setters!(QualityConfig {
     max_findings_per_rule: usize,
     threads: usize,
     levels: BTreeMap<String, RuleLevel>,
+    profile: FeedProfile,
     robust: RobustConfig,
     price_limits: PriceLimits,
 });
@@ -159,6 +163,7 @@ impl QualityConfig {
         faults.duration("future_tolerance", self.future_tolerance, Duration::ZERO..=MAX_DURATION);
         faults.range("max_findings_per_rule", self.max_findings_per_rule, 0..=1_000_000);
         faults.range("threads", self.threads, 0..=64);
+        faults.nested("profile", self.profile.validate());
         faults.nested("robust", self.robust.validate());
         faults.nested("price_limits", self.price_limits.validate());
         faults.finish()

@@ -33,8 +33,9 @@ impl CustomRule {
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.check)(series, &mut findings)));
         let place = |row: usize| places.map_or(row, |places| places[row]);
         findings.found.sort_by_key(|(row, ..)| place(*row));
-        for (row, Detail { value, expected, factor }) in findings.found {
-            report.hit_with(self.rule, place(row), value, expected, factor);
+        for (row, detail) in findings.found {
+            let place = report.from() + place(row);
+            report.hit_range(self.rule, place..place + 1, detail);
         }
         if let Err(payload) = outcome {
             // Its drop is code of the host as well.
@@ -93,7 +94,7 @@ impl CustomFindings {
         assert!(row < self.rows, "row {row} of a series of {} rows", self.rows);
         if !self.seen.contains(row) {
             self.seen.insert(row);
-            self.found.push((row, Detail { value, expected, factor }));
+            self.found.push((row, Detail::new(value, expected).factor(factor)));
         }
     }
 }

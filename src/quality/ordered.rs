@@ -2,20 +2,15 @@
 
 use std::cmp::Ordering;
 
-use super::series::{Bars, Extras, Series};
+use super::columns::{Columns, extras};
+use super::series::Series;
 
 /// A series in strictly ascending order of time, and where its rows came from.
 ///
 /// Findings are booked by *place*: places below [`len`](Self::len) are the rows in order of time,
 /// places from there on the rows that were dropped since an earlier one has their timestamp.
 pub(super) struct Ordered {
-    time: Vec<i64>,
-    open: Vec<f64>,
-    high: Vec<f64>,
-    low: Vec<f64>,
-    close: Vec<f64>,
-    volume: Vec<f64>,
-    extras: [Option<Vec<f64>>; 7],
+    columns: Columns,
     /// Row as given of each place.
     rows: Vec<usize>,
     /// Of each dropped row the place of the row that was kept.
@@ -32,35 +27,18 @@ impl Ordered {
             order.sort_by_key(|row| time[*row]);
         }
         let (rows, kept) = drop_duplicates(series, &order);
-        let places = &rows[..rows.len() - kept.len()];
-        let gather = |column: &[f64]| places.iter().map(|row| column[*row]).collect::<Vec<f64>>();
-        let bars = series.bars();
-        Self {
-            time: places.iter().map(|row| time[*row]).collect(),
-            open: gather(bars.open),
-            high: gather(bars.high),
-            low: gather(bars.low),
-            close: gather(bars.close),
-            volume: gather(bars.volume),
-            extras: columns(series.extras()).map(|column| column.map(gather)),
-            rows,
-            kept,
-        }
+        let columns = Columns::gather(series, &rows[..rows.len() - kept.len()]);
+        Self { columns, rows, kept }
     }
 
     /// The series, with the facts of the one it was made from.
     pub(super) fn series<'a>(&'a self, facts: &Series<'a>) -> Series<'a> {
-        let bars =
-            Bars { open: &self.open, high: &self.high, low: &self.low, close: &self.close, volume: &self.volume };
-        let [amount, adj_close, dividends, splits, pre_close, limit_up, limit_down] =
-            [0, 1, 2, 3, 4, 5, 6].map(|at: usize| self.extras[at].as_deref());
-        let extras = Extras { amount, adj_close, dividends, splits, pre_close, limit_up, limit_down };
-        facts.with_columns(&self.time, bars, extras)
+        self.columns.series(facts)
     }
 
     /// Rows with a timestamp of their own.
     pub(super) fn len(&self) -> usize {
-        self.time.len()
+        self.columns.len()
     }
 
     /// Of each dropped row: its place, and the place of the row that was kept.
@@ -86,11 +64,6 @@ impl Ordered {
     pub(super) fn position(&self, place: usize) -> usize {
         place.checked_sub(self.len()).map_or(place, |dropped| self.kept[dropped])
     }
-}
-
-const fn columns<'a>(extras: &Extras<'a>) -> [Option<&'a [f64]>; 7] {
-    let Extras { amount, adj_close, dividends, splits, pre_close, limit_up, limit_down } = *extras;
-    [amount, adj_close, dividends, splits, pre_close, limit_up, limit_down]
 }
 
 /// Whether every timestamp is below the one before it.
@@ -121,7 +94,7 @@ fn values<'a>(series: &Series<'a>) -> impl Iterator<Item = &'a [f64]> {
     let bars = series.bars();
     [bars.volume, bars.close, bars.high, bars.low, bars.open]
         .into_iter()
-        .chain(columns(series.extras()).into_iter().flatten())
+        .chain(extras(series.extras()).into_iter().flatten())
 }
 
 fn compare_rows(series: &Series<'_>, a: usize, b: usize) -> Ordering {

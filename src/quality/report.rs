@@ -4,43 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Dimension, RowSet, Rule, Severity};
-
-/// One row that broke one rule.
-///
-/// # Examples
-/// ```
-/// use feedguard::quality::{Bars, Rule, Series};
-/// use feedguard::{DataQualityValidator, QualityConfig};
-/// let validator = DataQualityValidator::new("daily", QualityConfig::default())?;
-/// let bars = Bars { open: &[10.0, 10.0], high: &[11.0, 9.0], low: &[9.0, 12.0], close: &[10.5, 10.0], volume: &[1e3, 1e3] };
-/// let report = validator.validate(&Series::new(&[1, 2], bars)?);
-/// let finding = &report.findings[0];
-/// assert_eq!((finding.rule, finding.row, finding.value), (Rule::HighBelowLow, 1, 9.0));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Finding {
-    /// The rule.
-    pub rule: Rule,
-    /// How bad it is.
-    pub severity: Severity,
-    /// Row in the series as given, from 0.
-    pub row: usize,
-    /// Place of its timestamp among all timestamps in order of time, from 0: the row's number after
-    /// sorting and dropping duplicates.
-    pub position: usize,
-    /// Timestamp of the row.
-    pub timestamp: i64,
-    /// The value that broke the rule. NaN, which JSON writes as `null`, for a row without one.
-    pub value: f64,
-    /// The bound it broke, or the value that would be right; NaN if there is none.
-    pub expected: f64,
-    /// What the row's cells in the columns [`Rule::mends`] have to be multiplied with to be right, if
-    /// the rule knows. To mend all rows, keep all findings: `max_findings_per_rule` drops the middle.
-    pub factor: Option<f64>,
-}
+use super::{Dimension, Finding, RowSet, Rule, Severity};
 
 /// How often a rule was broken.
 ///
@@ -62,7 +26,7 @@ pub struct RuleTotal {
     pub rule: Rule,
     /// How bad its findings are.
     pub severity: Severity,
-    /// Findings, also those that were not kept.
+    /// Rows of its findings, also of those that were not kept.
     pub rows: usize,
 }
 
@@ -91,7 +55,7 @@ pub struct Skipped {
 
 /// Shares of findings by dimension, 0 to 100; 100 where nothing was found.
 ///
-/// Counted by finding of warning or error, not by row: two findings of one row count twice.
+/// Counted by finding, not by row: two findings of one row count twice, a warning a quarter of an error.
 ///
 /// # Examples
 /// ```
@@ -118,15 +82,33 @@ pub struct DimensionScores {
     pub timeliness: f64,
 }
 
+/// What a row costs of the score: a warning a quarter of an error.
+const fn weight(severity: Severity) -> f64 {
+    match severity {
+        Severity::Error => 1.0,
+        Severity::Warning => 0.25,
+        Severity::Info => 0.0,
+    }
+}
+
+/// The score of a series: 100 without findings, 0 only if nothing is usable.
+pub(super) fn score(total: usize, errors: usize, warned: usize, is_usable: bool) -> f64 {
+    if !is_usable {
+        return 0.0;
+    }
+    let cost = errors as f64 * weight(Severity::Error) + warned as f64 * weight(Severity::Warning);
+    (100.0 * (1.0 - cost / total.max(1) as f64)).max(1.0)
+}
+
 impl DimensionScores {
     pub(super) fn new(total: usize, totals: &[RuleTotal]) -> Self {
         let score = |dimension| {
-            let found: usize = totals
+            let found: f64 = totals
                 .iter()
-                .filter(|found| found.rule.dimension() == dimension && found.severity > Severity::Info)
-                .map(|found| found.rows)
+                .filter(|found| found.rule.dimension() == dimension)
+                .map(|found| found.rows as f64 * weight(found.severity))
                 .sum();
-            if total == 0 { 100.0 } else { 100.0 * (1.0 - (found as f64 / total as f64).min(1.0)) }
+            if total == 0 { 100.0 } else { 100.0 * (1.0 - (found / total as f64).min(1.0)) }
         };
         Self {
             completeness: score(Dimension::Completeness),
@@ -169,18 +151,18 @@ pub struct QualityReport {
     pub total: usize,
     /// Rows without a warning or an error.
     pub passed: usize,
-    /// Findings of all rules, also those that were not kept.
+    /// Rows of the findings of all rules, also those that were not kept; a row counts once a rule.
     pub issues: usize,
-    /// Share of rows passed, 0 to 100; 100 for no rows.
+    /// 100 without findings: rows with an error cost their share, rows with warnings alone a quarter of it. 0 only
+    /// for what cannot be used at all ([`Rule::Unusable`]); errors in all rows leave 1.
     pub score: f64,
     /// The same by dimension.
     pub scores: DimensionScores,
-    /// Whether no row has an error.
+    /// Whether no row has an error, and there is something to use.
     pub valid: bool,
     /// Broken rules with their totals.
     pub totals: Vec<RuleTotal>,
-    /// Findings by rule, then by time: of each rule the first and the last
-    /// `max_findings_per_rule`.
+    /// Findings by rule, then by time: of each rule the first and the last `max_findings_per_rule` runs.
     pub findings: Vec<Finding>,
     /// Rows with an error, numbered as in the series as given.
     pub quarantine: RowSet,
@@ -191,7 +173,7 @@ pub struct QualityReport {
 }
 
 impl QualityReport {
-    /// Findings of a rule, also those that were not kept.
+    /// Rows of a rule's findings, also those that were not kept.
     pub fn rows_of(&self, rule: Rule) -> usize {
         self.totals.iter().find(|total| total.rule == rule).map_or(0, |total| total.rows)
     }

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::ordered::Ordered;
-use super::report::DimensionScores;
-use super::{Finding, QualityConfig, QualityReport, RowSet, Rule, RuleTotal, Series, Severity, Skipped};
+use super::report::{DimensionScores, score};
+use super::{
+    Column, Finding, QualityConfig, QualityReport, Reason, RowSet, Rule, RuleTotal, Series, Severity, Skipped,
+};
 
 /// Severity of each rule of this crate and of the host's, as configured; `None` is off.
 #[derive(Debug, Clone)]
@@ -38,19 +40,44 @@ pub(super) struct Detail {
     pub(super) expected: f64,
     /// NaN is none.
     pub(super) factor: f64,
+    /// What the factor is for; `None` for what the rule mends.
+    pub(super) columns: Option<&'static [Column]>,
+    /// `None` for what the rule says anyway.
+    pub(super) reason: Option<Reason>,
 }
 
 impl Detail {
     /// Without a factor.
     pub(super) const fn new(value: f64, expected: f64) -> Self {
-        Self { value, expected, factor: f64::NAN }
+        Self { value, expected, factor: f64::NAN, columns: None, reason: None }
+    }
+
+    pub(super) const fn factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    pub(super) const fn columns(mut self, columns: &'static [Column]) -> Self {
+        self.columns = Some(columns);
+        self
+    }
+
+    pub(super) const fn reason(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Whether both are of one cause.
+    fn is_of_one_cause(&self, other: &Self) -> bool {
+        self.factor.to_bits() == other.factor.to_bits() && self.columns == other.columns && self.reason == other.reason
     }
 }
 
-/// A finding before its row and timestamp are looked up.
+/// A finding before its rows and timestamps are looked up.
 #[derive(Debug, Clone, Copy)]
 struct Hit {
-    place: usize,
+    first: usize,
+    last: usize,
     detail: Detail,
 }
 
@@ -66,15 +93,29 @@ struct RuleCount {
 }
 
 impl RuleCount {
-    fn push(&mut self, hit: Hit, keep: usize) {
-        self.count += 1;
-        if self.first.len() < keep {
+    /// Counts a run; it is one finding with the one before if it continues it.
+    fn push(&mut self, hit: Hit, keep: usize, merges: bool) {
+        self.count += hit.last + 1 - hit.first;
+        let continues =
+            |newest: &&mut Hit| merges && newest.last + 1 == hit.first && newest.detail.is_of_one_cause(&hit.detail);
+        if let Some(newest) = self.newest().filter(continues) {
+            newest.last = hit.last;
+        } else if self.first.len() < keep {
             self.first.push(hit);
         } else if self.last.len() < keep {
             self.last.push(hit);
         } else if let Some(oldest) = self.last.get_mut(self.oldest) {
             *oldest = hit;
             self.oldest = if self.oldest + 1 == keep { 0 } else { self.oldest + 1 };
+        }
+    }
+
+    /// The finding that came last.
+    fn newest(&mut self) -> Option<&mut Hit> {
+        let at = if self.oldest == 0 { self.last.len() } else { self.oldest };
+        match at.checked_sub(1) {
+            Some(at) => self.last.get_mut(at),
+            None => self.first.last_mut(),
         }
     }
 
@@ -94,6 +135,9 @@ pub(super) struct ReportBuilder<'a> {
     errors: RowSet,
     /// Rows with what is an error by nature: a level that the host chose changes no other verdict.
     suspects: RowSet,
+    /// Places below were judged before: nothing is booked for them.
+    from: usize,
+    unusable: bool,
     skipped: Vec<Skipped>,
     pub(super) panicked: Vec<Rule>,
 }
@@ -107,6 +151,8 @@ impl<'a> ReportBuilder<'a> {
             warned: RowSet::default(),
             errors: RowSet::default(),
             suspects: RowSet::default(),
+            from: 0,
+            unusable: false,
             skipped: Vec::new(),
             panicked: Vec::new(),
         }
@@ -114,39 +160,80 @@ impl<'a> ReportBuilder<'a> {
 
     /// Books that the row at `place` broke `rule`. A rule comes once a place.
     pub(super) fn hit(&mut self, rule: Rule, place: usize, value: f64, expected: f64) {
-        self.hit_with(rule, place, value, expected, f64::NAN);
+        self.hit_range(rule, place..place + 1, Detail::new(value, expected));
     }
 
     /// The same with the factor that would mend the row; NaN is none.
     pub(super) fn hit_with(&mut self, rule: Rule, place: usize, value: f64, expected: f64, factor: f64) {
-        let keep = self.keep;
-        let Some(tally) = self.note(rule, |rows| rows.insert(place)) else { return };
-        tally.push(Hit { place, detail: Detail { value, expected, factor } }, keep);
+        self.hit_range(rule, place..place + 1, Detail::new(value, expected).factor(factor));
     }
 
-    /// Books that all rows of a set broke `rule`; only those that are kept are asked for details.
-    pub(super) fn hit_rows(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
-        let (count, keep) = (rows.len(), self.keep);
-        let Some(tally) = self.note(rule, |noted| noted.merge(rows)) else { return };
-        let hit = |place: usize| Hit { place, detail: detail(place) };
-        if count <= 2 * keep {
-            rows.iter().for_each(|place| tally.push(hit(place), keep));
+    /// Books rows of one cause.
+    pub(super) fn hit_range(&mut self, rule: Rule, places: Range<usize>, detail: Detail) {
+        self.take(rule, places, detail, merges(rule));
+    }
+
+    fn take(&mut self, rule: Rule, places: Range<usize>, detail: Detail, merges: bool) {
+        if places.is_empty() {
             return;
         }
+        if rule.severity() == Severity::Error {
+            self.suspects.insert_range(places.clone());
+        }
+        // What is stored already was judged when it came.
+        let judged = places.start.max(self.from)..places.end;
+        if judged.is_empty() {
+            return;
+        }
+        let (judged, keep) = (judged.start - self.from..judged.end - self.from, self.keep);
+        let Some(count) = self.note(rule, |rows| rows.insert_range(judged.clone())) else { return };
+        count.push(Hit { first: judged.start, last: judged.end - 1, detail }, keep, merges);
+    }
+
+    /// Books that all rows of a set broke `rule`: neighbours are of one cause, and the first speaks for them.
+    pub(super) fn hit_rows(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
+        let keep = if self.from > 0 || !merges(rule) { usize::MAX } else { self.keep };
+        let ranges = rows.ranges().count();
+        let mut left_out = 0;
+        for (at, (first, last)) in rows.ranges().enumerate() {
+            // Only what is kept is asked for details.
+            if at >= keep && ranges - at > keep {
+                left_out += last + 1 - first;
+                if rule.severity() == Severity::Error {
+                    self.suspects.insert_range(first..last + 1);
+                }
+                let _ = self.note(rule, |noted| noted.insert_range(first..last + 1));
+            } else {
+                self.hit_range(rule, first..last + 1, detail(first));
+            }
+        }
+        if let (1.., Some(count)) = (left_out, self.note(rule, |_| {})) {
+            count.count += left_out;
+        }
+    }
+
+    /// The same where each row has a cause of its own.
+    pub(super) fn hit_each(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
+        let (count, keep) = (rows.len(), self.keep);
+        if self.from > 0 || count <= 2 * keep {
+            rows.iter().for_each(|place| self.take(rule, place..place + 1, detail(place), false));
+            return;
+        }
+        if rule.severity() == Severity::Error {
+            self.suspects.merge(rows);
+        }
+        let Some(counted) = self.note(rule, |noted| noted.merge(rows)) else { return };
         let mut last: Vec<usize> = rows.iter_back().take(keep).collect();
         last.reverse();
         for place in rows.iter().take(keep).chain(last) {
-            tally.push(hit(place), keep);
+            counted.push(Hit { first: place, last: place, detail: detail(place) }, keep, false);
         }
-        tally.count += count - 2 * keep;
+        counted.count += count - 2 * keep;
     }
 
     /// Puts rows that broke `rule` into the sets they belong to; the answer is where to count them,
     /// `None` if the rule is off.
     fn note(&mut self, rule: Rule, put: impl Fn(&mut RowSet)) -> Option<&mut RuleCount> {
-        if rule.severity() == Severity::Error {
-            put(&mut self.suspects);
-        }
         let (at, severity) = self.levels.find(rule)?;
         match severity {
             Severity::Info => {}
@@ -154,6 +241,23 @@ impl<'a> ReportBuilder<'a> {
             Severity::Error => put(&mut self.errors),
         }
         Some(&mut self.tallies[at])
+    }
+
+    /// The same, for the places from `from` on alone; rows are counted from there.
+    pub(super) fn judging_from(mut self, from: usize) -> Self {
+        self.from = from;
+        self
+    }
+
+    /// First place that is judged.
+    pub(super) const fn from(&self) -> usize {
+        self.from
+    }
+
+    /// Says that no row of a series of `rows` can be used.
+    pub(super) fn unusable(&mut self, rows: usize) {
+        self.unusable = self.levels.find(Rule::Unusable).is_some_and(|(_, severity)| severity == Severity::Error);
+        self.hit_range(Rule::Unusable, self.from..self.from + rows, Detail::new(f64::NAN, f64::NAN));
     }
 
     /// Says that a rule lacks its input.
@@ -176,26 +280,37 @@ impl<'a> ReportBuilder<'a> {
     pub(super) fn finish(self, series: &Series<'_>, ordered: Option<&Ordered>) -> QualityReport {
         let total = series.len();
         let row = |place| ordered.map_or(place, |ordered| ordered.row(place));
-        let finding = |rule, severity, hit: &Hit| Finding {
-            rule,
-            severity,
-            row: row(hit.place),
-            position: ordered.map_or(hit.place, |ordered| ordered.position(hit.place)),
-            timestamp: series.timestamps()[row(hit.place)],
-            value: hit.detail.value,
-            expected: hit.detail.expected,
-            factor: Some(hit.detail.factor).filter(|factor| !factor.is_nan()),
+        let position = |place| ordered.map_or(place, |ordered| ordered.position(place));
+        let finding = |rule: Rule, severity, hit: &Hit| {
+            let factor = Some(hit.detail.factor).filter(|factor| !factor.is_nan());
+            Finding {
+                rule,
+                severity,
+                row: row(hit.first),
+                position: position(hit.first),
+                timestamp: series.timestamps()[row(hit.first)],
+                last_row: row(hit.last),
+                last_position: position(hit.last),
+                last_timestamp: series.timestamps()[row(hit.last)],
+                rows: hit.last + 1 - hit.first,
+                value: hit.detail.value,
+                expected: hit.detail.expected,
+                columns: if factor.is_some() { hit.detail.columns.unwrap_or(rule.mends()) } else { &[] },
+                factor,
+                reason: hit.detail.reason.unwrap_or(Reason::of(rule)),
+            }
         };
         let (mut totals, mut findings) = (Vec::new(), Vec::new());
         for ((rule, severity), tally) in self.levels.0.iter().zip(&self.tallies) {
-            if let (Some(severity), 1..) = (*severity, tally.count) {
+            let is_said = tally.count > 0 || (self.unusable && *rule == Rule::Unusable);
+            if let (Some(severity), true) = (*severity, is_said) {
                 totals.push(RuleTotal { rule: *rule, severity, rows: tally.count });
                 let from = findings.len();
                 findings.extend(tally.kept().map(|hit| finding(*rule, severity, hit)));
                 findings[from..].sort_by_key(|found: &Finding| (found.timestamp, found.row));
             }
         }
-        let valid = self.errors.is_empty();
+        let (valid, errors) = (self.errors.is_empty() && !self.unusable, self.errors.len());
         let quarantine = match ordered {
             Some(_) => self.errors.iter().map(row).collect(),
             None => self.errors.clone(),
@@ -207,7 +322,7 @@ impl<'a> ReportBuilder<'a> {
             total,
             passed,
             issues: totals.iter().map(|total| total.rows).sum(),
-            score: if total == 0 { 100.0 } else { 100.0 * passed as f64 / total as f64 },
+            score: score(total, errors, bad.len() - errors, !self.unusable),
             scores: DimensionScores::new(total, &totals),
             valid,
             totals,
@@ -217,4 +332,9 @@ impl<'a> ReportBuilder<'a> {
             panicked: self.panicked,
         }
     }
+}
+
+/// Whether neighbouring rows of a rule may be one finding: what rows say of others, or to the host, is their own.
+const fn merges(rule: Rule) -> bool {
+    !matches!(rule, Rule::DuplicateRow | Rule::ConflictingRows | Rule::Custom(_))
 }

@@ -34,7 +34,7 @@ pub struct RobustConfig {
     pub jump_sigma: f64,
     /// Standard deviation of a return that is taken at least, as a share. Default 0.005.
     pub sigma_floor: f64,
-    /// Longest run of rows that jump away and come back by a factor which is no unit. Default 20.
+    /// Longest run of rows that jump away and come back by a factor which is no unit. Default 60.
     pub max_block_rows: usize,
     /// Rows on either side in which a declared split explains a jump: sources are days late with splits.
     /// Default 15.
@@ -61,7 +61,7 @@ impl Default for RobustConfig {
             tick: None,
             jump_sigma: 5.0,
             sigma_floor: 0.005,
-            max_block_rows: 20,
+            max_block_rows: 60,
             split_window: 15,
             volume_factor: 70.0,
             volume_sigma: 6.0,
@@ -105,7 +105,7 @@ impl RobustConfig {
         }
         faults.range("jump_sigma", self.jump_sigma, 2.0..=1e6);
         faults.range("sigma_floor", self.sigma_floor, 1e-6..=1.0);
-        faults.range("max_block_rows", self.max_block_rows, 1..=60);
+        faults.range("max_block_rows", self.max_block_rows, 1..=250);
         faults.range("split_window", self.split_window, 0..=1000);
         faults.range("volume_factor", self.volume_factor, 20.0..=1e12);
         faults.range("volume_sigma", self.volume_sigma, 2.0..=1e6);

@@ -62,14 +62,24 @@ macro_rules! rules {
 }
 
 rules! {
+    /// No row of the series can be used: there are none, or all are placeholders. The series is invalid and its
+    /// score 0.
+    Unusable, "unusable", Error, Completeness;
+    /// Prices are missing in a tenth of the rows and more, or in twenty rows and more one after the other; suspended
+    /// rows (all prices zero) in half of them.
+    MissingPrices, "missing_prices", Error, Completeness;
     /// A price or volume is NaN or infinite while others of its row are not.
     NotFinite, "not_finite", Error, Completeness;
     /// No price of the row is a number: a placeholder.
     EmptyRow, "empty_row", Warning, Completeness;
-    /// Trading days of the calendar are missing before the row; the value is how many.
+    /// Rows have no volume (NaN, or 0 in bars that move) in a series that has volumes.
+    MissingVolume, "missing_volume", Warning, Completeness;
+    /// Trading days of the calendar, or rows of the learned grid, are missing before the row; the value is how many.
     Gap, "gap", Warning, Completeness;
-    /// The row is on a day on which the calendar has no trading.
+    /// The row is on a day on which the calendar, or the rest of the series, has no trading.
     OffCalendar, "off_calendar", Warning, Validity;
+    /// The timestamp is not on the grid of the others: another minute, another hour, a bar too many.
+    OffGrid, "off_grid", Warning, Validity;
     /// Another row with this timestamp says the same.
     DuplicateRow, "duplicate_row", Warning, Consistency;
     /// Another row with this timestamp says something else.
@@ -102,12 +112,24 @@ rules! {
     Spike, "spike", Error, Plausibility;
     /// A few rows jump away together and come back (robust policy).
     Block, "block", Error, Plausibility;
+    /// High or low (and the close with it) leaves the bar and its neighbours behind by what no market does (robust
+    /// policy).
+    Wick, "wick", Error, Plausibility;
+    /// A new row is on another level than the stored history, on ordinary volume
+    /// ([`check_new`](super::DataQualityValidator::check_new)).
+    OffLevel, "off_level", Error, Plausibility;
     /// The volume is off by a factor of many (robust policy).
     VolumeUnit, "volume_unit", Error, Plausibility;
+    /// The volumes change by a unit and stay; nobody can tell which side is wrong (robust policy).
+    VolumeShift, "volume_shift", Warning, Plausibility;
     /// A bar is repeated: the feed is frozen (robust policy).
     Frozen, "frozen", Error, Plausibility;
+    /// A bar is the one before, volume included, under another timestamp (robust policy).
+    RepeatedRow, "repeated_row", Warning, Plausibility;
     /// A jump that a split explains: the prices are unadjusted there (robust policy).
     CorporateAction, "corporate_action", Info, Plausibility;
+    /// A declared split that prices and volumes show: the feed seems unadjusted (robust policy).
+    UnadjustedSplit, "unadjusted_split", Warning, Plausibility;
     /// A jump that looks like a split, in a series that has neither splits nor an adjusted close to
     /// tell whether it is one (robust policy).
     UndeclaredSplit, "undeclared_split", Warning, Plausibility;
@@ -163,9 +185,7 @@ impl Rule {
             | Self::Spike
             | Self::Block
             | Self::SourceScale
-            | Self::SourceDifference
-            | Self::CorporateAction
-            | Self::UndeclaredSplit => &[Column::Open, Column::High, Column::Low, Column::Close],
+            | Self::SourceDifference => &[Column::Open, Column::High, Column::Low, Column::Close],
             Self::VolumeUnit => &[Column::Volume],
             Self::AmountMismatch => &[Column::Amount],
             Self::DividendUnit | Self::PhantomDividend => &[Column::Dividends],

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::time::{Stamps, Zone};
-use super::{Board, Column, SeriesError, TimeUnit, TradingCalendar};
+use super::{Board, Column, FeedProfile, QualityConfig, SeriesError, TimeUnit, TradingCalendar};
 
 /// Price and volume columns of a series, all of one length.
 ///
@@ -67,6 +67,7 @@ pub struct Series<'a> {
     board: Option<Board>,
     listed: Option<NaiveDate>,
     tick: Option<f64>,
+    profile: Option<FeedProfile>,
 }
 
 macro_rules! extra_columns {
@@ -119,6 +120,7 @@ impl<'a> Series<'a> {
             board: None,
             listed: None,
             tick: None,
+            profile: None,
         };
         series.fits("open", bars.open)?;
         series.fits("high", bars.high)?;
@@ -149,6 +151,13 @@ impl<'a> Series<'a> {
     #[must_use]
     pub const fn tick(mut self, tick: f64) -> Self {
         self.tick = Some(tick);
+        self
+    }
+
+    /// Says what kind of feed the series is from; otherwise that of the settings holds.
+    #[must_use]
+    pub const fn profile(mut self, profile: FeedProfile) -> Self {
+        self.profile = Some(profile);
         self
     }
 
@@ -218,6 +227,19 @@ impl<'a> Series<'a> {
         &self.bars
     }
 
+    /// The series with the facts of the settings where it has none of its own: its price step and its profile.
+    pub(super) fn informed(mut self, config: &QualityConfig) -> Self {
+        let profile = self.profile.unwrap_or(config.profile);
+        self.tick = self.tick.or(config.robust.tick).or(profile.tick).filter(|tick| *tick > 0.0 && tick.is_finite());
+        self.profile = Some(profile);
+        self
+    }
+
+    /// What kind of feed the series is from.
+    pub(super) fn feed(&self) -> FeedProfile {
+        self.profile.unwrap_or_default()
+    }
+
     pub(super) const fn price_step(&self) -> Option<f64> {
         self.tick
     }
@@ -256,6 +278,7 @@ impl<'a> Series<'a> {
             board: self.board,
             listed: self.listed,
             tick: self.tick,
+            profile: self.profile,
         }
     }
 

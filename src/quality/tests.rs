@@ -58,7 +58,7 @@ proptest! {
             Bars { open: &columns[0], high: &columns[1], low: &columns[2], close: &columns[3], volume: &columns[4] };
         let series = Series::new(&time, bars).unwrap();
         let config = QualityConfig::default();
-        let whole = Robust::new(series, &config).sweep(0..70).unwrap();
+        let whole = Robust::new(&series, &config).sweep(0..70).unwrap();
         let mut single = Marks::default();
         for row in 0..70 {
             single.look(&series, &config.robust, row);
@@ -70,17 +70,19 @@ proptest! {
     fn the_first_and_the_last_are_kept_and_all_are_counted(
         hits in prop::collection::btree_set(0..500_usize, 0..60), keep in 0..20_usize, at_once: bool,
     ) {
+        // Neighbours would be one finding.
+        let hits: BTreeSet<usize> = hits.into_iter().map(|row| 2 * row).collect();
         let levels = Levels::new(&QualityConfig::default(), []);
         let mut report = ReportBuilder::new(&levels, keep);
-        let detail = |row: usize| Detail { value: row as f64, expected: 0.0, factor: f64::NAN };
+        let detail = |row: usize| Detail::new(row as f64, 0.0);
         if at_once {
-            report.hit_rows(Rule::Spike, &hits.iter().copied().collect(), detail);
+            report.hit_each(Rule::Spike, &hits.iter().copied().collect(), detail);
         } else {
             for row in &hits {
                 report.hit(Rule::Spike, *row, *row as f64, 0.0);
             }
         }
-        let (price, time) = (vec![1.0; 500], (0..500).collect::<Vec<i64>>());
+        let (price, time) = (vec![1.0; 1000], (0..1000).collect::<Vec<i64>>());
         let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &price };
         let report = report.finish(&Series::new(&time, bars).unwrap(), None);
         let rows: Vec<usize> = hits.iter().copied().collect();
@@ -124,7 +126,7 @@ fn shares_of_a_sweep_add_up_to_the_whole() {
     let bars = Bars { open: &open, high: &high, low: &low, close: &close, volume: &volume };
     let series = Series::new(&time, bars).unwrap();
     let config = QualityConfig::default();
-    let robust = Robust::new(series, &config);
+    let robust = Robust::new(&series, &config);
     let whole = robust.sweep(0..70_000).unwrap();
     for share in [32, 1024, 1056, 65_536] {
         let mut parts = Marks::default();

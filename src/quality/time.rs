@@ -78,6 +78,49 @@ impl Stamps {
         }
     }
 
+    /// Seconds since 1970 by the clock of the exchange.
+    pub(super) fn local_seconds(self, timestamp: i64) -> Option<i64> {
+        if matches!(self.unit, TimeUnit::Days | TimeUnit::YyyyMmDd) {
+            return Some(self.date(timestamp)?.and_hms_opt(0, 0, 0)?.and_utc().timestamp());
+        }
+        let seconds = self.unix_seconds(timestamp)?;
+        match self.zone {
+            Zone::Fixed(ahead) => seconds.checked_add(i64::from(ahead)),
+            Zone::Named(_) => {
+                let moment = DateTime::from_timestamp(seconds, 0)?.naive_utc();
+                seconds.checked_add(self.zone.ahead(&moment))
+            }
+        }
+    }
+
+    /// How many of the unit are a number of seconds; `None` for dates.
+    pub(super) const fn ticks_of(self, seconds: i64) -> Option<i64> {
+        match self.unit {
+            TimeUnit::Seconds => Some(seconds),
+            TimeUnit::Millis => seconds.checked_mul(1_000),
+            TimeUnit::Micros => seconds.checked_mul(1_000_000),
+            TimeUnit::Nanos => seconds.checked_mul(1_000_000_000),
+            TimeUnit::Days => Some(seconds / 86_400),
+            TimeUnit::YyyyMmDd => None,
+        }
+    }
+
+    /// Seconds of a difference of two timestamps; of dates only what is a step of days.
+    pub(super) const fn seconds_of(self, ticks: i64) -> Option<i64> {
+        match self.unit {
+            TimeUnit::Seconds => Some(ticks),
+            TimeUnit::Millis => Some(ticks / 1_000),
+            TimeUnit::Micros => Some(ticks / 1_000_000),
+            TimeUnit::Nanos => Some(ticks / 1_000_000_000),
+            TimeUnit::Days => ticks.checked_mul(86_400),
+            TimeUnit::YyyyMmDd => match ticks {
+                ..=3 => Some(86_400),
+                4..=10 => Some(7 * 86_400),
+                _ => Some(30 * 86_400),
+            },
+        }
+    }
+
     /// Seconds since 1970 UTC of the (start of the) moment.
     pub(super) fn unix_seconds(self, timestamp: i64) -> Option<i64> {
         match self.unit {

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::columns::Columns;
 use super::custom::CustomRule;
 use super::metrics::QualityMetrics;
 use super::ordered::Ordered;
 use super::report_builder::{Levels, ReportBuilder};
 use super::robust::{Disorder, Marks, Robust};
-use super::rules::{amount, calendar, cross_source, duplicates, freshness, limits, literal};
+use super::rules::{amount, calendar, cross_source, duplicates, freshness, grid, limits, literal};
 use super::threads::Threads;
-use super::{Policy, QualityConfig, QualityReport, Series};
+use super::{Policy, QualityConfig, QualityReport, Rule, Series};
 use crate::clock::Clock;
 use crate::name::Name;
 
@@ -48,28 +49,88 @@ pub struct DataQualityValidator {
     pub(super) told: AtomicU64,
 }
 
+/// Rows of a history that judge new ones.
+const HISTORY_ROWS: usize = 1000;
+
 impl DataQualityValidator {
     /// Checks one series.
     pub fn validate(&self, series: &Series<'_>) -> QualityReport {
-        let mut report = self.report();
+        let (report, _) = self.judged(series, self.config.max_findings_per_rule);
+        self.metrics.record(&report);
+        self.tell_skipped(&report);
+        report
+    }
+
+    /// The report with the first and the last `keep` findings of each rule, and the row of each position where that
+    /// is not the row itself.
+    pub(super) fn judged(&self, series: &Series<'_>, keep: usize) -> (QualityReport, Option<Vec<usize>>) {
+        let mut report = ReportBuilder::new(&self.levels, keep);
         let mut ordered = None;
         if self.config.enabled && self.judge(series, &mut report).is_err() {
-            report = self.report();
+            report = ReportBuilder::new(&self.levels, keep);
             let sorted = ordered.insert(Ordered::new(series));
             duplicates::check(series, sorted, &mut report);
             // In order now: it cannot be in disorder again.
             let _ = self.judge(&sorted.series(series), &mut report);
         }
-        if self.config.enabled && !self.custom.is_empty() {
-            let places = ordered.as_ref().map(Ordered::places);
-            for rule in &self.custom {
-                rule.run(series, places.as_deref(), &mut report);
-            }
+        self.judge_by_host(series, ordered.as_ref(), &mut report);
+        let order = ordered.as_ref().map(|ordered| (0..ordered.len()).map(|place| ordered.row(place)).collect());
+        (report.finish(series, ordered.as_ref()), order)
+    }
+
+    /// Checks new rows against stored ones, which are known to be right: only new rows are judged, by the level,
+    /// units and habits of the history. A new row that leaves the stored level on an ordinary day is an error
+    /// ([`Rule::OffLevel`](super::Rule::OffLevel)); a declared split in the new rows explains it.
+    ///
+    /// Rows of the history from the first new timestamp on are not looked at; of a long history the last thousand
+    /// rows are. The report's rows are those of `new`. Rules of the host see `new` alone.
+    ///
+    /// # Examples
+    /// ```
+    /// use feedguard::DataQualityValidator;
+    /// use feedguard::quality::{Bars, Rule, Series};
+    /// let price: Vec<f64> = (0..60).map(|row| 100.0 + (0.7 * row as f64).sin()).collect();
+    /// let time: Vec<i64> = (0..60).collect();
+    /// let bars = Bars { open: &price, high: &price, low: &price, close: &price, volume: &[1e3; 60] };
+    /// let history = Series::new(&time, bars)?;
+    /// let twice = [201.0];
+    /// let bars = Bars { open: &twice, high: &twice, low: &twice, close: &twice, volume: &[1e3] };
+    /// let validator = DataQualityValidator::new("daily", Default::default())?;
+    /// let report = validator.check_new(&history, &Series::new(&[60], bars)?);
+    /// assert_eq!((report.total, report.rows_of(Rule::OffLevel)), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check_new(&self, history: &Series<'_>, new: &Series<'_>) -> QualityReport {
+        let sorted = Ordered::new(new);
+        let mut report = self.report();
+        if self.config.enabled {
+            let stored = Ordered::new(history);
+            let stored = stored.series(history);
+            let first = sorted.series(new).timestamps().first().copied().unwrap_or(i64::MAX);
+            let end = stored.timestamps().partition_point(|time| *time < first);
+            let known: Vec<usize> = (end.saturating_sub(HISTORY_ROWS)..end).collect();
+            let known = Columns::gather(&stored, &known);
+            let joined = Columns::joined(&known.series(history), &sorted.series(new));
+            report = report.judging_from(known.len());
+            duplicates::check(new, &sorted, &mut report);
+            // Both are in order, and so is the one after the other.
+            let _ = self.judge(&joined.series(new), &mut report);
         }
-        let report = report.finish(series, ordered.as_ref());
+        self.judge_by_host(new, Some(&sorted), &mut report);
+        let report = report.finish(new, Some(&sorted));
         self.metrics.record(&report);
         self.tell_skipped(&report);
         report
+    }
+
+    /// Runs the rules of the host on the series as given.
+    fn judge_by_host(&self, series: &Series<'_>, ordered: Option<&Ordered>, report: &mut ReportBuilder<'_>) {
+        if self.config.enabled && !self.custom.is_empty() {
+            let places = ordered.map(Ordered::places);
+            for rule in &self.custom {
+                rule.run(series, places.as_deref(), report);
+            }
+        }
     }
 
     /// Compares the closes of a series with another source's, by timestamp; findings are rows of
@@ -100,24 +161,29 @@ impl DataQualityValidator {
 
     /// All rules of this crate, on a series in order of time.
     fn judge(&self, series: &Series<'_>, report: &mut ReportBuilder<'_>) -> Result<(), Disorder> {
+        let series = &series.informed(&self.config);
         match self.config.policy {
             Policy::Robust => self.judge_robust(series, report)?,
             Policy::Literal => self.judge_literal(series, report)?,
         }
         limits::check(series, &self.config.price_limits, report);
-        amount::check(series, report);
         calendar::check(series, report);
         freshness::check(series, &self.config, self.clock.wall(), report);
+        let new = report.from()..series.len();
+        if !new.clone().any(|row| is_usable(series, row)) {
+            report.unusable(new.len());
+        }
         Ok(())
     }
 
     fn judge_robust(&self, series: &Series<'_>, report: &mut ReportBuilder<'_>) -> Result<(), Disorder> {
-        let robust = Robust::new(*series, &self.config);
+        let robust = Robust::new(series, &self.config);
         let mut marks = Marks::default();
         for part in self.threads.map(series.len(), |rows| robust.sweep(rows)) {
             marks.merge(&part?);
         }
-        robust.judge(&marks, report);
+        let breaks = robust.judge(marks, report);
+        grid::check(series, &breaks, report);
         Ok(())
     }
 
@@ -129,6 +195,11 @@ impl DataQualityValidator {
             broken.merge(&part?);
         }
         broken.book(series, &bounds, self.config.max_flat_rows, report);
+        amount::check(series, report);
+        if series.trading_calendar().is_none() {
+            report.skip(Rule::Gap, "calendar and time_unit");
+            report.skip(Rule::OffCalendar, "calendar and time_unit");
+        }
         Ok(())
     }
 
@@ -156,4 +227,11 @@ impl fmt::Debug for DataQualityValidator {
             .field("custom", &self.custom)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a row has a price that somebody could use.
+fn is_usable(series: &Series<'_>, row: usize) -> bool {
+    let bars = series.bars();
+    let is_price = |price: f64| price.is_finite() && (price > 0.0 || (series.feed().negative_prices && price != 0.0));
+    is_price(bars.close[row]) && [bars.open, bars.high, bars.low].iter().any(|cell| is_price(cell[row]))
 }

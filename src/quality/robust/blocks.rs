@@ -1,21 +1,24 @@
 //! Rows that jump away together and come back, by a factor that is no unit.
 
+use super::bounds::JUMP;
 use super::evidence::{Evidence, is_traded};
-use super::sweep::JUMP;
-use super::witness::{Jump, is_adjusted_away, is_news, is_ordinary, jump_at};
+use super::jump::{Jump, jump_at, rows_after};
+use super::witness::{is_adjusted_away, is_news, is_ordinary};
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{QualityConfig, RowSet, Rule};
 
-/// Jumps after the first that are tried as its way back.
-const MAX_PARTNERS: usize = 4;
 /// Logarithm of a jump there and back that no market makes.
 const FAR: f64 = 0.5;
 /// Logarithm of one that no market makes even with news.
 const VERY_FAR: f64 = 1.5;
 /// Logarithm of one that a market makes now and then, a limit up and a limit down say.
 const SMALL: f64 = 0.3;
-/// Rows of a block of such jumps.
-const SMALL_BLOCK: usize = 5;
+/// Rows of a block that may be loose: a longer one must come back by what it went, to the point.
+const LOOSE_BLOCK: usize = 5;
+/// The same for jumps that no market makes.
+const LOOSE_FAR_BLOCK: usize = 20;
+/// Logarithm of a jump that a long block must have at least.
+const LONG_BLOCK_JUMP: f64 = 0.18;
 
 /// The jump that undoes this one, unless it is undone itself by a nearer one: then that is the
 /// error, and this the market.
@@ -30,7 +33,18 @@ pub(super) fn nearest_way_back(
     let length = back.row - out.row;
     let is_undone = length > 1
         && way_back(evidence, config, back, partners(back.row)).is_some_and(|next| next.row - back.row < length);
-    (!is_undone).then_some(back)
+    let is_other_end = length > LOOSE_BLOCK && undoes_nearer(evidence, marked, out, length);
+    (!is_undone && !is_other_end).then_some(back)
+}
+
+/// Whether the jump undoes one that is nearer than `length` rows before it: then it is the end of an error, or of
+/// a whim of the market, not the start of a block.
+fn undoes_nearer(evidence: &Evidence<'_>, marked: &RowSet, out: Jump, length: usize) -> bool {
+    let away = out.gap.ln();
+    (out.row.saturating_sub(length)..out.row)
+        .filter(|row| marked.contains(*row))
+        .filter_map(|row| jump_at(evidence, row))
+        .any(|before| (before.gap.ln() + away).abs() <= 0.3 * away.abs())
 }
 
 /// The jump that undoes this one, if the rows between are an error.
@@ -50,6 +64,7 @@ fn way_back(
         return None;
     }
     let noise = 3.0 * evidence.returns(out.row);
+    let exact = (4.0 * evidence.gaps(out.row)).clamp(0.02, 0.1);
     // A split that the adjusted close explains is no way back from what it does not explain.
     let is_explained = is_adjusted_away(evidence, out);
     candidates.filter_map(|row| jump_at(evidence, row)).collect::<Vec<_>>().into_iter().find(|back| {
@@ -57,17 +72,21 @@ fn way_back(
         let size = away.abs().min(home.abs());
         let close = evidence.series.bars().close;
         let drift = (close[back.row] / close[out.before]).ln().abs();
-        let is_small_block = size < SMALL && back.before != out.row;
+        let length = back.row - out.row;
+        let is_long = length > if size < SMALL { LOOSE_BLOCK } else { LOOSE_FAR_BLOCK };
         let slack = match size {
-            _ if is_small_block => (0.5 * noise).max(0.15 * size),
+            _ if is_long => exact,
+            size if size < SMALL && length > 1 => (0.5 * noise).max(0.15 * size),
             size if size < FAR => noise.max(0.3 * size),
             _ => noise.max(0.45 * size),
         };
+        // The market goes on within a long block.
+        let wander = if length > LOOSE_BLOCK { noise * (length as f64).sqrt() } else { 0.0 };
         away * home < 0.0
             && size >= least
-            && !(is_small_block && back.row - out.row > SMALL_BLOCK)
+            && !(is_long && size < LONG_BLOCK_JUMP)
             && (away + home).abs() <= slack
-            && drift <= slack
+            && drift <= slack + wander
             && is_apart(evidence, out, *back)
             && is_adjusted_away(evidence, *back) == is_explained
             && is_no_news(evidence, back.row, size)
@@ -88,10 +107,11 @@ fn is_no_news(evidence: &mut Evidence<'_>, row: usize, log: f64) -> bool {
     }
 }
 
-/// Whether no bar of the block touches the bars around it.
+/// Whether no bar at either end of the block touches the bars around it.
 fn is_apart(evidence: &Evidence<'_>, out: Jump, back: Jump) -> bool {
     let bars = evidence.series.bars();
-    let sound = (out.row..back.row).filter(|row| evidence.is_sound(*row));
+    let is_end = |row: usize| row - out.row < LOOSE_BLOCK || back.row - row <= LOOSE_BLOCK;
+    let sound = (out.row..back.row).filter(|row| is_end(*row) && evidence.is_sound(*row));
     let (low, high) =
         sound.fold((f64::INFINITY, 0.0_f64), |(low, high), row| (low.min(bars.low[row]), high.max(bars.high[row])));
     if out.gap > 1.0 {
@@ -105,12 +125,8 @@ pub(super) fn book_block(evidence: &Evidence<'_>, out: Jump, back: Jump, report:
     let close = evidence.series.bars().close;
     let factor = (back.gap / out.gap).sqrt();
     let rule = if back.before == out.row { Rule::Spike } else { Rule::Block };
+    // How far exactly they are off nobody knows: there is no remedy.
     for row in (out.row..back.row).filter(|row| evidence.is_sound(*row)) {
-        report.hit_with(rule, row, close[row], close[row] * factor, factor);
+        report.hit(rule, row, close[row], close[row] * factor);
     }
-}
-
-/// The marked rows within a block after `row`, few of them.
-pub(super) fn rows_after(marked: &RowSet, row: usize, max_block_rows: usize) -> impl Iterator<Item = usize> + '_ {
-    (row + 1..=row + max_block_rows).filter(|row| marked.contains(*row)).take(MAX_PARTNERS)
 }

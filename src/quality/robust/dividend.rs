@@ -6,6 +6,8 @@ use crate::quality::median::median;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dividend {
     pub(super) row: usize,
+    /// The row on which the adjustment steps.
+    pub(super) at: usize,
     /// The yield by the dividend column.
     pub(super) paid: f64,
     /// The yield by the step of the adjusted close; `None` without one.
@@ -20,7 +22,7 @@ pub(super) struct Dividend {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Verdict {
     Fine,
-    /// It has to be multiplied.
+    /// It has to be multiplied; NaN where nobody knows by what.
     Unit(f64),
     /// It is right, the adjusted close is not.
     WronglyAdjusted,
@@ -45,14 +47,21 @@ const MIN_YIELDS: usize = 4;
 /// Rows between a dividend and its phantom.
 const PHANTOM_ROWS: usize = 12;
 
+/// A yield that companies pay, at least and at most.
+const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.0008..=0.1;
+
 /// `noise` is the rounding of the factors; a dividend may be off by one of the series' `splits`, too.
 pub(super) fn verdict(dividend: &Dividend, usual: Usual, noise: f64, splits: &[f64]) -> Verdict {
-    let Dividend { paid, seen, .. } = *dividend;
+    let Dividend { paid, seen, drop, sigma, .. } = *dividend;
     // The price did not notice.
-    let is_unnoticed = dividend.drop < 0.3 * paid && paid - dividend.drop > 6.0 * dividend.sigma;
+    let is_unnoticed = drop < 0.3 * paid && paid - drop > 6.0 * sigma;
     let Some(seen) = seen else {
-        let is_odd = paid >= WHOLE || (paid > LARGE && is_unnoticed);
-        return if is_odd { Verdict::Unit(0.01) } else { unlike(dividend, usual) };
+        // Prices that are adjusted themselves notice no dividend.
+        return match unlike(dividend, usual) {
+            Verdict::Fine if paid >= ABSURD && is_unnoticed => Verdict::Unit(f64::NAN),
+            Verdict::Fine if paid > LARGE && is_unnoticed => Verdict::Mismatch,
+            verdict => verdict,
+        };
     };
     if (seen - paid).abs() <= (0.25 * paid).max(noise) {
         return if paid > LARGE && is_unnoticed { Verdict::Unit(0.01) } else { unlike(dividend, usual) };
@@ -60,13 +69,20 @@ pub(super) fn verdict(dividend: &Dividend, usual: Usual, noise: f64, splits: &[f
     let is_unit = |(unit, slack): &(f64, f64)| seen > noise && (paid / seen / unit - 1.0).abs() <= *slack;
     let is_part = |(unit, slack): &(f64, f64)| (seen / paid / unit - 1.0).abs() <= *slack;
     if let Some((unit, _)) = UNITS.iter().find(|unit| is_unit(unit)) {
-        return Verdict::Unit(unit.recip());
+        return if believes_dividend(dividend, seen, usual) {
+            Verdict::WronglyAdjusted
+        } else {
+            Verdict::Unit(unit.recip())
+        };
     }
     if let Some((unit, _)) = UNITS.iter().find(|unit| seen > SMALL && is_part(unit)) {
-        return Verdict::Unit(*unit);
+        return if believes_dividend(dividend, seen, usual) { Verdict::WronglyAdjusted } else { Verdict::Unit(*unit) };
     }
     if paid >= WHOLE || (paid > LARGE && is_unnoticed) {
-        return Verdict::Unit(0.01);
+        // Adjusted for what companies pay: the dividend is in another currency.
+        let is_currency =
+            seen > noise.max(*PLAUSIBLE.start() / 2.0) && seen <= 2.0 * PLAUSIBLE.end() && paid > 3.0 * seen;
+        return Verdict::Unit(if is_currency { seen / paid } else { hundredth(paid, usual) });
     }
     let of_split = splits.iter().flat_map(|split| [*split, split.recip()]).find(|split| is_unit(&(*split, 0.05)));
     if let Some(split) = of_split.filter(|_| paid.max(seen) > SMALL) {
@@ -74,7 +90,7 @@ pub(super) fn verdict(dividend: &Dividend, usual: Usual, noise: f64, splits: &[f
     }
     let is_ignored = seen.abs() <= (0.15 * paid).max(noise);
     // A close that jumped itself would make any dividend look twice or half as large.
-    let is_twice = (seen - 2.0 * paid).abs() <= 0.25 * paid && dividend.drop.abs() <= paid + 6.0 * dividend.sigma;
+    let is_twice = (seen - 2.0 * paid).abs() <= 0.25 * paid && drop.abs() <= paid + 6.0 * sigma;
     if paid < SMALL {
         Verdict::Fine
     } else if is_ignored || is_twice {
@@ -84,6 +100,26 @@ pub(super) fn verdict(dividend: &Dividend, usual: Usual, noise: f64, splits: &[f
     }
 }
 
+/// A hundredth, if that is what the others pay or nobody knows better.
+fn hundredth(paid: f64, usual: Usual) -> f64 {
+    let fits = usual.paid.is_none_or(|usual| (0.1..10.0).contains(&(0.01 * paid / usual)));
+    if fits && 0.01 * paid <= *PLAUSIBLE.end() { 0.01 } else { f64::NAN }
+}
+
+/// Of a dividend and an adjustment that differ by a unit, whether the dividend is the one to believe: the price
+/// says so, or the other dividends, or what companies pay.
+fn believes_dividend(dividend: &Dividend, seen: f64, usual: Usual) -> bool {
+    let Dividend { paid, drop, sigma, .. } = *dividend;
+    let misses = |share: f64| (drop - share).abs();
+    if (paid - seen).abs() > 5.0 * sigma {
+        return misses(paid) < misses(seen);
+    }
+    if let Some(usual) = usual.agreed {
+        return (paid / usual).ln().abs() < (seen / usual).ln().abs();
+    }
+    PLAUSIBLE.contains(&paid) && !PLAUSIBLE.contains(&seen)
+}
+
 /// What the dividends of a series are like.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usual {
@@ -91,18 +127,23 @@ pub(super) struct Usual {
     paid: Option<f64>,
     /// Whether all are alike but one, which is about a hundredth or a hundredfold.
     is_steady: bool,
+    /// Median yield of those that the adjusted close agrees with.
+    agreed: Option<f64>,
 }
 
 impl Usual {
     pub(super) fn new(dividends: &[Dividend]) -> Self {
+        let agrees = |dividend: &&Dividend| dividend.seen.is_some_and(|seen| (seen / dividend.paid - 1.0).abs() < 0.25);
+        let mut agreed: Vec<f64> = dividends.iter().filter(agrees).map(|dividend| dividend.paid).collect();
+        let agreed = median(&mut agreed);
         let mut yields: Vec<f64> = dividends.iter().map(|dividend| dividend.paid).collect();
         if yields.len() < MIN_YIELDS {
             yields.clear();
         }
-        let Some(paid) = median(&mut yields) else { return Self { paid: None, is_steady: false } };
+        let Some(paid) = median(&mut yields) else { return Self { paid: None, is_steady: false, agreed } };
         let alike = yields.iter().filter(|other| (1.0 / 3.0..3.0).contains(&(**other / paid))).count();
         let far = yields.iter().filter(|other| HUNDREDFOLD.contains(&(**other / paid).max(paid / **other))).count();
-        Self { paid: Some(paid), is_steady: far == 1 && alike + far == yields.len() }
+        Self { paid: Some(paid), is_steady: far == 1 && alike + far == yields.len(), agreed }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::sweep::JUMP;
+use super::bounds::JUMP;
+use super::grid_step::GridStep;
 use crate::quality::median::median;
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{Bars, RowSet, Series};
@@ -13,12 +14,14 @@ const FRAME: usize = 128;
 const MARGIN: usize = 64;
 /// Rows of a frame that may be wrong by themselves.
 const MAX_BROKEN: usize = FRAME / 2;
+/// Distance of the quartiles of a normal distribution in standard deviations.
+const QUARTILES: f64 = 1.349;
+/// Part of the usual price below which prices are near zero.
+const NEAR_ZERO: f64 = 0.2;
 /// Medians of fewer values say nothing.
 const MIN_VALUES: usize = 8;
 /// Standard deviations of a normal distribution by its median absolute deviation.
 const MAD_SCALE: f64 = 1.4826;
-/// Distance of the quartiles of a normal distribution in standard deviations.
-const QUARTILES: f64 = 1.349;
 
 /// Median and spread of the volumes.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +43,7 @@ struct Frame {
     close: Option<f64>,
     /// Likewise.
     volumes: Option<Volumes>,
+    near_zero: Option<bool>,
 }
 
 /// A series and what is usual in it.
@@ -47,8 +51,12 @@ pub(super) struct Evidence<'a> {
     pub(super) series: Series<'a>,
     /// Whether every row is sound.
     pub(super) all_sound: bool,
+    /// Sound rows whose close is not to be trusted.
+    odd: RowSet,
     floor: f64,
     frame: Frame,
+    /// Time between two rows that is a long pause; computed when first asked for.
+    long_pause: Option<i64>,
     buffer: Vec<f64>,
 }
 
@@ -57,17 +65,50 @@ impl<'a> Evidence<'a> {
         Self {
             series: *series,
             all_sound,
+            odd: RowSet::default(),
             floor,
             frame: Frame::default(),
+            long_pause: None,
             buffer: Vec::with_capacity(FRAME + 2 * MARGIN),
         }
     }
 
-    /// Whether all prices of the row are numbers above zero.
+    /// Whether all prices of the row are numbers above zero, and nothing says that its close is wrong.
     pub(super) fn is_sound(&self, row: usize) -> bool {
         let bars = self.series.bars();
         let columns = [bars.open, bars.high, bars.low, bars.close];
-        self.all_sound || columns.iter().all(|column| column[row] > 0.0 && column[row].is_finite())
+        self.all_sound
+            || (columns.iter().all(|column| column[row] > 0.0 && column[row].is_finite()) && !self.odd.contains(row))
+    }
+
+    /// The close of the row is wrong: it is no witness any more.
+    pub(super) fn distrust(&mut self, row: usize) {
+        self.all_sound = false;
+        self.odd.insert(row);
+    }
+
+    /// Whether so much time lies between two rows that one says nothing of the other.
+    pub(super) fn is_long_pause(&mut self, before: usize, row: usize) -> bool {
+        let limit = *self.long_pause.get_or_insert_with(|| GridStep::long_pause(&self.series));
+        let time = self.series.timestamps();
+        time[row].saturating_sub(time[before]) > limit
+    }
+
+    /// Whether prices around are so near zero that ratios say nothing, in a feed where that may be.
+    pub(super) fn is_near_zero(&mut self, row: usize) -> bool {
+        if !self.series.feed().negative_prices {
+            return false;
+        }
+        self.enter(row);
+        if let Some(known) = self.frame.near_zero {
+            return known;
+        }
+        let bars = *self.series.bars();
+        let lowest = |row: usize| bars.low[row].min(bars.close[row]).min(bars.open[row]);
+        let rows = self.rows(row);
+        let near = self.close(row).is_none_or(|usual| rows.into_iter().any(|row| lowest(row) < NEAR_ZERO * usual));
+        self.frame.near_zero = Some(near);
+        near
     }
 
     /// The last sound row before `row`, not too far away.
@@ -168,10 +209,15 @@ impl<'a> Evidence<'a> {
 
     /// Puts the values of the rows around into the buffer that are numbers above zero.
     fn fill(&mut self, row: usize, value: impl Fn(usize) -> Option<f64>) {
-        let start = row / FRAME * FRAME;
-        let rows = start.saturating_sub(MARGIN)..(start + FRAME + MARGIN).min(self.series.len());
+        let rows = self.rows(row);
         self.buffer.clear();
         self.buffer.extend(rows.filter_map(value).filter(|value| value.is_finite() && *value > 0.0));
+    }
+
+    /// The rows that speak for the frame of a row.
+    fn rows(&self, row: usize) -> Range<usize> {
+        let start = row / FRAME * FRAME;
+        start.saturating_sub(MARGIN)..(start + FRAME + MARGIN).min(self.series.len())
     }
 
     fn median(&mut self) -> Option<f64> {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
-use super::jumps::Verdicts;
 use super::shape::has_mixed_units;
-use super::witness::{Belief, Jump, belief};
+use super::step::{Cause, Step, is_inverse, is_same};
+use super::verdicts::Verdicts;
+use super::witness::{Belief, belief};
 use crate::quality::report_builder::{Detail, ReportBuilder};
-use crate::quality::{RowSet, Rule};
+use crate::quality::{Column, Reason, Rule};
 
 /// Steps that are kept; a series with more of them is noise.
 const MAX_STEPS: usize = 1 << 18;
-/// Logarithms of two levels that count as one differ by less.
+/// Width of the levels that are counted together.
 const SAME: f64 = 0.04;
 /// Rows of a stretch that may be an episode.
 const SHORT: usize = 5;
@@ -23,53 +24,12 @@ const MANY: usize = 12;
 const OUTNUMBERED: usize = 4;
 /// Pairs of steps within pairs that are taken apart.
 const MAX_NESTING: usize = 4;
+/// Rows within which two steps undo each other of which neither is believed alone.
+const LONG: usize = 500;
+/// Rows of a series of two levels that cannot tell which is right.
+const TOO_FEW: usize = 4;
 /// Rows within which a step that the adjusted close explains is undone if it is an error after all.
 const NEAR: usize = 20;
-
-/// Why the level changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    Unit,
-    Split,
-}
-
-/// What else says that a step is a split that was not applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Support {
-    None,
-    /// A split is declared on this row near by.
-    Declared(usize),
-    /// The volume moved inversely.
-    Volume,
-    /// A split of this ratio is declared farther away, and the day is an ordinary one.
-    Far,
-}
-
-/// From the row of the jump on prices are another multiple of what they were.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
-    /// Logarithm of the multiple.
-    pub(super) log: f64,
-    pub(super) cause: Cause,
-    pub(super) support: Support,
-    pub(super) jump: Jump,
-}
-
-impl Step {
-    /// How far the step is believed; a pair needs two points. Units speak for themselves.
-    const fn trust(&self) -> u8 {
-        match (self.cause, self.support) {
-            (Cause::Unit, _) | (_, Support::Declared(_) | Support::Volume) => 2,
-            (_, Support::Far) => 1,
-            (_, Support::None) => 0,
-        }
-    }
-}
-
-/// Whether one step undoes the other by its size.
-pub(super) fn is_inverse(a: &Step, b: &Step) -> bool {
-    is_same(a.log + b.log, 0.0)
-}
 
 /// The steps in order of time.
 #[derive(Debug, Default)]
@@ -119,24 +79,24 @@ impl Levels {
         }
         self.explain(evidence, verdicts);
         let stretches = self.stretches(evidence.series.len());
-        let Some(reference) = reference(&stretches) else { return };
-        for (rule, cause) in [(Rule::UnitError, Cause::Unit), (Rule::MissedSplit, Cause::Split)] {
-            let wrong = |stretch: &&Stretch| stretch.cause == cause && !is_same(stretch.level, reference);
-            let mut rows = RowSet::default();
-            for stretch in stretches.iter().filter(wrong) {
-                rows.insert_range(stretch.first..stretch.end);
-            }
-            if !evidence.all_sound {
-                rows.retain(|row| evidence.is_sound(row));
-            }
-            report.hit_rows(rule, &rows, |row| {
-                let at = stretches.partition_point(|stretch| stretch.end <= row);
-                let factor = (reference - stretches[at].level).exp();
-                let close = evidence.series.bars().close[row];
-                // Of a row in two units no factor mends all prices.
-                let factor_of_row = if has_mixed_units(&evidence.series, row) { f64::NAN } else { factor };
-                Detail { value: close, expected: close * factor, factor: factor_of_row }
+        let Some(reference) = trusted(&stretches, report.from()).or_else(|| reference(&stretches)) else { return };
+        if is_even(&stretches) {
+            // One row against another, or two against two: neither can be used, and nobody knows which to mend.
+            let rows = stretches.iter().map(|stretch| stretch.first..stretch.end);
+            let close = evidence.series.bars().close;
+            rows.for_each(|rows| {
+                report.hit_range(
+                    Rule::UnitError,
+                    rows.clone(),
+                    Detail::new(close[rows.start], f64::NAN).reason(UNKNOWABLE),
+                );
             });
+            return;
+        }
+        for (rule, cause) in [(Rule::UnitError, Cause::Unit), (Rule::MissedSplit, Cause::Split)] {
+            for stretch in stretches.iter().filter(|other| other.cause == cause && !is_same(other.level, reference)) {
+                book(evidence, stretch, rule, (reference - stretch.level).exp(), report);
+            }
         }
     }
 
@@ -151,7 +111,7 @@ impl Levels {
         // What the adjusted close or the news explain is no end of a long stretch; what nothing undoes
         // even then stands between no others.
         let of_market = |belief: &Belief| !matches!(belief, Belief::Explained | Belief::News);
-        self.undo(&mut undone, &beliefs.iter().map(of_market).collect::<Vec<_>>(), usize::MAX);
+        self.undo(&mut undone, &beliefs.iter().map(of_market).collect::<Vec<_>>(), LONG);
         let lasting = |(step, belief): (&Step, &Belief)| {
             *belief == Belief::Error || (*belief == Belief::Market && step.cause == Cause::Split)
         };
@@ -218,8 +178,52 @@ impl Levels {
     }
 }
 
-fn is_same(a: f64, b: f64) -> bool {
-    (a - b).abs() < SAME
+const ADJUSTED_TOO: &[Column] = &[Column::Open, Column::High, Column::Low, Column::Close, Column::AdjClose];
+
+/// Books the rows of a stretch; of a row in two units no factor mends all prices.
+fn book(evidence: &Evidence<'_>, stretch: &Stretch, rule: Rule, factor: f64, report: &mut ReportBuilder<'_>) {
+    let close = evidence.series.bars().close;
+    let columns = if moves_adjusted(evidence, stretch, factor) { ADJUSTED_TOO } else { rule.mends() };
+    // 0 is no row for this rule, 1 and 2 are one with and one without a remedy.
+    let kind = |row: usize| u8::from(evidence.is_sound(row)) << u8::from(has_mixed_units(&evidence.series, row));
+    let mut first = stretch.first;
+    while first < stretch.end {
+        let of_first = kind(first);
+        let end = (first + 1..stretch.end).find(|row| kind(*row) != of_first).unwrap_or(stretch.end);
+        let detail = Detail::new(close[first], close[first] * factor).columns(columns);
+        match of_first {
+            1 => report.hit_range(rule, first..end, detail.factor(factor)),
+            2 => report.hit_range(rule, first..end, detail),
+            _ => {}
+        }
+        first = end;
+    }
+}
+
+/// Whether the adjusted closes of a stretch are off as its prices are.
+fn moves_adjusted(evidence: &Evidence<'_>, stretch: &Stretch, factor: f64) -> bool {
+    let Some(adj_close) = evidence.series.extras().adj_close else { return false };
+    let close = evidence.series.bars().close;
+    let ratio = |row: usize| Some(adj_close[row] / close[row]).filter(|ratio| *ratio > 0.0 && ratio.is_finite());
+    let inside = ratio(if stretch.first > 0 { stretch.first } else { stretch.end - 1 });
+    let outside = if stretch.first > 0 { stretch.first - 1 } else { stretch.end };
+    let outside = (outside < close.len()).then(|| ratio(outside)).flatten();
+    inside.zip(outside).is_some_and(|(inside, outside)| (inside / outside).ln().abs() < 0.3 * factor.ln().abs())
+}
+
+const UNKNOWABLE: Reason =
+    Reason::new("two units in too few rows to tell which is right", 0.6, "only one of the rows is wrong");
+
+/// Whether as many rows are on one level as on the other, and they are all there is.
+fn is_even(stretches: &[Stretch]) -> bool {
+    let [older, newer] = stretches else { return false };
+    older.cause == Cause::Unit && newer.end <= TOO_FEW && older.end - older.first == newer.end - newer.first
+}
+
+/// The level of the rows before `from`, which are known to be right.
+fn trusted(stretches: &[Stretch], from: usize) -> Option<f64> {
+    let last = from.checked_sub(1)?;
+    stretches.iter().find(|stretch| (stretch.first..stretch.end).contains(&last)).map(|stretch| stretch.level)
 }
 
 /// The level that is right: the newest, since what is missing is missing in older rows, unless it

@@ -1,7 +1,7 @@
 //! The splits that a series declares.
 
+use super::bounds::JUMP;
 use super::evidence::Evidence;
-use super::sweep::JUMP;
 use crate::quality::Rule;
 use crate::quality::report_builder::ReportBuilder;
 
@@ -39,6 +39,11 @@ impl Splits {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The one that is declared on a row.
+    pub(super) fn on(&self, row: usize) -> Option<&Split> {
+        self.0.iter().find(|split| split.row == row)
     }
 
     /// Those whose size is about this.

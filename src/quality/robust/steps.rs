@@ -1,12 +1,12 @@
 //! Steps of the price's level: by a unit, by a split that is declared, by one that is not.
 
-use super::blocks::rows_after;
+use super::bounds::unit_of;
 use super::evidence::Evidence;
-use super::levels::{Cause, Step, Support, is_inverse};
+use super::jump::{Jump, jump_at, lasted, median_of, rows_after};
 use super::splits::{Split, Splits};
-use super::witness::{
-    CLEAR_SPLIT, Jump, is_adjusted_away_at_last, is_news, is_ordinary, jump_at, lasted, median_of, unit_of,
-};
+use super::step::{Cause, Step, Support, is_inverse};
+use super::witness::{CLEAR_SPLIT, is_adjusted_away_at_last, is_news, is_ordinary};
+use crate::quality::median::median;
 use crate::quality::{QualityConfig, RowSet};
 
 /// Rows from a jump to a declared split that is none of its neighbours but may be its cause.
@@ -20,6 +20,8 @@ const SPLITS: [f64; 15] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 2
 /// Closes around an undeclared split that have to differ: prices of one or two steps halve and double
 /// all the time.
 const DISTINCT_CLOSES: usize = 4;
+/// Rows between a split as traded and its declaration.
+const NEAR_ROWS: usize = 2;
 /// Rows in which a step that hides behind a move of the market is undone.
 const MIXED_ROWS: usize = 20;
 
@@ -91,7 +93,9 @@ pub(super) fn mixed_step(
 
 /// A step by a usual split ratio that nobody declared: price and volume move inversely, on a day
 /// that is ordinary but for that. What the adjusted close explains is none.
-pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Option<Step> {
+///
+/// `is_doubtful`: the answer is but a hint, so that a busy day will do.
+pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump, is_doubtful: bool) -> Option<Step> {
     let ratio = jump.change.max(jump.change.recip());
     let split = SPLITS.into_iter().min_by(|a, b| (ratio / a).ln().abs().total_cmp(&(ratio / b).ln().abs()))?;
     let factor = if jump.change > 1.0 { split } else { split.recip() };
@@ -115,10 +119,39 @@ pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump) -> Optio
     let load = |volumes: &'_ [f64]| median_of(volumes).filter(|_| volumes.len() >= MIN_VOLUME_ROWS);
     let (before, after) = (load(&bars.volume[before])?, load(&bars.volume[after])?);
     let moved = (after / before).ln() / factor.recip().ln();
-    let is_split = evidence.range(jump.row).is_some_and(|usual| range <= 2.0 * usual)
+    let (wide, busy) = if is_doubtful { (8.0, 20.0) } else { (2.0, 3.0) };
+    let is_split = evidence.range(jump.row).is_some_and(|usual| range <= wide * usual)
         && (0.5..=1.6).contains(&moved)
-        && bars.volume[jump.row] <= 3.0 * after;
+        && bars.volume[jump.row] <= busy * after;
     is_split.then_some(Step { log: factor.ln(), cause: Cause::Split, support: Support::Volume, jump })
+}
+
+/// Whether a declared split that the prices show may be one of a feed of prices as traded: it goes the way a split
+/// goes, and the volumes do not clearly say that they were not moved by it.
+pub(super) fn is_as_traded(evidence: &Evidence<'_>, splits: &Splits, step: &Step) -> bool {
+    let Support::Declared(row) = step.support else { return false };
+    if row.abs_diff(step.jump.row) > NEAR_ROWS {
+        return false;
+    }
+    let goes_its_way = splits.on(row).is_some_and(|split| split.ratio.ln() * step.log < 0.0);
+    if !goes_its_way {
+        return false;
+    }
+    let bars = evidence.series.bars();
+    let at = step.jump.row;
+    let logs = |rows: std::ops::Range<usize>| {
+        let known = rows.map(|row| bars.volume[row]).filter(|volume| *volume > 0.0 && volume.is_finite());
+        let mut logs: Vec<f64> = known.map(f64::ln).collect();
+        let middle = median(&mut logs)?;
+        let mut off: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
+        (logs.len() >= MIN_VOLUME_ROWS).then_some((middle, median(&mut off)?))
+    };
+    let before = logs(at.saturating_sub(SPLIT_VOLUME_ROWS)..at);
+    let after = logs(at..(at + SPLIT_VOLUME_ROWS).min(bars.close.len()));
+    let Some(((before, spread), (after, other))) = before.zip(after) else { return true };
+    let moved = (after - before) / -step.log;
+    let doubt = spread.max(other) / step.log.abs();
+    moved + 1.2 * doubt >= 0.5
 }
 
 fn distinct(values: &[f64]) -> usize {

@@ -11,69 +11,18 @@
 
 use std::ops::Range;
 
-use super::shape::{ROW_RULES, Shape, row_detail, shape};
-use crate::quality::report_builder::ReportBuilder;
-use crate::quality::{RobustConfig, RowSet, Rule, Series};
+use super::bounds::{JUMP, SWELL, WIDE};
+use super::grid_step::GridStep;
+use super::marks::Marks;
+use super::shape::is_placeholder;
+use crate::quality::{RobustConfig, Rule, Series};
 
 /// Rows of a strip: the bits of a mask.
 const STRIP: usize = 32;
-/// Change of a price against the last close from which on it deserves a look.
-pub(super) const JUMP: f64 = 1.08;
-/// High over low from which on a bar deserves a look.
-const WIDE: f64 = 1.5;
-/// Factor between two volumes from which on they deserve a look.
-const SWELL: f64 = 16.0;
 
 /// The timestamps of the range do not ascend strictly.
 #[derive(Debug)]
 pub(in crate::quality) struct Disorder;
-
-/// What the pass found: rows that are wrong by themselves, rows that deserve a second look.
-#[derive(Debug, Default)]
-pub(in crate::quality) struct Marks {
-    /// By the place of the rule in [`ROW_RULES`].
-    wrong: [RowSet; ROW_RULES.len()],
-    /// The price jumped against the last close.
-    pub(super) jumps: RowSet,
-    /// The volume is far from the one before.
-    pub(super) volumes: RowSet,
-    /// The bar is the one before.
-    pub(super) repeats: RowSet,
-}
-
-impl Marks {
-    pub(in crate::quality) fn merge(&mut self, other: &Self) {
-        self.wrong.iter_mut().zip(&other.wrong).for_each(|(mine, theirs)| mine.merge(theirs));
-        self.jumps.merge(&other.jumps);
-        self.volumes.merge(&other.volumes);
-        self.repeats.merge(&other.repeats);
-    }
-
-    /// Books the rows that are wrong by themselves.
-    pub(super) fn book(&self, series: &Series<'_>, config: &RobustConfig, report: &mut ReportBuilder<'_>) {
-        for (rule, rows) in ROW_RULES.into_iter().zip(&self.wrong) {
-            if !rows.is_empty() {
-                report.hit_rows(rule, rows, |row| row_detail(series, config, rule, row));
-            }
-        }
-    }
-
-    /// Every set, for tests.
-    #[cfg(test)]
-    pub(in crate::quality) fn sets(&self) -> impl Iterator<Item = &RowSet> {
-        self.wrong.iter().chain([&self.jumps, &self.volumes, &self.repeats])
-    }
-
-    /// Whether all prices of all rows are numbers above zero.
-    pub(super) fn all_sound(&self) -> bool {
-        let unsound = [Rule::EmptyRow, Rule::NotFinite, Rule::NonPositivePrice];
-        ROW_RULES.iter().zip(&self.wrong).all(|(rule, rows)| !unsound.contains(rule) || rows.is_empty())
-    }
-
-    fn of(&mut self, rule: Rule) -> Option<&mut RowSet> {
-        Some(&mut self.wrong[ROW_RULES.iter().position(|other| other.index() == rule.index())?])
-    }
-}
 
 /// The columns of a strip, and of the rows before each of its rows.
 struct Strip<'a> {
@@ -113,9 +62,18 @@ impl<'a> Strip<'a> {
         }
     }
 
-    /// Whether the timestamps ascend strictly.
-    fn ascends(&self) -> bool {
-        self.last_time.iter().zip(self.time).fold(true, |ascends, (before, after)| ascends & (before < after))
+    /// Whether the timestamps ascend strictly; those that are not one step after the one before are marked.
+    fn ascends(&self, step: GridStep, at: usize, marks: &mut Marks) -> bool {
+        let (time, last_time) = (&self.time[..STRIP], &self.last_time[..STRIP]);
+        let (mut ascends, mut is_even) = (true, true);
+        for i in 0..STRIP {
+            ascends &= last_time[i] < time[i];
+            is_even &= time[i].wrapping_sub(last_time[i]) == step.ticks;
+        }
+        if !is_even && ascends {
+            marks.breaks.insert_mask(at, mask(|i| time[i].wrapping_sub(last_time[i]) != step.ticks));
+        }
+        ascends
     }
 
     /// Whether nothing in the strip deserves a look. NaN and infinity fail every comparison they
@@ -154,7 +112,7 @@ impl<'a> Strip<'a> {
         });
         let traded = mask(|i| (volume[i] >= 0.0) & (volume[i] < f64::INFINITY));
         if !(sound & traded) != 0 {
-            sound |= self.mark_unsound(at, traded, marks);
+            sound |= self.mark_unsound(series, config, at, traded, marks);
         }
         if sound != 0 {
             self.mark_shapes(series, config, at, sound, marks);
@@ -164,21 +122,43 @@ impl<'a> Strip<'a> {
 
     /// Rows with prices or volumes that are no numbers or have the wrong sign. The answer are rows
     /// whose prices are sound, those that overflow a sum included.
-    fn mark_unsound(&self, at: usize, traded: u32, marks: &mut Marks) -> u32 {
+    fn mark_unsound(
+        &self,
+        series: &Series<'_>,
+        config: &RobustConfig,
+        at: usize,
+        traded: u32,
+        marks: &mut Marks,
+    ) -> u32 {
         let [open, high, low, close, volume] = self.bars();
         let finite = |i: usize| open[i].is_finite() & high[i].is_finite() & low[i].is_finite() & close[i].is_finite();
         let finite = mask(finite);
         let positive = mask(|i| (open[i] > 0.0) & (high[i] > 0.0) & (low[i] > 0.0) & (close[i] > 0.0));
-        marks.put(Rule::NonPositivePrice, at, finite & !positive);
-        let negative = if traded == !0 { 0 } else { mask(|i| (volume[i] < 0.0) & (volume[i] > f64::NEG_INFINITY)) };
-        marks.put(Rule::NegativeVolume, at, negative);
-        let all_finite = finite & (traded | negative);
-        if all_finite != !0 {
-            let empty = mask(|i| (open[i].is_nan() & high[i].is_nan()) & (low[i].is_nan() & close[i].is_nan()));
-            marks.put(Rule::EmptyRow, at, empty);
-            marks.put(Rule::NotFinite, at, !all_finite & !empty);
+        let empty = match finite & positive {
+            u32::MAX => 0,
+            _ => mask(|i| is_placeholder([open[i], high[i], low[i], close[i]], volume[i])),
+        };
+        marks.put(Rule::EmptyRow, at, empty);
+        let below_zero = finite & !positive & !empty;
+        if series.feed().negative_prices {
+            let mut rows = below_zero;
+            while rows != 0 {
+                marks.put_below_zero(series, config, at + rows.trailing_zeros() as usize);
+                rows &= rows - 1;
+            }
+        } else {
+            marks.put(Rule::NonPositivePrice, at, below_zero);
         }
-        finite & positive
+        if traded == !0 {
+            marks.put(Rule::NotFinite, at, !finite & !empty);
+        } else {
+            let negative = mask(|i| (volume[i] < 0.0) & (volume[i] > f64::NEG_INFINITY));
+            let missing = mask(|i| volume[i].is_nan());
+            marks.put(Rule::NegativeVolume, at, negative & !empty);
+            marks.put(Rule::NotFinite, at, !(finite & (traded | negative | missing)) & !empty);
+            marks.no_volume.insert_mask(at, missing & finite & !empty);
+        }
+        finite & positive & !empty
     }
 
     /// Sound rows whose four prices do not fit together.
@@ -203,7 +183,7 @@ impl<'a> Strip<'a> {
         };
         let outside = sound & outside & !upside_down & !wide;
         if outside != 0 {
-            let tick = series.price_step().or(config.tick).unwrap_or_default();
+            let tick = series.price_step().unwrap_or_default();
             let mut prints = 0;
             for (rule, price) in [(Rule::OpenOutside, open), (Rule::CloseOutside, close)] {
                 let farther = |i: usize| {
@@ -212,7 +192,7 @@ impl<'a> Strip<'a> {
                 };
                 let out = mask(|i| {
                     let (excess, bound) = farther(i);
-                    excess > higher(bound * config.ohlc_tolerance, tick)
+                    excess > tick.mul_add(1.0 + 1e-6, bound * 1e-12).max(bound * config.ohlc_tolerance)
                 });
                 let far = mask(|i| {
                     let (excess, bound) = farther(i);
@@ -267,72 +247,6 @@ fn lower(one: f64, other: f64) -> f64 {
     if one < other { one } else { other }
 }
 
-impl Marks {
-    fn put(&mut self, rule: Rule, at: usize, rows: u32) {
-        if let (1.., Some(set)) = (rows, self.of(rule)) {
-            set.insert_mask(at, rows);
-        }
-    }
-
-    fn put_shape(&mut self, series: &Series<'_>, config: &RobustConfig, row: usize) {
-        let Shape { open, close, .. } = shape(series, config, row);
-        for rule in [open, close].into_iter().flatten() {
-            if let Some(set) = self.of(rule) {
-                set.insert(row);
-            }
-        }
-    }
-
-    /// One row, as [`Strip::mark`] does with many.
-    pub(in crate::quality) fn look(&mut self, series: &Series<'_>, config: &RobustConfig, row: usize) {
-        let bars = series.bars();
-        let volume = bars.volume[row];
-        let prices = [bars.open[row], bars.high[row], bars.low[row], bars.close[row]];
-        let are_numbers = prices.iter().all(|price| price.is_finite());
-        let mut wrong = |rule| self.of(rule).into_iter().for_each(|set| set.insert(row));
-        if prices.iter().all(|price| price.is_nan()) {
-            wrong(Rule::EmptyRow);
-        } else if !are_numbers || !volume.is_finite() {
-            wrong(Rule::NotFinite);
-        }
-        if volume < 0.0 && volume.is_finite() {
-            wrong(Rule::NegativeVolume);
-        }
-        if !are_numbers {
-            return;
-        }
-        if prices.iter().any(|price| *price <= 0.0) {
-            wrong(Rule::NonPositivePrice);
-            return;
-        }
-        self.put_shape(series, config, row);
-        if row > 0 {
-            self.compare(series, row);
-        } else {
-            // It has none before it to be compared with.
-            self.volumes.insert(0);
-        }
-    }
-
-    /// A sound row beside the one before. Not the negations: after a row of NaN a look is due, since
-    /// the jump may be across it.
-    fn compare(&mut self, series: &Series<'_>, row: usize) {
-        let bars = series.bars();
-        let (open, close, volume) = (bars.open[row], bars.close[row], bars.volume[row]);
-        let (last_close, last_volume) = (bars.close[row - 1], bars.volume[row - 1]);
-        let (top, bottom) = (open.max(close), open.min(close));
-        if !(top < last_close * JUMP && bottom * JUMP > last_close) {
-            self.jumps.insert(row);
-        }
-        if volume >= 0.0 && volume.is_finite() && !(volume <= last_volume * SWELL && volume * SWELL >= last_volume) {
-            self.volumes.insert(row);
-        }
-        if [bars.open, bars.high, bars.low, bars.close].iter().all(|column| column[row] == column[row - 1]) {
-            self.repeats.insert(row);
-        }
-    }
-}
-
 /// The rows of a strip for which a condition holds, a bit each.
 #[inline(always)]
 fn mask(condition: impl Fn(usize) -> bool) -> u32 {
@@ -354,12 +268,13 @@ fn mask(condition: impl Fn(usize) -> bool) -> u32 {
 pub(super) fn sweep(series: &Series<'_>, config: &RobustConfig, rows: Range<usize>) -> Result<Marks, Disorder> {
     let mut marks = Marks::default();
     let time = series.timestamps();
+    let step = GridStep::of(series);
     for at in rows.clone().step_by(STRIP) {
         let end = rows.end.min(at + STRIP);
         // The first row of all has none before it.
         if at > 0 && end - at == STRIP {
             let strip = Strip::new(series, at);
-            if !strip.ascends() {
+            if !strip.ascends(step, at, &mut marks) {
                 return Err(Disorder);
             }
             if !strip.is_plain(config.ohlc_tolerance) {
@@ -369,7 +284,12 @@ pub(super) fn sweep(series: &Series<'_>, config: &RobustConfig, rows: Range<usiz
             if !time[at.saturating_sub(1)..end].is_sorted_by(|before, after| before < after) {
                 return Err(Disorder);
             }
-            (at..end).for_each(|row| marks.look(series, config, row));
+            for row in at..end {
+                marks.look(series, config, row);
+                if row > 0 && time[row].wrapping_sub(time[row - 1]) != step.ticks {
+                    marks.breaks.insert(row);
+                }
+            }
         }
     }
     Ok(marks)

@@ -1,13 +1,63 @@
-//! Volumes of another order of magnitude than those around.
+//! Volumes of another order of magnitude than those around, where the row has no amount to bear witness.
 
-use super::evidence::{Evidence, FrameLoad, Volumes};
-use crate::quality::report_builder::ReportBuilder;
-use crate::quality::{RobustConfig, RowSet, Rule};
+use super::evidence::{Evidence, FrameLoad};
+use super::habit::is_habit;
+use super::jump::median_of;
+use super::volume_runs::{Neighbourhood, Run, neighbourhood, run_from, run_to};
+use crate::quality::report_builder::{Detail, ReportBuilder};
+use crate::quality::{Reason, RobustConfig, RowSet, Rule};
 
 /// Marked rows of a frame from which on there is no usual volume.
 const MAX_LEAPS: usize = 48;
-/// Longest run of wrong volumes that is followed from its first row.
-const MAX_RUN: usize = 64;
+/// A small volume has to be this part of the usual one: no stub of a day is.
+const SMALL_FACTOR: f64 = 30.0;
+/// Part of the configured spreads that it has to be away: the range of its bar and its habits speak as well.
+const SMALL_SIGMA: f64 = 0.6;
+/// Rows of a run that are single errors rather than a stretch.
+const FEW: usize = 3;
+/// Factor of a stretch of wrong volumes, and its spreads.
+const STRETCH_FACTOR: f64 = 25.0;
+const STRETCH_SIGMA: f64 = 4.0;
+/// Logarithm by which a lasting step may miss its unit.
+const UNIT_SLACK: f64 = 0.4;
+/// Spread of volumes that are steady enough for a lasting step to be a unit.
+const STEADY: f64 = 0.9;
+/// Share of the rows, as one in so many, whose bar moves without volume.
+const SILENT_SHARE: usize = 20;
+/// Closes on either side that tell a split.
+const SPLIT_ROWS: usize = 10;
+/// Fewest of them.
+const MIN_SILENT: usize = 5;
+
+const LASTING: Reason = Reason::new(
+    "from one row to the next all volumes are a unit apart, the prices are as usual; the fewer rows are wrong",
+    0.7,
+    "the other rows are wrong",
+);
+
+/// Volumes of zero in bars that move.
+pub(super) fn judge_silence(evidence: &Evidence<'_>, marked: &RowSet, report: &mut ReportBuilder<'_>) {
+    let bars = evidence.series.bars();
+    let mut silent = RowSet::default();
+    let (mut next, mut is_heard) = (0, false);
+    for row in marked.iter() {
+        is_heard |= bars.volume[row] > 0.0;
+        if row < next {
+            continue;
+        }
+        next = row;
+        while next < bars.volume.len() && bars.volume[next] == 0.0 {
+            if bars.high[next] > bars.low[next] {
+                silent.insert(next);
+            }
+            next += 1;
+        }
+    }
+    // Without any volume it is an instrument that has none.
+    if is_heard && silent.len() >= MIN_SILENT && silent.len() * SILENT_SHARE >= bars.volume.len() {
+        report.hit_rows(Rule::MissingVolume, &silent, |_| Detail::new(0.0, f64::NAN));
+    }
+}
 
 pub(super) fn judge(
     evidence: &mut Evidence<'_>,
@@ -24,32 +74,84 @@ pub(super) fn judge(
         if row < next || load.is_hopeless || load.marks > MAX_LEAPS {
             continue;
         }
-        next = row;
-        while next < evidence.series.len() && next - row < MAX_RUN && judge_row(evidence, config, next, report) {
-            next += 1;
+        let run = run_from(evidence, row, report).or_else(|| run_to(evidence, row, report));
+        if let Some(run) = run {
+            next = judge_run(evidence, config, run, report).max(row + 1);
         }
     }
 }
 
-/// Books the row if its volume is wrong.
+/// Books a run if its volumes are wrong. The answer is the first row that has not been judged.
 ///
 /// News moves volume and price together; a unit moves the volume alone.
-fn judge_row(evidence: &mut Evidence<'_>, config: &RobustConfig, row: usize, report: &mut ReportBuilder<'_>) -> bool {
-    let volume = evidence.series.bars().volume[row];
-    if !(volume > 0.0 && volume.is_finite()) {
-        return false;
+fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, report: &mut ReportBuilder<'_>) -> usize {
+    let Some(around) = neighbourhood(evidence, &run, report) else { return run.first + 1 };
+    let is_small = around.offset < 0.0;
+    let rows = run.end - run.first;
+    let size = around.offset.abs();
+    if rows <= FEW {
+        let (least, sigmas) = if is_small {
+            (config.volume_factor.min(SMALL_FACTOR), config.volume_sigma * SMALL_SIGMA)
+        } else {
+            (config.volume_factor, config.volume_sigma)
+        };
+        let spread = evidence.volumes(run.first).map_or(around.spread, |usual| usual.sigma.max(around.spread));
+        let is_wrong = size >= least.ln()
+            && size >= sigmas * spread
+            && (run.first..run.end).all(|row| is_usual_day(evidence, row, is_small))
+            && !is_split(evidence, &run, around.offset)
+            && !(is_small && is_habit(evidence, run.first, around.median))
+            && (!run.is_at_end || around.spread <= STEADY);
+        if !is_wrong {
+            return run.first + 1;
+        }
+        book(evidence, &run, &around, None, report);
+        return run.end;
     }
-    let Some(Volumes { median, sigma }) = evidence.volumes(row) else { return false };
-    let distance = (volume / median).ln().abs();
-    let is_wrong = distance >= config.volume_factor.ln()
-        && distance >= config.volume_sigma * sigma
-        && is_usual_day(evidence, row, volume < median)
-        && !is_split(evidence, row, volume / median);
-    if is_wrong {
-        let unit = 10f64.powf(-(volume / median).log10().round());
-        report.hit_with(Rule::VolumeUnit, row, volume, median, unit);
+    let far = size >= STRETCH_FACTOR.ln() && size >= STRETCH_SIGMA * around.spread && around.own_spread <= 2.0 * STEADY;
+    if !far || is_split(evidence, &run, around.offset) || !are_prices_as_usual(evidence, &run) {
+        return run.first + 1;
     }
-    is_wrong
+    if !run.is_at_end {
+        if !(is_small && is_habit(evidence, run.first, around.median)) && run.is_sharp {
+            book(evidence, &run, &around, None, report);
+            return run.end;
+        }
+        return run.first + 1;
+    }
+    // A step that lasts: only a unit to the point is believed.
+    let unit = (size / std::f64::consts::LN_10).round();
+    let is_unit = unit >= 2.0 && (size - unit * std::f64::consts::LN_10).abs() <= UNIT_SLACK;
+    if !is_unit || around.spread > STEADY || around.own_spread > STEADY {
+        return run.first + 1;
+    }
+    let (old, new) = (run.first, rows);
+    if old * 5 < new * 4 {
+        let older = Run { first: 0, end: run.first, ..run };
+        let around = Neighbourhood { offset: -around.offset, ..around };
+        book(evidence, &older, &around, Some(LASTING), report);
+    } else if new * 5 < old * 4 {
+        book(evidence, &run, &around, Some(LASTING), report);
+    } else {
+        report.hit(Rule::VolumeShift, run.first, evidence.series.bars().volume[run.first], around.median);
+    }
+    run.end
+}
+
+fn book(
+    evidence: &Evidence<'_>,
+    run: &Run,
+    around: &Neighbourhood,
+    reason: Option<Reason>,
+    report: &mut ReportBuilder<'_>,
+) {
+    let volume = evidence.series.bars().volume;
+    let unit = 10_f64.powf(-(around.offset / std::f64::consts::LN_10).round());
+    let unit = if unit.is_finite() { unit } else { f64::NAN };
+    for row in (run.first..run.end).filter(|row| volume[*row] > 0.0 && volume[*row].is_finite()) {
+        let detail = Detail::new(volume[row], around.median).factor(unit);
+        report.hit_range(Rule::VolumeUnit, row..row + 1, reason.map_or(detail, |reason| detail.reason(reason)));
+    }
 }
 
 /// Whether the prices of the row are as usual: no news, and with a small volume not the stub of a bar
@@ -63,9 +165,26 @@ fn is_usual_day(evidence: &mut Evidence<'_>, row: usize, is_small: bool) -> bool
         && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.5 * usual))
 }
 
-/// Whether the price is as far from its median as the volume, the other way: after a split the money
-/// traded is what it was.
-fn is_split(evidence: &mut Evidence<'_>, row: usize, ratio: f64) -> bool {
-    let close = evidence.series.bars().close[row];
-    evidence.close(row).is_some_and(|median| (close / median * ratio).ln().abs() < 0.5 * ratio.ln().abs())
+/// Whether bars in the run are as wide as those beside it.
+fn are_prices_as_usual(evidence: &Evidence<'_>, run: &Run) -> bool {
+    let inside = usual_range(evidence, run.first..run.end.min(run.first + 64));
+    let outside = usual_range(evidence, run.first.saturating_sub(32)..run.first);
+    inside.zip(outside).is_none_or(|(inside, outside)| (0.33..3.0).contains(&(inside / outside)))
+}
+
+fn usual_range(evidence: &Evidence<'_>, rows: std::ops::Range<usize>) -> Option<f64> {
+    let mut ranges: Vec<f64> =
+        rows.filter(|row| evidence.is_sound(*row)).map(|row| evidence.range_of(row).max(1e-4)).collect();
+    crate::quality::median::median(&mut ranges)
+}
+
+/// Whether the price went the other way by as much: after a split the money traded is what it was.
+fn is_split(evidence: &Evidence<'_>, run: &Run, offset: f64) -> bool {
+    let close = evidence.series.bars().close;
+    let inside = median_of(&close[run.first..run.end.min(run.first + SPLIT_ROWS)]);
+    let before = median_of(&close[run.first.saturating_sub(SPLIT_ROWS)..run.first]);
+    let after = median_of(&close[run.end..(run.end + SPLIT_ROWS).min(close.len())]);
+    inside
+        .zip(before.or(after))
+        .is_some_and(|(inside, beside)| ((inside / beside).ln() + offset).abs() < 0.5 * offset.abs())
 }

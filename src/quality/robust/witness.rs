@@ -1,8 +1,9 @@
 //! What speaks for or against a jump of the price being an error.
 
+use super::bounds::unit_of;
 use super::evidence::Evidence;
-use super::levels::{Cause, Step, Support};
-use crate::quality::median::median;
+use super::jump::{Jump, jump_at, lasted};
+use super::step::{Cause, Step, Support};
 
 /// Volume against the median from which on a jump is news rather than an error.
 const NEWS_VOLUME: f64 = 3.5;
@@ -10,38 +11,6 @@ const NEWS_VOLUME: f64 = 3.5;
 const NEWS_RANGE: f64 = 4.0;
 /// Ratio of a split that a market seldom makes in a day.
 pub(super) const CLEAR_SPLIT: f64 = 1.6;
-/// Rows on either side whose median close tells whether a jump lasted.
-const LASTING_ROWS: usize = 5;
-
-/// 10, 100 or 1000 (or a part of one), if the ratio is about that.
-pub(super) fn unit_of(ratio: f64) -> Option<f64> {
-    let up = ratio.max(ratio.recip());
-    let unit = match up {
-        8.0..=12.5 => 10.0,
-        77.0..=130.0 => 100.0,
-        770.0..=1300.0 => 1000.0,
-        _ => return None,
-    };
-    Some(if ratio > 1.0 { unit } else { unit.recip() })
-}
-
-/// A jump from the sound row before to `row`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Jump {
-    pub(super) before: usize,
-    pub(super) row: usize,
-    /// Close by close before.
-    pub(super) change: f64,
-    /// Open by close before.
-    pub(super) gap: f64,
-}
-
-pub(super) fn jump_at(evidence: &Evidence<'_>, row: usize) -> Option<Jump> {
-    let before = evidence.before(row).filter(|_| evidence.is_sound(row))?;
-    let bars = evidence.series.bars();
-    let last = bars.close[before];
-    Some(Jump { before, row, change: bars.close[row] / last, gap: bars.open[row] / last })
-}
 
 /// Whether the adjusted close continues as if nothing had happened: then the jump is a split of prices
 /// that are unadjusted.
@@ -56,13 +25,6 @@ pub(super) fn is_adjusted_away(evidence: &mut Evidence<'_>, jump: Jump) -> bool 
 pub(super) fn is_adjusted_away_at_last(evidence: &mut Evidence<'_>, jump: Jump) -> bool {
     let Some(adj_close) = evidence.series.extras().adj_close else { return false };
     is_adjusted_away(evidence, jump) || lasted(adj_close, jump, 1.0, (0.3 * jump.change.ln().abs()).max(0.1))
-}
-
-/// Whether the rows after the jump are about `factor` times those before.
-pub(super) fn lasted(column: &[f64], jump: Jump, factor: f64, slack: f64) -> bool {
-    let before = median_of(&column[(jump.before + 1).saturating_sub(LASTING_ROWS)..=jump.before]);
-    let after = median_of(&column[jump.row..(jump.row + LASTING_ROWS).min(column.len())]);
-    before.zip(after).is_some_and(|(before, after)| (after / before / factor).ln().abs() <= slack)
 }
 
 /// Whether the range of the row is what it is on a day without news.
@@ -110,10 +72,11 @@ pub(super) fn belief(evidence: &mut Evidence<'_>, step: &Step) -> Belief {
         (Cause::Split, Support::Far | Support::None) => false,
         (Cause::Unit, _) => {
             let is_ordinary = is_ordinary(evidence, jump.row);
-            let is_same_unit = || unit_of(jump.gap).is_some_and(|unit| (unit / factor - 1.0).abs() < 1e-6);
+            let is_same_unit = unit_of(jump.gap).is_some_and(|unit| (unit / factor - 1.0).abs() < 1e-6)
+                && (jump.gap / factor).ln().abs() <= (4.0 * evidence.gaps(jump.row)).clamp(0.03, 0.12);
             // A hundredfold on a day without news may be followed by any course.
             let slack = if is_large && is_ordinary { 0.8 } else { 0.3 };
-            lasted(evidence.series.bars().close, jump, factor, slack) && (is_large || (is_same_unit() && is_ordinary))
+            lasted(evidence.series.bars().close, jump, factor, slack) && (is_large || (is_same_unit && is_ordinary))
         }
     };
     if stands_alone {
@@ -137,8 +100,12 @@ fn is_of_split(evidence: &mut Evidence<'_>, jump: Jump, factor: f64, declared: u
     let is_traded_as_usual = evidence
         .volumes(jump.row)
         .is_none_or(|usual| bars.volume[jump.row] <= NEWS_VOLUME * usual.median * factor.recip().max(1.0));
-    let is_gap = (jump.gap / factor).ln().abs() <= 0.15;
-    if is_taken || !lasts || !is_calm(evidence, jump.row) || !is_traded_as_usual || !is_gap {
+    let miss = (jump.gap / factor).ln().abs();
+    // On the very day and to the point: a busy day is what a split makes.
+    let is_exact = declared == jump.row
+        && factor.max(factor.recip()) >= CLEAR_SPLIT
+        && miss <= (3.0 * evidence.gaps(jump.row)).clamp(0.02, 0.06);
+    if is_taken || !lasts || miss > 0.15 || (!is_exact && (!is_calm(evidence, jump.row) || !is_traded_as_usual)) {
         return false;
     }
     let fits = |ratio: f64, sigma: f64| (ratio / factor).ln().abs() <= (2.5 * sigma).min(0.05);
@@ -147,10 +114,4 @@ fn is_of_split(evidence: &mut Evidence<'_>, jump: Jump, factor: f64, declared: u
             && fits(jump.change, evidence.returns(jump.row))
             && fits(jump.gap, evidence.gaps(jump.row))
             && is_ordinary(evidence, jump.row))
-}
-
-/// Median of the numbers above zero.
-pub(super) fn median_of(values: &[f64]) -> Option<f64> {
-    let known = values.iter().copied().filter(|value| *value > 0.0 && value.is_finite());
-    median(&mut known.collect::<Vec<f64>>())
 }

@@ -1,51 +1,179 @@
-//! Money traded by units traded is a mean price: it lies within the bar, in some unit.
+//! Money traded by units traded is a mean price: it lies within the bar, in some unit. The row itself bears witness.
+
+use std::ops::Range;
 
 use crate::quality::median::median;
-use crate::quality::report_builder::ReportBuilder;
-use crate::quality::{Rule, Series};
+use crate::quality::report_builder::{Detail, ReportBuilder};
+use crate::quality::{Bars, Reason, Rule, Series};
 
-/// Rows that share a unit.
-const FRAME: usize = 128;
-/// How far a row's unit may be from its frame's.
+/// How far two rows' units may be from each other: adjusted prices drift, and a thin bar's mean is anywhere in it.
 const SLACK: f64 = 5.0;
 /// Fewest rows that tell a unit.
 const MIN_ROWS: usize = 5;
+/// Rows beside a stretch that tell which of its columns moved.
+const BESIDE: usize = 32;
+/// Stretches that are looked through for the end of one.
+const MAX_LOOK: usize = 64;
+/// Stretches that are kept; more of them are noise.
+const MAX_STRETCHES: usize = 1 << 16;
+/// Rows that are an error at either end though nothing undoes it.
+const FEW: usize = 3;
+/// Logarithm of amount by volume and close where all three are in one unit.
+const SAME_UNIT: f64 = 0.1;
 
-/// Volume may come in lots, money in thousands, prices adjusted: the median around says in which
-/// unit; a row in another one is wrong.
-pub(in crate::quality) fn check(series: &Series<'_>, report: &mut ReportBuilder<'_>) {
+const VOLUME: Reason = Reason::new(
+    "amount by volume is no price of the bar, and it is the volume that is far from the rows beside",
+    0.95,
+    "the amount is in another unit",
+);
+
+/// Rows whose amounts, volumes and closes have one unit.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    first: usize,
+    end: usize,
+    rows: usize,
+    /// Logarithm of amount by volume and close, of the row in the middle.
+    level: f64,
+}
+
+/// Whether two logarithms are of one unit.
+fn is_near(a: f64, b: f64) -> bool {
+    (a - b).abs() <= SLACK.ln()
+}
+
+/// Books amounts and volumes in another unit than those of the other rows. The answer is whether the rows could
+/// speak for themselves.
+pub(in crate::quality) fn check(series: &Series<'_>, report: &mut ReportBuilder<'_>) -> bool {
     let Some(amount) = series.extras().amount else {
         report.skip(Rule::AmountMismatch, "amount");
-        return;
+        return false;
     };
-    let bars = series.bars();
-    let ratio = |row: usize| {
-        let ratio = amount[row] / bars.volume[row] / bars.close[row];
-        (ratio.is_finite() && ratio > 0.0).then_some(ratio)
+    for row in (0..series.len()).filter(|row| amount[*row] < 0.0 || amount[*row].is_infinite()) {
+        report.hit(Rule::AmountMismatch, row, amount[row], f64::NAN);
+    }
+    let Some(stretches) = stretches(series.bars(), amount) else {
+        report.skip(Rule::AmountMismatch, "amounts that agree with the volumes now and then");
+        return false;
     };
-    let mut ratios = Vec::with_capacity(FRAME);
-    let mut is_known = false;
-    for first in (0..series.len()).step_by(FRAME) {
-        let rows = first..(first + FRAME).min(series.len());
-        // A short last frame is judged with the rows before it.
-        let around = first.min(series.len().saturating_sub(FRAME))..rows.end;
-        ratios.clear();
-        ratios.extend(around.filter_map(ratio));
-        let usual = median(&mut ratios).filter(|_| ratios.len() >= MIN_ROWS);
-        is_known |= usual.is_some();
-        for row in rows {
-            let off = ratio(row).zip(usual).map_or(1.0, |(ratio, usual)| ratio / usual);
-            if off.max(off.recip()) > SLACK {
-                let unit = 10f64.powf(-off.log10().round());
-                let is_unit = (0.7..1.4).contains(&(off * unit));
-                let factor = if is_unit { unit } else { f64::NAN };
-                report.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off, factor);
-            } else if amount[row] < 0.0 || amount[row].is_infinite() {
-                report.hit(Rule::AmountMismatch, row, amount[row], f64::NAN);
+    if stretches.iter().map(|stretch| stretch.rows).sum::<usize>() < MIN_ROWS {
+        report.skip(Rule::AmountMismatch, "five rows with amount and volume");
+        return false;
+    }
+    for (rows, off) in wrong(&stretches, report.from()) {
+        book(series, amount, rows, off, report);
+    }
+    true
+}
+
+fn stretches(bars: &Bars<'_>, amount: &[f64]) -> Option<Vec<Stretch>> {
+    let mut found: Vec<Stretch> = Vec::new();
+    let mut last = f64::NAN;
+    for (row, amount) in amount.iter().enumerate() {
+        let ratio = amount / bars.volume[row] / bars.close[row];
+        if !(ratio > 0.0 && ratio.is_finite()) {
+            continue;
+        }
+        let log = ratio.ln();
+        match found.last_mut() {
+            Some(stretch) if is_near(log, last) => {
+                stretch.end = row + 1;
+                stretch.rows += 1;
+                // Half-way through the row in the middle speaks for all; adjusted prices drift.
+                stretch.level += (log - stretch.level) / stretch.rows.min(16) as f64;
             }
+            _ => found.push(Stretch { first: row, end: row + 1, rows: 1, level: log }),
+        }
+        if found.len() > MAX_STRETCHES {
+            return None;
+        }
+        last = log;
+    }
+    Some(found)
+}
+
+/// The stretches that are wrong, and how far they are off, walking both ways from the one that is most likely right.
+fn wrong(stretches: &[Stretch], from: usize) -> Vec<(Range<usize>, f64)> {
+    let total: usize = stretches.iter().map(|stretch| stretch.rows).sum();
+    let stored = from.checked_sub(1).and_then(|last| stretches.iter().rposition(|stretch| stretch.first <= last));
+    let is_one_unit = |stretch: &&Stretch| stretch.level.abs() <= SAME_UNIT && stretch.rows * 5 >= total;
+    let plain = stretches.iter().position(|stretch| is_one_unit(&stretch));
+    let longest = (0..stretches.len()).max_by_key(|at| stretches[*at].rows);
+    let Some(anchor) = stored.or(plain).or(longest) else { return Vec::new() };
+    let mut found = Vec::new();
+    let newer: Vec<usize> = (anchor + 1..stretches.len()).collect();
+    let older: Vec<usize> = (0..anchor).rev().collect();
+    for way in [newer, older] {
+        let mut level = stretches[anchor].level;
+        let mut at = 0;
+        while let Some(stretch) = way.get(at).map(|at| stretches[*at]) {
+            if is_near(stretch.level, level) {
+                level = stretch.level;
+                at += 1;
+                continue;
+            }
+            let back = way[at..].iter().take(MAX_LOOK).position(|other| is_near(stretches[*other].level, level));
+            let off = stretch.level - level;
+            let is_short = back.is_none() && way.len() - at == 1 && stretch.rows <= FEW;
+            let count = match back {
+                Some(count) => count,
+                None if is_short || is_unit(off) => 1,
+                None => 0,
+            };
+            for other in &way[at..at + count] {
+                let Stretch { first, end, level: own, .. } = stretches[*other];
+                found.push((first..end, own - level));
+            }
+            // Another unit that lasts, and nobody knows why: from there on it is the usual one.
+            if count == 0 {
+                level = stretch.level;
+            }
+            at += count.max(1);
         }
     }
-    if !is_known {
-        report.skip(Rule::AmountMismatch, "five rows with amount and volume");
+    found.sort_by_key(|(rows, _)| rows.start);
+    found
+}
+
+/// A hundred, a thousand, ten thousand, and so on: lots, thousands of money. Ten is a split.
+fn is_unit(off: f64) -> bool {
+    let decades = (off / std::f64::consts::LN_10).abs();
+    decades.round() >= 2.0 && (decades - decades.round()).abs() <= 0.15
+}
+
+/// Books rows that are off in the column that moved.
+fn book(series: &Series<'_>, amount: &[f64], rows: Range<usize>, off: f64, report: &mut ReportBuilder<'_>) {
+    let bars = series.bars();
+    let moved = |column: &[f64]| {
+        let inside = usual(column, rows.clone().take(4 * BESIDE));
+        let before = usual(column, (0..rows.start).rev().take(BESIDE));
+        let after = usual(column, (rows.end..column.len()).take(BESIDE));
+        let beside = match (before, after) {
+            (Some(before), Some(after)) => Some((before * after).sqrt()),
+            (one, other) => one.or(other),
+        };
+        inside.zip(beside).map_or(0.0, |(inside, beside)| (inside / beside).ln())
+    };
+    let (of_volume, of_amount) = (moved(bars.volume), moved(amount));
+    // Neither of them moved: it is the price, which other rules look after.
+    if (of_amount - of_volume).abs() < off.abs() / 2.0 {
+        return;
     }
+    let decades = (off / std::f64::consts::LN_10).round();
+    let is_exact = decades != 0.0 && (off - decades * std::f64::consts::LN_10).abs() <= 0.35;
+    let unit = if is_exact { 10_f64.powf(decades) } else { f64::NAN };
+    let is_volume = of_volume.abs() > of_amount.abs();
+    for row in rows.filter(|row| amount[*row] > 0.0 && bars.volume[*row] > 0.0) {
+        if is_volume {
+            let detail = Detail::new(bars.volume[row], bars.volume[row] * off.exp()).factor(unit).reason(VOLUME);
+            report.hit_range(Rule::VolumeUnit, row..row + 1, detail);
+        } else {
+            report.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off.exp(), unit.recip());
+        }
+    }
+}
+
+fn usual(column: &[f64], rows: impl Iterator<Item = usize>) -> Option<f64> {
+    let mut known: Vec<f64> = rows.map(|row| column[row]).filter(|cell| *cell > 0.0 && cell.is_finite()).collect();
+    median(&mut known)
 }

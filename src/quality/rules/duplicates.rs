@@ -14,14 +14,14 @@ pub(in crate::quality) fn check(given: &Series<'_>, ordered: &Ordered, report: &
         #[expect(clippy::cast_precision_loss, reason = "for the reader's eye")]
         let at = time[row] as f64;
         if is_same_row(given, row, other) {
-            report.hit(Rule::DuplicateRow, dropped, at, f64::NAN);
+            report.hit(Rule::DuplicateRow, report.from() + dropped, at, f64::NAN);
         } else {
             let (close, kept_close) = (given.bars().close[row], given.bars().close[other]);
             if suspect != Some(kept) {
-                report.hit(Rule::ConflictingRows, kept, kept_close, f64::NAN);
+                report.hit(Rule::ConflictingRows, report.from() + kept, kept_close, f64::NAN);
                 suspect = Some(kept);
             }
-            report.hit(Rule::ConflictingRows, dropped, close, kept_close);
+            report.hit(Rule::ConflictingRows, report.from() + dropped, close, kept_close);
         }
     }
     let is_sorted = time.is_sorted() || time.is_sorted_by(|a, b| a >= b);
@@ -29,6 +29,6 @@ pub(in crate::quality) fn check(given: &Series<'_>, ordered: &Ordered, report: &
         let place = (0..given.len()).find(|place| ordered.row(*place) == at + 1).unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "for the reader's eye")]
         let (value, expected) = (time[at + 1] as f64, time[at] as f64);
-        report.hit(Rule::OutOfOrder, place, value, expected);
+        report.hit(Rule::OutOfOrder, report.from() + place, value, expected);
     }
 }

@@ -6,6 +6,8 @@ use crate::quality::report_builder::ReportBuilder;
 use crate::quality::time::Stamps;
 use crate::quality::{Board, PriceLimits, Rule, Series};
 
+/// A limit from here on is none: vendors write 99999.99, 100000 and the like.
+const NO_LIMIT: f64 = 99_999.0;
 /// Shares of a day that is not one of trading: five of seven days.
 const CALENDAR_DAYS: (u32, u32) = (7, 5);
 
@@ -39,10 +41,11 @@ pub(in crate::quality) fn check(series: &Series<'_>, limits: &PriceLimits, repor
     }
 }
 
-/// Lowest and highest price by the columns, which win; NaN and 0 stand for none.
+/// Lowest and highest price by the columns, which win; NaN, 0 and what vendors write for "none" stand for none.
 fn column_limits(series: &Series<'_>, row: usize) -> [Option<f64>; 2] {
     let extras = series.extras();
-    [extras.limit_down, extras.limit_up].map(|column| column.map(|column| column[row]).filter(|limit| *limit > 0.0))
+    [extras.limit_down, extras.limit_up]
+        .map(|column| column.map(|column| column[row]).filter(|limit| *limit > 0.0 && *limit < NO_LIMIT))
 }
 
 /// What a board's limits go by, and the days since the listing.

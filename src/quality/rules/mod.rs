@@ -5,5 +5,7 @@ pub(super) mod calendar;
 pub(super) mod cross_source;
 pub(super) mod duplicates;
 pub(super) mod freshness;
+pub(super) mod grid;
 pub(super) mod limits;
 pub(super) mod literal;
+mod week;

@@ -1,7 +1,7 @@
 //! A calm series to spoil, and a check of what is found in it.
 
 use chrono::NaiveDate;
-use feedguard::quality::{Bars, Board, QualityReport, Rule, Series, TimeUnit, TradingCalendar};
+use feedguard::quality::{Bars, Board, Finding, QualityReport, Rule, Series, TimeUnit, TradingCalendar};
 use feedguard::{DataQualityValidator, QualityConfig};
 
 /// Owned columns of a series and the facts about it.
@@ -154,9 +154,14 @@ impl Frame {
     }
 }
 
+/// The rows of a finding as given, where those are ascending or descending.
+pub(crate) fn rows_of(finding: &Finding) -> std::ops::RangeInclusive<usize> {
+    finding.row.min(finding.last_row)..=finding.row.max(finding.last_row)
+}
+
 /// Rule and rows of all findings, by rule.
 pub(crate) fn found(report: &QualityReport) -> Expected {
-    let rows = |rule| report.findings.iter().filter(move |finding| finding.rule == rule).map(|finding| finding.row);
+    let rows = |rule| report.findings.iter().filter(move |finding| finding.rule == rule).flat_map(rows_of);
     report.totals.iter().map(|total| (total.rule, rows(total.rule).collect())).collect()
 }
 

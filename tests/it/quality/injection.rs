@@ -85,7 +85,8 @@ const APART: usize = 61;
 
 fn errors(validator: &DataQualityValidator, file: &PriceFile) -> BTreeSet<usize> {
     let report = validator.validate(&file.series());
-    report.findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| finding.row).collect()
+    let found = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    found.flat_map(|finding| finding.position..=finding.last_position).collect()
 }
 
 struct Score {

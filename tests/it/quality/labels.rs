@@ -11,7 +11,8 @@ use crate::quality::files::{PriceFile, clean, pairs, seconds};
 /// Positions of the rows with an error, in order of time.
 fn alarms(validator: &DataQualityValidator, file: &PriceFile, least: Severity) -> BTreeSet<usize> {
     let report = validator.validate(&file.series());
-    report.findings.iter().filter(|finding| finding.severity >= least).map(|finding| finding.position).collect()
+    let found = report.findings.iter().filter(|finding| finding.severity >= least);
+    found.flat_map(|finding| finding.position..=finding.last_position).collect()
 }
 
 /// Positions of the rows in which a file and its mended twin differ, by the manifest's runs.

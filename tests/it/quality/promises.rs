@@ -35,7 +35,7 @@ fn sources_are_compared_by_timestamp_row_by_row() {
 fn warnings_lower_the_score_and_leave_the_series_valid() {
     let close = [10.0, 10.0, 14.0, 14.0];
     let report = validator().validate(&Series::new(&[1, 2, 3, 4], flat(&close, &[1.0; 4])).unwrap());
-    assert_eq!((report.valid, report.passed, report.score), (true, 3, 75.0));
+    assert_eq!((report.valid, report.passed, report.score), (true, 3, 93.75));
     assert_eq!(report.findings[0].severity, Severity::Warning);
     assert!((report.findings[0].value - 0.4).abs() < 1e-12);
 }
@@ -57,8 +57,11 @@ fn duplicates_and_extreme_values_do_not_panic() {
 fn a_report_is_data_that_serde_writes() {
     let report = validator().validate(&Series::new(&[1], flat(&[-1.0], &[1.0])).unwrap());
     let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(json["findings"][0]["rule"], "non_positive_price");
-    assert_eq!(json["findings"][0]["severity"], "error");
+    let rules: Vec<&str> =
+        json["findings"].as_array().unwrap().iter().map(|found| found["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["unusable", "non_positive_price"]);
+    assert_eq!(json["findings"][1]["severity"], "error");
+    assert_eq!(json["findings"][1]["reason"]["witness"], "a price is zero or below");
     assert_eq!(json["valid"], false);
 }
 

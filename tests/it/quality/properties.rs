@@ -4,7 +4,7 @@ use feedguard::quality::{Bars, QualityReport, Rule, RuleLevel, Series, Severity}
 use feedguard::{DataQualityValidator, QualityConfig};
 use proptest::prelude::*;
 
-use crate::quality::frame::Frame;
+use crate::quality::frame::{Frame, rows_of};
 
 /// Something odd that is done to a row of a frame.
 #[derive(Debug, Clone)]
@@ -107,17 +107,20 @@ proptest! {
         for total in &all.totals {
             let rows: Vec<_> = all.findings.iter().filter(|found| found.rule == total.rule).collect();
             let kept = few.findings.iter().filter(|found| found.rule == total.rule).count();
-            prop_assert_eq!(rows.len(), total.rows);
-            prop_assert_eq!(kept, total.rows.min(2 * keep));
+            prop_assert_eq!(rows.iter().map(|found| found.rows).sum::<usize>(), total.rows);
+            prop_assert_eq!(kept, rows.len().min(2 * keep));
         }
         let bad: std::collections::BTreeSet<usize> =
-            all.findings.iter().filter(|found| found.severity == Severity::Error).map(|found| found.row).collect();
-        prop_assert!(all.quarantine.iter().eq(bad.iter().copied()));
+            all.findings.iter().filter(|found| found.severity == Severity::Error).flat_map(rows_of).collect();
+        // Between the ends of a run there may be rows that were dropped.
+        let is_plain = frame.time.is_sorted_by(|before, after| before < after);
+        prop_assert!(all.quarantine.iter().all(|row| bad.contains(&row)));
+        prop_assert!(!is_plain || all.quarantine.len() == bad.len());
         let worth: std::collections::BTreeSet<usize> =
-            all.findings.iter().filter(|found| found.severity > Severity::Info).map(|found| found.row).collect();
-        prop_assert_eq!(all.passed, all.total - worth.len());
+            all.findings.iter().filter(|found| found.severity > Severity::Info).flat_map(rows_of).collect();
+        prop_assert!(!is_plain || all.passed == all.total - worth.len());
         prop_assert_eq!(all.valid, bad.is_empty());
-        prop_assert_eq!(all.issues, all.findings.len());
+        prop_assert_eq!(all.issues, all.findings.iter().map(|found| found.rows).sum::<usize>());
         prop_assert!((0.0..=100.0).contains(&all.score));
     }
 }
@@ -201,7 +204,7 @@ fn a_million_equal_rows_and_a_million_equal_timestamps() {
     let validator = DataQualityValidator::new("quality", QualityConfig::default()).unwrap();
     let days: Vec<i64> = (0..1_000_000).collect();
     let report = validator.validate(&Series::new(&days, bars).unwrap());
-    assert_eq!((report.rows_of(Rule::Frozen), report.findings.len()), (999_999, 200));
+    assert_eq!((report.rows_of(Rule::Frozen), report.findings.len()), (999_999, 1));
     let report = validator.validate(&Series::new(&vec![7; 1_000_000], bars).unwrap());
     assert_eq!((report.rows_of(Rule::DuplicateRow), report.valid), (999_999, true));
 }

@@ -333,7 +333,7 @@ fn jumps_of_the_price() {
 #[test]
 fn frozen_bars_and_volumes() {
     let cases: Vec<Case> = vec![
-        ("one repeated bar is a coincidence", |f| f.freeze(30, 1), vec![]),
+        ("one repeated bar is worth a look", |f| f.freeze(30, 1), vec![(Rule::RepeatedRow, vec![30])]),
         ("two repeated bars", |f| f.freeze(30, 2), vec![(Rule::Frozen, vec![30, 31])]),
         ("frozen to the end", |f| f.freeze(55, 5), vec![(Rule::Frozen, (55..60).collect())]),
         ("frozen from the start", |f| f.freeze(1, 3), vec![(Rule::Frozen, vec![1, 2, 3])]),
@@ -548,8 +548,7 @@ fn dividends_splits_and_adjusted_closes() {
         (
             "adjusted closes of cents, where they are near one",
             |f| {
-                let factor = |row: usize| if row < 25 { 0.01 } else { 1.0 };
-                let rounded = |row: usize| (f.close[row] * factor(row) * 100.0).round() / 100.0;
+                let rounded = |row: usize| (f.close[row] * 0.01 * 100.0).round() / 100.0;
                 f.adj_close = Some((0..60).map(rounded).collect());
             },
             vec![],
