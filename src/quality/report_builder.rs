@@ -215,7 +215,7 @@ impl<'a> ReportBuilder<'a> {
     /// The same where each row has a cause of its own.
     pub(super) fn hit_each(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
         let (count, keep) = (rows.len(), self.keep);
-        if self.from > 0 || count <= 2 * keep {
+        if self.from > 0 || count <= keep.saturating_mul(2) {
             rows.iter().for_each(|place| self.take(rule, place..place + 1, detail(place), false));
             return;
         }

@@ -5,15 +5,19 @@ use super::evidence::{Evidence, FrameLoad};
 use super::jump::{Jump, jump_at};
 use super::levels::Levels;
 use super::splits::Splits;
+use super::step::Step;
 use super::steps::{declared_split, is_as_traded, mixed_step, undeclared_split, unit_step};
 use super::verdicts::Verdicts;
-use super::witness::is_adjusted_away;
+use super::witness::{is_adjusted_away, is_ordinary};
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{PriceBasis, QualityConfig, RowSet, Rule};
 
 /// Jumps in a frame of rows from which on there is no usual course that one could leave; only units
 /// are told then.
 const MAX_JUMPS: usize = 32;
+
+/// Logarithm of a gap that a new row does not make on an ordinary day.
+const OFF_LEVEL: f64 = 0.2;
 
 pub(super) fn judge(
     evidence: &mut Evidence<'_>,
@@ -24,6 +28,7 @@ pub(super) fn judge(
 ) {
     let mut levels = Levels::default();
     let mut next = 0;
+    let mut off_level = Vec::new();
     let mut load = FrameLoad::default();
     let mut verdicts = Verdicts::new(config.max_change);
     let extras = *evidence.series.extras();
@@ -48,10 +53,18 @@ pub(super) fn judge(
             verdicts.pause(jump);
             continue;
         }
-        if is_raw && !is_restless && unit_step(jump).is_some() && book_undeclared(evidence, jump, report) {
+        let is_like_split = is_raw && !is_restless && unit_step(jump).is_some();
+        let undeclared = is_like_split.then(|| undeclared_split(evidence, jump, true)).flatten();
+        if let Some(step) = undeclared {
+            if may_be_raw {
+                book_undeclared(jump, &step, report);
+            }
             continue;
         }
         let declared = declared_split(evidence, config, splits, jump);
+        if is_off_level(evidence, config, report, declared.is_some(), jump) {
+            off_level.push(jump);
+        }
         let has_no_adjusted = extras.adj_close.is_none() && (is_unknown || feed.prices == PriceBasis::Raw);
         if declared.is_some_and(|step| has_no_adjusted && is_as_traded(evidence, splits, &step)) {
             if is_unknown {
@@ -71,8 +84,9 @@ pub(super) fn judge(
         } else if (jump.change - 1.0).abs() > config.max_change && is_adjusted_away(evidence, jump) {
             verdicts.explained.insert(row);
         } else if is_raw {
-            if !(may_be_raw && book_undeclared(evidence, jump, report)) {
-                verdicts.change(jump);
+            match may_be_raw.then(|| undeclared_split(evidence, jump, true)).flatten() {
+                Some(step) => book_undeclared(jump, &step, report),
+                None => verdicts.change(jump),
             }
         } else if let Some(step) = undeclared_split(evidence, jump, false) {
             levels.push(step);
@@ -81,12 +95,45 @@ pub(super) fn judge(
         }
     }
     levels.judge(evidence, &mut verdicts, report);
+    book_off_level(evidence, &off_level, report);
     verdicts.book(evidence, report);
 }
 
 /// Books a jump that looks like a split in a series that cannot tell whether it is one.
-fn book_undeclared(evidence: &mut Evidence<'_>, jump: Jump, report: &mut ReportBuilder<'_>) -> bool {
-    let Some(step) = undeclared_split(evidence, jump, true) else { return false };
+fn book_undeclared(jump: Jump, step: &Step, report: &mut ReportBuilder<'_>) {
     report.hit(Rule::UndeclaredSplit, jump.row, jump.change, step.log.exp());
-    true
+}
+
+/// Whether a new row is on another level than the stored ones, on a day without news: what a market does is seen in
+/// its volume, and what else may be a split was not declared.
+fn is_off_level(
+    evidence: &mut Evidence<'_>,
+    config: &QualityConfig,
+    report: &ReportBuilder<'_>,
+    is_declared: bool,
+    jump: Jump,
+) -> bool {
+    if report.from() == 0 || jump.row < report.from() || is_declared {
+        return false;
+    }
+    let least = OFF_LEVEL.max(config.robust.jump_sigma * evidence.gaps(jump.row));
+    jump.gap.ln().abs() >= least && jump.change.ln().abs() >= OFF_LEVEL / 2.0 && is_ordinary(evidence, jump.row)
+}
+
+/// Books new rows from a jump off the level to the next jump, as far as nothing else was said of them.
+fn book_off_level(evidence: &Evidence<'_>, jumps: &[Jump], report: &mut ReportBuilder<'_>) {
+    let bars = evidence.series.bars();
+    for (at, jump) in jumps.iter().enumerate() {
+        // What is off by as much and the other way round comes back.
+        let is_back = at > 0 && (jumps[at - 1].gap.ln() + jump.gap.ln()).abs() < 0.3 * jump.gap.ln().abs();
+        if is_back {
+            continue;
+        }
+        let end = jumps.get(at + 1).map_or(bars.close.len(), |next| next.row);
+        for row in (jump.row..end).filter(|row| evidence.is_sound(*row)) {
+            if !report.is_suspect(row) {
+                report.hit(Rule::OffLevel, row, bars.close[row], bars.close[jump.before]);
+            }
+        }
+    }
 }

@@ -99,12 +99,13 @@ pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump, is_doubt
     let ratio = jump.change.max(jump.change.recip());
     let split = SPLITS.into_iter().min_by(|a, b| (ratio / a).ln().abs().total_cmp(&(ratio / b).ln().abs()))?;
     let factor = if jump.change > 1.0 { split } else { split.recip() };
-    let close_fits = (jump.change / factor).ln().abs() <= (2.5 * evidence.returns(jump.row)).min(0.1);
-    let open_fits = (jump.gap / factor).ln().abs() <= (2.5 * evidence.gaps(jump.row)).min(0.1);
+    let slack = |usual: f64| if is_doubtful { 0.13 } else { (2.5 * usual).min(0.1) };
+    let close_fits = (jump.change / factor).ln().abs() <= slack(evidence.returns(jump.row));
+    let open_fits = (jump.gap / factor).ln().abs() <= slack(evidence.gaps(jump.row));
     if !close_fits
         || !open_fits
         || is_adjusted_away_at_last(evidence, jump)
-        || !lasted(evidence.series.bars().close, jump, factor, 0.15)
+        || !lasted(evidence.series.bars().close, jump, factor, if is_doubtful { 0.25 } else { 0.15 })
     {
         return None;
     }

@@ -199,7 +199,9 @@ impl Grid<'_> {
         };
         let short: Vec<usize> = inner.clone().filter(is_short).collect();
         if short.len() as f64 <= (MAX_SHORT * sessions.len() as f64).max(2.0) {
-            for at in short {
+            // What a hole has cut in two is one day.
+            let day = |at: usize| self.day(sessions[at].rows.start);
+            for at in short.iter().copied().filter(|at| !short.contains(&(at - 1)) || day(at - 1) != day(*at)) {
                 let session = &sessions[at];
                 report.hit(Rule::Gap, session.rows.start, usual - session.rows.len() as f64, 0.0);
             }

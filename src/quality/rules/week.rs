@@ -52,7 +52,8 @@ impl Week {
 
     /// Missing days that no holiday lasts.
     pub(super) fn long_hole(&self) -> i64 {
-        if self.open_days() == 7 { 2 } else { 8 }
+        let is_known = self.told != TradingDays::Learned || self.rows.into_iter().any(|rows| rows >= MIN_ROWS);
+        if self.open_days() == 7 && is_known { 2 } else { 8 }
     }
 
     fn open_days(&self) -> i64 {

@@ -52,6 +52,66 @@ impl Frame {
         }
     }
 
+    /// Lively clean bars at about a price, on weekdays up to the end of 2023.
+    pub(crate) fn bars(rows: usize, price: f64) -> Self {
+        let last = 19_720_i64; // 2023-12-29, a Friday.
+        let mut days: Vec<i64> =
+            (0..).map(|back| last - back).filter(|day| (day + 3).rem_euclid(7) < 5).take(rows).collect();
+        days.reverse();
+        let round = |price: f64| (price * 100.0).round() / 100.0;
+        let at = |row: usize| row as f64;
+        let close = |row: usize| {
+            price * (1.0 + 0.05 * (0.11 * at(row)).sin() + 0.02 * (1.7 * at(row)).sin() + 0.01 * (2.9 * at(row)).cos())
+        };
+        let open = |row: usize| close(row.saturating_sub(1)) * (1.0 + 0.004 * (2.3 * at(row)).sin());
+        let high = |row: usize| open(row).max(close(row)) * (1.003 + 0.004 * (1.3 * at(row)).sin().abs());
+        let low = |row: usize| open(row).min(close(row)) * (0.997 - 0.004 * (0.7 * at(row)).sin().abs());
+        let volume = |row: usize| 2e6 * (1.0 + 0.5 * (0.9 * at(row)).sin() + 0.2 * (4.1 * at(row)).cos());
+        let column = |cell: &dyn Fn(usize) -> f64| (0..rows).map(cell).collect::<Vec<f64>>();
+        Self {
+            time: days,
+            unit: Some(TimeUnit::Days),
+            open: column(&|row| round(open(row))),
+            high: column(&|row| round(high(row))),
+            low: column(&|row| round(low(row))),
+            close: column(&|row| round(close(row))),
+            volume: column(&|row| volume(row).round()),
+            ..Self::calm(0)
+        }
+    }
+
+    fn columns_mut(&mut self) -> Vec<&mut Vec<f64>> {
+        let Self { open, high, low, close, volume, amount, adj_close, dividends, splits, .. } = self;
+        let extras = [amount, adj_close, dividends, splits].into_iter().flatten();
+        [open, high, low, close, volume].into_iter().chain(extras).collect()
+    }
+
+    /// Some rows of it.
+    pub(crate) fn rows(&self, rows: std::ops::Range<usize>) -> Self {
+        let mut part = self.clone();
+        part.time = part.time[rows.clone()].to_vec();
+        part.columns_mut().into_iter().for_each(|column| *column = column[rows.clone()].to_vec());
+        part
+    }
+
+    /// The same in the order of a vendor who begins with today.
+    pub(crate) fn reverse(&mut self) {
+        self.time.reverse();
+        self.columns_mut().into_iter().for_each(|column| column.reverse());
+    }
+
+    /// Takes rows out.
+    pub(crate) fn cut(&mut self, rows: std::ops::Range<usize>) {
+        self.time.drain(rows.clone());
+        self.columns_mut().into_iter().for_each(|column| drop(column.drain(rows.clone())));
+    }
+
+    /// Puts the row once more behind itself, under another time.
+    pub(crate) fn insert_copy(&mut self, row: usize, time: i64) {
+        self.time.insert(row + 1, time);
+        self.columns_mut().into_iter().for_each(|column| column.insert(row + 1, column[row]));
+    }
+
     /// Multiplies the prices of a row, the adjusted close too.
     pub(crate) fn scale(&mut self, row: usize, factor: f64) {
         for column in [&mut self.open, &mut self.high, &mut self.low, &mut self.close] {

@@ -1,10 +1,13 @@
 //! The quality room.
 
+mod alarms;
+mod by_use;
 mod files;
 mod frame;
 mod hosted;
 mod injection;
 mod labels;
+mod markets;
 mod promises;
 mod properties;
 mod regressions;
