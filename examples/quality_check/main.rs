@@ -1,4 +1,14 @@
-//! `quality_check FILE.csv... [--json] [--literal] [--svg FOLDER]`: what the validator finds in price files.
+//! `quality_check FILE.csv... [OPTION...]`: what the validator finds in price files, and what it would mend.
+//!
+//! ```text
+//! --profile NAME   a_share us_equity fx crypto futures index fund_nav power; the default says nothing
+//! --raw            prices are as traded
+//! --repair         writes FILE with the cells mended that a rule has a factor for, as FILE.mended.csv beside it
+//! --dry-run        with --repair: says what it would change, and writes nothing
+//! --svg FOLDER     a picture of each series, as it is and as mended
+//! --json           one array a file, for programs
+//! --literal        rules of thumb instead of the robust policy
+//! ```
 //!
 //! With `--json` one array a file, one line each: `[{"row": 12, "rule": "unit_error", "severity":
 //! "error", ...}]`, rows numbered in order of time after duplicates are dropped; rules that say
@@ -21,7 +31,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use feedguard::quality::{Policy, QualityReport, Severity};
+use feedguard::quality::{FeedProfile, Policy, PriceBasis, QualityReport, Repair, Severity};
 use feedguard::{DataQualityValidator, QualityConfig};
 use table::Table;
 
@@ -33,19 +43,25 @@ struct Args {
     json: bool,
     literal: bool,
     svg: Option<PathBuf>,
+    profile: FeedProfile,
+    repair: bool,
+    dry_run: bool,
 }
 
 fn main() -> ExitCode {
     let args = match parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(message) => {
-            eprintln!("{message}\nusage: quality_check FILE.csv... [--json] [--literal] [--svg FOLDER]");
+            eprintln!(
+                "{message}\nusage: quality_check FILE.csv... [--profile NAME] [--raw] [--repair [--dry-run]] \
+                 [--svg FOLDER] [--json] [--literal]"
+            );
             return ExitCode::from(2);
         }
     };
     let policy = if args.literal { Policy::Literal } else { Policy::Robust };
     // Every row is to be named, not the first and last hundred.
-    let config = QualityConfig::default().policy(policy).max_findings_per_rule(1_000_000);
+    let config = QualityConfig::default().policy(policy).profile(args.profile).max_findings_per_rule(1_000_000);
     let validator = DataQualityValidator::new("quality", config).unwrap();
     let (mut failed, mut reports) = (false, Vec::new());
     for file in &args.files {
@@ -57,12 +73,24 @@ fn main() -> ExitCode {
                 } else {
                     print_text(&name, &table, &report)
                 }
+                let repair = || table.series().map(|series| validator.repair(&series));
+                let repair = if args.repair || args.svg.is_some() { repair().ok() } else { None };
+                let mut written = Ok(());
                 if let Some(folder) = &args.svg {
                     let target = folder.join(format!("{name}.svg"));
-                    if let Err(error) = std::fs::write(&target, picture::draw(&name, &table, &report)) {
-                        eprintln!("{}: {error}", target.display());
-                        failed = true;
+                    written = std::fs::write(target, picture::draw(&name, &table, &report, repair.as_ref()));
+                }
+                if let Some(repair) = repair.filter(|_| args.repair) {
+                    if !args.json {
+                        print_repair(&repair, args.dry_run);
                     }
+                    if !args.dry_run && !repair.changes().is_empty() {
+                        written = written.and(table.write_mended(file, &repair));
+                    }
+                }
+                if let Err(error) = written {
+                    eprintln!("{name}: {error}");
+                    failed = true;
                 }
                 reports.push(report);
             }
@@ -83,12 +111,27 @@ fn main() -> ExitCode {
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Result<Args, String> {
-    let mut args = Args { files: Vec::new(), json: false, literal: false, svg: None };
+    let mut args = Args {
+        files: Vec::new(),
+        json: false,
+        literal: false,
+        svg: None,
+        profile: FeedProfile::default(),
+        repair: false,
+        dry_run: false,
+    };
     let mut words = words;
     while let Some(word) = words.next() {
         match word.as_str() {
             "--json" => args.json = true,
             "--literal" => args.literal = true,
+            "--repair" => args.repair = true,
+            "--dry-run" => args.dry_run = true,
+            "--raw" => args.profile = args.profile.prices(PriceBasis::Raw),
+            "--profile" => {
+                let name = words.next().unwrap_or_default();
+                args.profile = FeedProfile::preset(&name).ok_or_else(|| format!("no profile {name:?}"))?;
+            }
             "--svg" => args.svg = Some(words.next().ok_or("--svg needs a folder")?.into()),
             option if option.starts_with('-') => return Err(format!("unknown option {option:?}")),
             file => args.files.push(file.into()),
@@ -143,16 +186,28 @@ fn print_text(name: &str, table: &Table, report: &QualityReport) {
     totals.sort_by_key(|total| std::cmp::Reverse(total.severity));
     for total in totals {
         println!("  {} {}: {}", total.severity.as_str(), total.rule, total.rows);
-        let findings = report.findings.iter().filter(|finding| finding.rule == total.rule);
-        for finding in findings.take(SHOWN) {
-            let factor = finding.factor.map_or(String::new(), |factor| format!(", factor {factor:.6}"));
-            let expected =
-                if finding.expected.is_nan() { String::new() } else { format!(", expected {:.4}", finding.expected) };
-            println!("    {}: {:.4}{expected}{factor}", table.dates[finding.row], finding.value);
+        let findings: Vec<_> = report.findings.iter().filter(|finding| finding.rule == total.rule).collect();
+        for finding in findings.iter().take(SHOWN) {
+            let (first, last) = (&table.dates[finding.row], &table.dates[finding.last_row]);
+            let days = if first == last { first.clone() } else { format!("{first} to {last}") };
+            println!("    {days}: {finding}");
         }
-        if total.rows > SHOWN {
-            println!("    and {} more", total.rows - SHOWN);
+        if findings.len() > SHOWN {
+            println!("    and {} more", findings.len() - SHOWN);
         }
+    }
+}
+
+fn print_repair(repair: &Repair, dry_run: bool) {
+    let (before, after) = (repair.before(), repair.after());
+    let verb = if dry_run { "would change" } else { "changed" };
+    let cells: usize = repair.changes().iter().map(|change| change.cells).sum();
+    println!("  repair {verb} {cells} cells; score {:.2} before, {:.2} after", before.score, after.score);
+    for change in repair.changes().iter().take(2 * SHOWN) {
+        println!("    {change}");
+    }
+    if repair.changes().len() > 2 * SHOWN {
+        println!("    and {} more", repair.changes().len() - 2 * SHOWN);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use feedguard::quality::{Finding, QualityReport, Severity};
+use feedguard::quality::{Finding, QualityReport, Repair, Severity};
 
 use crate::table::Table;
 
@@ -12,8 +12,9 @@ const MARGIN: f64 = 50.0;
 /// Marks of a picture; more would hide the line.
 const MAX_MARKS: usize = 2000;
 
-/// A self-contained SVG: hover over a mark to read its finding.
-pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String {
+/// A self-contained SVG: hover over a mark to read its finding. The line is the series as it would be mended, the
+/// thin one below it the series as it came.
+pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport, repair: Option<&Repair>) -> String {
     let close = table.column("close").unwrap_or(&[]);
     let mut order: Vec<usize> = (0..close.len()).filter(|row| close[*row] > 0.0 && close[*row].is_finite()).collect();
     order.sort_by_key(|row| table.seconds[*row]);
@@ -46,7 +47,26 @@ pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String
         let _ = write!(points, "{:.1},{:.1} ", place[*row], y(close[*row]));
         points
     });
-    let _ = write!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#456\" stroke-width=\"1\"/>");
+    let given = table.series().ok();
+    let mended = repair.filter(|repair| !repair.changes().is_empty()).zip(given);
+    let (colour, width) = if mended.is_some() { ("#b9c3cc", 1.0) } else { ("#456", 1.0) };
+    let _ = write!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>");
+    if let Some((repair, given)) = mended {
+        let series = repair.series(&given);
+        let close = series.bars().close;
+        let points: String = order.iter().filter(|row| close[**row] > 0.0).fold(String::new(), |mut points, row| {
+            let _ = write!(points, "{:.1},{:.1} ", place[*row], y(close[*row]));
+            points
+        });
+        let _ = write!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#17835a\" stroke-width=\"1.6\"/>");
+        let _ = write!(
+            svg,
+            "<text x=\"{MARGIN}\" y=\"{}\" fill=\"#17835a\">mended: {} changes, score {:.1} after</text>",
+            HEIGHT - 14.0,
+            repair.changes().len(),
+            repair.after().score
+        );
+    }
     let mut marked: Vec<&Finding> = report.findings.iter().collect();
     // The worst on top.
     marked.sort_by_key(|finding| finding.severity);
@@ -58,12 +78,12 @@ pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport) -> String
             Severity::Warning => ("#e90", 4),
             _ => ("#39c", 3),
         };
-        let factor = finding.factor.map_or(String::new(), |factor| format!(", factor {factor:.6}"));
         let _ = write!(
             svg,
             "<circle cx=\"{:.1}\" cy=\"{at:.1}\" r=\"{radius}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\">\
-             <title>row {} {}: {} instead of {}{factor}</title></circle>",
-            place[finding.row], finding.row, finding.rule, finding.value, finding.expected
+             <title>{}</title></circle>",
+            place[finding.row],
+            escape(&finding.to_string())
         );
     }
     let totals: Vec<String> = report

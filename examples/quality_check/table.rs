@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate};
-use feedguard::quality::{Bars, Series, SeriesError, TimeUnit};
+use feedguard::quality::{Bars, Column, Repair, Series, SeriesError, TimeUnit};
 
 /// The columns of a CSV file; missing cells are NaN.
 #[derive(Default)]
@@ -14,6 +14,18 @@ pub(crate) struct Table {
     columns: Vec<(String, Vec<f64>)>,
     volume_stand_in: Vec<f64>,
 }
+
+/// What may be mended, by the names of columns.
+const COLUMNS: [(&str, Column); 8] = [
+    ("open", Column::Open),
+    ("high", Column::High),
+    ("low", Column::Low),
+    ("close", Column::Close),
+    ("volume", Column::Volume),
+    ("amount", Column::Amount),
+    ("adjclose", Column::AdjClose),
+    ("dividends", Column::Dividends),
+];
 
 const BARS: [&str; 4] = ["open", "high", "low", "close"];
 
@@ -47,6 +59,33 @@ impl Table {
         }
         table.volume_stand_in = vec![1.0; table.seconds.len()];
         Ok(table)
+    }
+
+    /// Writes the file once more, with the cells of a repair, as `FILE.mended.csv` beside it.
+    pub(crate) fn write_mended(&self, path: &Path, repair: &Repair) -> std::io::Result<()> {
+        let given = self.series().map_err(std::io::Error::other)?;
+        let mended = repair.series(&given);
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(std::io::Error::other)?;
+        let headers = reader.headers().map_err(std::io::Error::other)?.clone();
+        let mut writer = csv::WriterBuilder::new().flexible(true).from_path(path.with_extension("mended.csv"))?;
+        writer.write_record(&headers).map_err(std::io::Error::other)?;
+        let column =
+            |at: usize| COLUMNS.iter().find(|(name, _)| *name == normal(&headers[at])).map(|(_, column)| *column);
+        for (row, record) in reader.records().enumerate() {
+            let record = record.map_err(std::io::Error::other)?;
+            let cells = record.iter().enumerate().map(|(at, text)| {
+                let column = if at < headers.len() { column(at) } else { None };
+                let cells = column.map(|column| (given.column(column), mended.column(column)));
+                match cells {
+                    Some((Some(old), Some(new))) if old[row].to_bits() != new[row].to_bits() => {
+                        format!("{:.6}", new[row])
+                    }
+                    _ => text.to_owned(),
+                }
+            });
+            writer.write_record(cells.collect::<Vec<String>>()).map_err(std::io::Error::other)?;
+        }
+        writer.flush()
     }
 
     pub(crate) fn column(&self, name: &str) -> Option<&[f64]> {

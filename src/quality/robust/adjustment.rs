@@ -5,10 +5,15 @@
 use super::dividend::{ABSURD, Dividend, Usual, Verdict, is_phantom_pair, verdict};
 use super::evidence::Evidence;
 use super::factors::{Factors, Wrong, dividend_at, has_action, signed_step, split_at};
+use super::jump::median_of;
 use super::splits::Splits;
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{RobustConfig, Rule};
 
+/// Rows to either side of a dividend, some time before and some time after.
+const ASIDE: usize = 60;
+/// Factor between a close and those of then that is odd.
+const ODD_LEVEL: f64 = 1.6;
 /// Dividends and wrong steps that are kept in mind; a real series has a few hundred.
 const MAX_EVENTS: usize = 1 << 16;
 pub(super) fn judge(
@@ -80,6 +85,9 @@ fn dividends(evidence: &mut Evidence<'_>, report: &mut ReportBuilder<'_>) -> Vec
             continue;
         }
         let close = evidence.series.bars().close;
+        if is_odd_level(close, before) {
+            continue;
+        }
         let paid = dividend_at(evidence, row) / close[before];
         let split = split_at(evidence, row);
         // A split that the prices do not have moves the factor too.
@@ -96,6 +104,17 @@ fn dividends(evidence: &mut Evidence<'_>, report: &mut ReportBuilder<'_>) -> Vec
         found.push(Dividend { row, at, paid, seen, drop, sigma: evidence.returns(row) });
     }
     found
+}
+
+/// Whether the close is on a level that prices were not on some time before and are not on some time after: it may
+/// be one of a block, and is no measure of a dividend.
+fn is_odd_level(close: &[f64], row: usize) -> bool {
+    let before = median_of(&close[row.saturating_sub(2 * ASIDE)..row.saturating_sub(ASIDE)]);
+    let after = median_of(&close[(row + ASIDE).min(close.len())..(row + 2 * ASIDE).min(close.len())]);
+    before.zip(after).is_some_and(|(before, after)| {
+        let far = |usual: f64| (close[row] / usual).ln().abs() > ODD_LEVEL.ln();
+        (before / after).ln().abs() < ODD_LEVEL.ln() && far(before) && far(after)
+    })
 }
 
 fn judge_dividends(
@@ -146,7 +165,9 @@ fn book(evidence: &Evidence<'_>, wrong: &[Wrong], report: &mut ReportBuilder<'_>
     let mut factor: f64 = wrong.iter().map(|wrong| wrong.factor).product();
     let mut first = 0;
     for wrong in wrong {
-        for row in (first..wrong.row).filter(|row| adj_close[*row].is_finite()) {
+        // What two steps do to each other is done.
+        let is_off = (factor - 1.0).abs() > 1e-6;
+        for row in (first..wrong.row).filter(|row| is_off && adj_close[*row].is_finite()) {
             report.hit_with(Rule::AdjustmentError, row, adj_close[row], adj_close[row] * factor, factor);
         }
         first = wrong.row;

@@ -75,6 +75,7 @@ fn way_back(
         let length = back.row - out.row;
         let is_long = length > if size < SMALL { LOOSE_BLOCK } else { LOOSE_FAR_BLOCK };
         let slack = match size {
+            size if is_long && size >= FAR => noise.max(0.25 * size),
             _ if is_long => exact,
             size if size < SMALL && length > 1 => (0.5 * noise).max(0.15 * size),
             size if size < FAR => noise.max(0.3 * size),
@@ -90,6 +91,7 @@ fn way_back(
             && is_apart(evidence, out, *back)
             && is_adjusted_away(evidence, *back) == is_explained
             && is_no_news(evidence, back.row, size)
+            && (!is_long || (is_ordinary(evidence, out.row) && is_ordinary(evidence, back.row)))
     })
 }
 

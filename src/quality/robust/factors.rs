@@ -86,9 +86,14 @@ impl Factors {
             if has_action(evidence, row) || is_known || report.is_suspect(row) || report.is_suspect(before) {
                 row += 1;
             } else if let Some(end) = self.way_back(evidence, before, row, report) {
+                let usual = factor(evidence, before).unwrap_or(f64::NAN);
                 for row in (row..end).filter(|row| evidence.is_sound(*row)) {
-                    let right = evidence.series.bars().close[row] * factor(evidence, before).unwrap_or(f64::NAN);
-                    report.hit_with(Rule::AdjustmentOutlier, row, adj_close[row], right, right / adj_close[row]);
+                    let own = evidence.series.bars().close[row] * usual / adj_close[row];
+                    // A stretch is off by one factor, whatever was paid in it.
+                    let is_one =
+                        (own / ratio - 1.0).abs() <= self.tolerance_at(evidence, row) || ratio.ln().abs() > ABSURD;
+                    let remedy = if is_one { ratio } else { own };
+                    report.hit_with(Rule::AdjustmentOutlier, row, adj_close[row], adj_close[row] * remedy, remedy);
                 }
                 row = end + 1;
             } else {
@@ -126,12 +131,15 @@ impl Factors {
         let usual = factor(evidence, before)?;
         let is_absurd = step(evidence, row).is_some_and(|(_, ratio)| is_absurd(evidence, before, row, ratio));
         let reach = if is_absurd { LONG_RUN } else { MAX_RUN };
+        let size = step(evidence, row).map_or(0.0, |(_, ratio)| ratio.ln().abs());
         (row + 1..(row + 1 + reach).min(evidence.series.len()))
-            .take_while(|row| !has_action(evidence, *row))
+            // What no action explains may have actions within.
+            .take_while(|row| is_absurd || !has_action(evidence, *row))
             .filter(|row| !report.is_suspect(*row))
             .find(|row| {
                 let tolerance = (self.tolerance / 2.0).max(self.noise_at(evidence, *row));
-                factor(evidence, *row).is_some_and(|factor| (factor / usual - 1.0).abs() <= tolerance)
+                let tolerance = if is_absurd { tolerance.max(0.3 * size.min(1.0)) } else { tolerance };
+                factor(evidence, *row).is_some_and(|factor| (factor / usual).ln().abs() <= tolerance)
             })
     }
 }

@@ -95,7 +95,7 @@ impl Levels {
         }
         for (rule, cause) in [(Rule::UnitError, Cause::Unit), (Rule::MissedSplit, Cause::Split)] {
             for stretch in stretches.iter().filter(|other| other.cause == cause && !is_same(other.level, reference)) {
-                book(evidence, stretch, rule, (reference - stretch.level).exp(), report);
+                book(evidence, stretch, rule, plain((reference - stretch.level).exp()), report);
             }
         }
     }
@@ -179,6 +179,12 @@ impl Levels {
 }
 
 const ADJUSTED_TOO: &[Column] = &[Column::Open, Column::High, Column::Low, Column::Close, Column::AdjClose];
+
+/// The factor without the noise of its logarithm, so that a hundredth is one.
+fn plain(factor: f64) -> f64 {
+    let rounded = |factor: f64| (factor * 1e9).round() / 1e9;
+    if factor < 1.0 { rounded(factor.recip()).recip() } else { rounded(factor) }
+}
 
 /// Books the rows of a stretch; of a row in two units no factor mends all prices.
 fn book(evidence: &Evidence<'_>, stretch: &Stretch, rule: Rule, factor: f64, report: &mut ReportBuilder<'_>) {

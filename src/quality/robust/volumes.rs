@@ -20,6 +20,9 @@ const STRETCH_FACTOR: f64 = 25.0;
 const STRETCH_SIGMA: f64 = 4.0;
 /// Logarithm by which a lasting step may miss its unit.
 const UNIT_SLACK: f64 = 0.4;
+/// Rows that a level of volumes has to have lasted, and the factor it may have moved by meanwhile.
+const LONG_BEFORE: usize = 160;
+const OTHERWISE: f64 = 4.0;
 /// Spread of volumes that are steady enough for a lasting step to be a unit.
 const STEADY: f64 = 0.9;
 /// Share of the rows, as one in so many, whose bar moves without volume.
@@ -125,6 +128,11 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
     if !is_unit || around.spread > STEADY || around.own_spread > STEADY {
         return run.first + 1;
     }
+    // Nor one that was otherwise before: then it is the end of something.
+    let long_before = median_of(&bars_before(evidence, run.first));
+    if long_before.is_some_and(|before| (before / around.median).ln().abs() > OTHERWISE.ln()) {
+        return run.first + 1;
+    }
     let (old, new) = (run.first, rows);
     if old * 5 < new * 4 {
         let older = Run { first: 0, end: run.first, ..run };
@@ -136,6 +144,11 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
         report.hit(Rule::VolumeShift, run.first, evidence.series.bars().volume[run.first], around.median);
     }
     run.end
+}
+
+/// Volumes some time before a row.
+fn bars_before(evidence: &Evidence<'_>, row: usize) -> Vec<f64> {
+    evidence.series.bars().volume[row.saturating_sub(LONG_BEFORE)..row.saturating_sub(LONG_BEFORE / 4)].to_vec()
 }
 
 fn book(

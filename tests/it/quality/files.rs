@@ -58,6 +58,19 @@ impl PriceFile {
         series
     }
 
+    /// Some rows.
+    pub(crate) fn rows(&self, rows: std::ops::Range<usize>) -> Self {
+        let part = |column: &Vec<f64>| column[rows.clone()].to_vec();
+        Self {
+            name: self.name.clone(),
+            time: self.time[rows.clone()].to_vec(),
+            bars: self.bars.each_ref().map(part),
+            adj_close: self.adj_close.as_ref().map(part),
+            dividends: self.dividends.as_ref().map(part),
+            splits: self.splits.as_ref().map(part),
+        }
+    }
+
     /// The rows in order of time.
     pub(crate) fn sorted(mut self) -> Self {
         let mut order: Vec<usize> = (0..self.time.len()).collect();
