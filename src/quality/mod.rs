@@ -6,6 +6,17 @@
 //!                              no: Ordered copy     limits, amount, calendar,    > report builder -> report
 //!                                                   freshness, rules of the host /
 //! ```
+//!
+//! What a feed is like it may say (`FeedProfile`); what it does not say is learned, or judged with care: then what only
+//! prices as traded explain is a warning.
+//!
+//! | | |
+//! |---|---|
+//! | `validate(&series)` | is it right? findings are runs of rows with a reason |
+//! | `check_new(&history, &new)` | are the new rows right, given the stored ones? |
+//! | `compare(&series, &other)` | do two sources agree? |
+//! | `repair(&series)` | the series with every remedy applied that a rule is sure of |
+//!
 //! Owns: the rules. Locks: none, but for the one start of its threads. Must not know: where a series came from.
 
 mod builder;
