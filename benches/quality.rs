@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use feedguard::quality::{Bars, Series};
+use feedguard::quality::{Bars, FeedProfile, Series};
 use feedguard::{DataQualityValidator, QualityConfig};
 
 /// The columns of a series: a random walk with two per cent a day, like the files of the data tests.
@@ -96,6 +96,7 @@ fn compare(title: &str, rows: usize, rounds: usize, subjects: &[Subject<'_>]) {
 fn main() {
     let validator = |config: QualityConfig| DataQualityValidator::new("quality", config).unwrap();
     let robust = [1, 2].map(|threads| validator(QualityConfig::default().threads(threads)));
+    let told = validator(QualityConfig::default().profile(FeedProfile::us_equity()));
     let literal = [1, 2].map(|threads| validator(QualityConfig::literal().threads(threads)));
     let check = |validator: &DataQualityValidator, columns: &Columns| {
         black_box(validator.validate(&columns.series()));
@@ -111,6 +112,7 @@ fn main() {
             &[
                 ("plain sweep over the memory", Box::new(|| _ = black_box(clean.sweep()))),
                 ("robust, 1 thread", Box::new(|| check(&robust[0], &clean))),
+                ("robust, 1 thread, told what it is", Box::new(|| check(&told, &clean))),
                 ("robust, 2 threads", Box::new(|| check(&robust[1], &clean))),
                 ("literal, 1 thread", Box::new(|| check(&literal[0], &clean))),
                 ("literal, 2 threads", Box::new(|| check(&literal[1], &clean))),

@@ -253,6 +253,7 @@ fn volumes_without_amounts_are_told_by_their_level() {
         case("x100 for 200 rows", |f| volumes(f, 300..500, 100.0), 300..500, unit),
         case("x100 for 130 rows", |f| volumes(f, 200..330, 100.0), 200..330, unit),
         case("x0.01 from the start", |f| volumes(f, 0..120, 0.01), 0..120, unit),
+        case("x0.01 for nearly half", |f| volumes(f, 0..480, 0.01), 0..480, unit),
         case("x100 to the end", |f| volumes(f, 900..1000, 100.0), 900..1000, unit),
         case("x0.001 for 30 rows", |f| volumes(f, 300..330, 0.001), 300..330, unit),
         case("nobody knows which half", |f| volumes(f, 500..1000, 100.0), [], &[Rule::VolumeShift]),
