@@ -3,7 +3,7 @@
 use super::bounds::JUMP;
 use super::evidence::{Evidence, is_traded};
 use super::jump::{Jump, jump_at, rows_after};
-use super::witness::{is_adjusted_away, is_news, is_ordinary};
+use super::witness::{is_adjusted_away, is_busy, is_news, is_ordinary};
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{QualityConfig, RowSet, Rule};
 
@@ -21,27 +21,37 @@ const LOOSE_FAR_BLOCK: usize = 20;
 const LONG_BLOCK_JUMP: f64 = 0.18;
 
 /// The jump that undoes this one, unless it is undone itself by a nearer one: then that is the
-/// error, and this the market.
+/// error, and this the market. Jumps before `from` are part of what was found before.
 pub(super) fn nearest_way_back(
     evidence: &mut Evidence<'_>,
     config: &QualityConfig,
     marked: &RowSet,
     out: Jump,
+    from: usize,
 ) -> Option<Jump> {
     let partners = |row: usize| rows_after(marked, row, config.robust.max_block_rows);
     let back = way_back(evidence, config, out, partners(out.row))?;
     let length = back.row - out.row;
-    let is_undone = length > 1
-        && way_back(evidence, config, back, partners(back.row)).is_some_and(|next| next.row - back.row < length);
-    let is_other_end = length > LOOSE_BLOCK && undoes_nearer(evidence, marked, out, length);
+    let nearer = if length > 1 { way_back(evidence, config, back, partners(back.row)) } else { None };
+    let nearer = nearer.filter(|next| next.row - back.row < length);
+    // What goes away once more, for about as long, is another block.
+    let is_undone = nearer.is_some_and(|next| {
+        let end = way_back(evidence, config, next, partners(next.row));
+        let is_alike = |end: Jump| {
+            end.row - next.row <= length.max(LOOSE_FAR_BLOCK)
+                && [out.row, back.row, next.row, end.row].into_iter().all(|row| is_ordinary(evidence, row))
+        };
+        !end.is_some_and(is_alike)
+    });
+    let is_other_end = length > LOOSE_BLOCK && undoes_nearer(evidence, marked, out, length, from);
     (!is_undone && !is_other_end).then_some(back)
 }
 
 /// Whether the jump undoes one that is nearer than `length` rows before it: then it is the end of an error, or of
 /// a whim of the market, not the start of a block.
-fn undoes_nearer(evidence: &Evidence<'_>, marked: &RowSet, out: Jump, length: usize) -> bool {
+fn undoes_nearer(evidence: &Evidence<'_>, marked: &RowSet, out: Jump, length: usize, from: usize) -> bool {
     let away = out.gap.ln();
-    (out.row.saturating_sub(length)..out.row)
+    (out.row.saturating_sub(length).max(from)..out.row)
         .filter(|row| marked.contains(*row))
         .filter_map(|row| jump_at(evidence, row))
         .any(|before| (before.gap.ln() + away).abs() <= 0.3 * away.abs())
@@ -83,11 +93,12 @@ fn way_back(
         };
         // The market goes on within a long block.
         let wander = if length > LOOSE_BLOCK { noise * (length as f64).sqrt() } else { 0.0 };
+        let is_loose = !(is_long && size < LONG_BLOCK_JUMP) && (away + home).abs() <= slack && drift <= slack + wander;
+        let is_exact =
+            size >= LONG_BLOCK_JUMP && (away + home).abs() <= exact && drift <= exact + noise * (length as f64).sqrt();
         away * home < 0.0
             && size >= least
-            && !(is_long && size < LONG_BLOCK_JUMP)
-            && (away + home).abs() <= slack
-            && drift <= slack + wander
+            && (is_loose || is_exact)
             && is_apart(evidence, out, *back)
             && is_adjusted_away(evidence, *back) == is_explained
             && is_no_news(evidence, back.row, size)
@@ -104,7 +115,7 @@ fn is_no_news(evidence: &mut Evidence<'_>, row: usize, log: f64) -> bool {
     let is_stale = log.abs() < SMALL && row.checked_sub(1).is_some_and(|before| !is_traded(bars, before));
     match log.abs() {
         size if size > VERY_FAR => true,
-        size if size > FAR => !is_news(evidence, row),
+        size if size > FAR => !is_news(evidence, row) && !is_busy(evidence, row),
         _ => !is_point && !is_stale && is_ordinary(evidence, row),
     }
 }

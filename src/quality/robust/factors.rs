@@ -3,6 +3,8 @@
 //! The *factor* of a row is its adjusted close by its close. It steps where a dividend or a split
 //! is adjusted for: `before / after = 1 - dividend / close before`, and is constant elsewhere.
 
+use std::collections::BTreeSet;
+
 use super::evidence::{Evidence, decimal_step};
 use super::jump::median_of;
 use crate::quality::Rule;
@@ -18,6 +20,8 @@ const ROUNDINGS: [f64; 4] = [0.1, 0.01, 0.001, 0.0001];
 const MAX_RUN: usize = 20;
 /// The same where it goes where no action takes it.
 const LONG_RUN: usize = 5000;
+/// Absurd steps whose ends are looked for; a column with more of them is noise.
+const MAX_LOOKS: usize = 256;
 /// Logarithm of a step that no dividend makes while the price goes on as if nothing had happened.
 const ABSURD: f64 = 0.47;
 /// Rows on either side over which such a step lasts.
@@ -73,6 +77,8 @@ impl Factors {
     /// Steps of the factor that no dividend and no split asks for.
     pub(super) fn judge_steps(&self, evidence: &Evidence<'_>, wrong: &mut Vec<Wrong>, report: &mut ReportBuilder<'_>) {
         let Some(adj_close) = evidence.series.extras().adj_close else { return };
+        let of_dividends: BTreeSet<usize> = wrong.iter().map(|wrong| wrong.row).collect();
+        let mut looks = MAX_LOOKS;
         let mut row = 1;
         while row < evidence.series.len() {
             let Some((before, ratio)) =
@@ -82,10 +88,10 @@ impl Factors {
                 continue;
             };
             // Prices that are wrong themselves are no witnesses.
-            let is_known = wrong.iter().any(|wrong| wrong.row == row);
+            let is_known = of_dividends.contains(&row);
             if has_action(evidence, row) || is_known || report.is_suspect(row) || report.is_suspect(before) {
                 row += 1;
-            } else if let Some(end) = self.way_back(evidence, before, row, report) {
+            } else if let Some(end) = self.way_back(evidence, before, row, &mut looks, report) {
                 let usual = factor(evidence, before).unwrap_or(f64::NAN);
                 for row in (row..end).filter(|row| evidence.is_sound(*row)) {
                     let own = evidence.series.bars().close[row] * usual / adj_close[row];
@@ -126,10 +132,13 @@ impl Factors {
         evidence: &Evidence<'_>,
         before: usize,
         row: usize,
+        looks: &mut usize,
         report: &ReportBuilder<'_>,
     ) -> Option<usize> {
         let usual = factor(evidence, before)?;
         let is_absurd = step(evidence, row).is_some_and(|(_, ratio)| is_absurd(evidence, before, row, ratio));
+        let is_absurd = is_absurd && *looks > 0;
+        *looks -= usize::from(is_absurd);
         let reach = if is_absurd { LONG_RUN } else { MAX_RUN };
         let size = step(evidence, row).map_or(0.0, |(_, ratio)| ratio.ln().abs());
         (row + 1..(row + 1 + reach).min(evidence.series.len()))

@@ -2,7 +2,7 @@
 
 use super::blocks::{book_block, nearest_way_back};
 use super::evidence::{Evidence, FrameLoad};
-use super::jump::{Jump, jump_at};
+use super::jump::{Jump, jump_at, median_of};
 use super::levels::Levels;
 use super::splits::Splits;
 use super::step::Step;
@@ -16,6 +16,8 @@ use crate::quality::{PriceBasis, QualityConfig, RowSet, Rule};
 /// are told then.
 const MAX_JUMPS: usize = 32;
 
+/// Stored rows that tell the level.
+const STORED_ROWS: usize = 9;
 /// Logarithm of a gap that a new row does not make on an ordinary day.
 const OFF_LEVEL: f64 = 0.2;
 
@@ -30,13 +32,17 @@ pub(super) fn judge(
     let mut next = 0;
     let mut off_level = Vec::new();
     let mut load = FrameLoad::default();
-    let mut verdicts = Verdicts::new(config.max_change);
     let extras = *evidence.series.extras();
     let feed = evidence.series.feed();
     let is_unknown = feed.prices == PriceBasis::Unknown;
     // Unadjusted prices are what a series without splits and adjusted closes may be made of.
     let may_be_raw = is_unknown && extras.splits.is_none() && extras.adj_close.is_none();
     let is_raw = may_be_raw || feed.prices == PriceBasis::Raw;
+    let mut verdicts = Verdicts::new(config.max_change, may_be_raw);
+    // Power goes where it likes.
+    if feed.negative_prices && !feed.volume {
+        return;
+    }
     let most_jumps = if feed.negative_prices { MAX_JUMPS / 8 } else { MAX_JUMPS };
     for row in marked.iter() {
         load.enter(row, marked, report);
@@ -53,14 +59,6 @@ pub(super) fn judge(
             verdicts.pause(jump);
             continue;
         }
-        let is_like_split = is_raw && !is_restless && unit_step(jump).is_some();
-        let undeclared = is_like_split.then(|| undeclared_split(evidence, jump, true)).flatten();
-        if let Some(step) = undeclared {
-            if may_be_raw {
-                book_undeclared(jump, &step, report);
-            }
-            continue;
-        }
         let declared = declared_split(evidence, config, splits, jump);
         if is_off_level(evidence, config, report, declared.is_some(), jump) {
             off_level.push(jump);
@@ -72,20 +70,22 @@ pub(super) fn judge(
             }
             continue;
         }
-        if let Some(step) =
-            declared.or_else(|| unit_step(jump)).or_else(|| mixed_step(evidence, marked, levels.open(), jump))
-        {
+        let unit = unit_step(jump).map(|step| {
+            let split = (is_raw && !is_restless).then(|| undeclared_split(evidence, jump, true)).flatten();
+            Step { split: split.map(|split| split.log), ..step }
+        });
+        if let Some(step) = declared.or(unit).or_else(|| mixed_step(evidence, marked, levels.open(), jump)) {
             levels.push(step);
         } else if is_restless {
             verdicts.change(jump);
-        } else if let Some(back) = nearest_way_back(evidence, config, marked, jump) {
+        } else if let Some(back) = nearest_way_back(evidence, config, marked, jump, next) {
             book_block(evidence, jump, back, report);
             next = back.row + 1;
         } else if (jump.change - 1.0).abs() > config.max_change && is_adjusted_away(evidence, jump) {
             verdicts.explained.insert(row);
         } else if is_raw {
             match may_be_raw.then(|| undeclared_split(evidence, jump, true)).flatten() {
-                Some(step) => book_undeclared(jump, &step, report),
+                Some(step) => verdicts.undeclared(jump, step.log),
                 None => verdicts.change(jump),
             }
         } else if let Some(step) = undeclared_split(evidence, jump, false) {
@@ -97,11 +97,6 @@ pub(super) fn judge(
     levels.judge(evidence, &mut verdicts, report);
     book_off_level(evidence, &off_level, report);
     verdicts.book(evidence, report);
-}
-
-/// Books a jump that looks like a split in a series that cannot tell whether it is one.
-fn book_undeclared(jump: Jump, step: &Step, report: &mut ReportBuilder<'_>) {
-    report.hit(Rule::UndeclaredSplit, jump.row, jump.change, step.log.exp());
 }
 
 /// Whether a new row is on another level than the stored ones, on a day without news: what a market does is seen in
@@ -116,23 +111,28 @@ fn is_off_level(
     if report.from() == 0 || jump.row < report.from() || is_declared {
         return false;
     }
+    let Some(stored) = stored_level(evidence, report.from()) else { return false };
     let least = OFF_LEVEL.max(config.robust.jump_sigma * evidence.gaps(jump.row));
-    jump.gap.ln().abs() >= least && jump.change.ln().abs() >= OFF_LEVEL / 2.0 && is_ordinary(evidence, jump.row)
+    let close = evidence.series.bars().close[jump.row];
+    jump.gap.ln().abs() >= least && (close / stored).ln().abs() >= 0.7 * least && is_ordinary(evidence, jump.row)
 }
 
-/// Books new rows from a jump off the level to the next jump, as far as nothing else was said of them.
+/// The close of most of the last stored rows.
+fn stored_level(evidence: &Evidence<'_>, from: usize) -> Option<f64> {
+    median_of(&evidence.series.bars().close[from.saturating_sub(STORED_ROWS)..from])
+}
+
+/// Books new rows from a jump off the level until one is back, as far as nothing else was said of them.
 fn book_off_level(evidence: &Evidence<'_>, jumps: &[Jump], report: &mut ReportBuilder<'_>) {
-    let bars = evidence.series.bars();
-    for (at, jump) in jumps.iter().enumerate() {
-        // What is off by as much and the other way round comes back.
-        let is_back = at > 0 && (jumps[at - 1].gap.ln() + jump.gap.ln()).abs() < 0.3 * jump.gap.ln().abs();
-        if is_back {
-            continue;
-        }
-        let end = jumps.get(at + 1).map_or(bars.close.len(), |next| next.row);
-        for row in (jump.row..end).filter(|row| evidence.is_sound(*row)) {
+    let close = evidence.series.bars().close;
+    let Some(stored) = stored_level(evidence, report.from()) else { return };
+    for jump in jumps {
+        let size = (close[jump.row] / stored).ln();
+        let is_off =
+            |row: &usize| evidence.is_sound(*row) && (close[*row] / stored).ln() * size.signum() > 0.5 * size.abs();
+        for row in (jump.row..close.len()).take_while(is_off) {
             if !report.is_suspect(row) {
-                report.hit(Rule::OffLevel, row, bars.close[row], bars.close[jump.before]);
+                report.hit(Rule::OffLevel, row, close[row], stored);
             }
         }
     }

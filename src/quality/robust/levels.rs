@@ -6,7 +6,7 @@ use super::evidence::Evidence;
 use super::shape::has_mixed_units;
 use super::step::{Cause, Step, is_inverse, is_same};
 use super::verdicts::Verdicts;
-use super::witness::{Belief, belief};
+use super::witness::{Belief, belief, is_news};
 use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{Column, Reason, Rule};
 
@@ -24,6 +24,13 @@ const MANY: usize = 12;
 const OUTNUMBERED: usize = 4;
 /// Pairs of steps within pairs that are taken apart.
 const MAX_NESTING: usize = 4;
+/// Logarithms by which the gaps at the ends of a stretch may miss its factor for a remedy.
+const TEN_SLACK: f64 = 0.07;
+const HUNDRED_SLACK: f64 = 0.25;
+/// Rows of a series in which the more are right, whichever they are.
+const MAJORITY_ROWS: usize = 8;
+/// Stored rows that tell the level of new ones.
+const STORED_ROWS: usize = 250;
 /// Rows within which two steps undo each other of which neither is believed alone.
 const LONG: usize = 500;
 /// Rows of a series of two levels that cannot tell which is right.
@@ -46,6 +53,8 @@ struct Stretch {
     end: usize,
     level: f64,
     cause: Cause,
+    /// Logarithm of the gaps at its ends, without signs.
+    gap: f64,
 }
 
 impl Levels {
@@ -106,11 +115,22 @@ impl Levels {
         let all = vec![true; self.steps.len()];
         let mut undone = vec![false; self.steps.len()];
         self.undo(&mut undone, &all, NEAR);
-        let ask = |(step, undone): (&Step, &bool)| if *undone { Belief::Error } else { belief(evidence, step) };
+        // A unit there and back is no split and no market, whatever the adjusted close says; a tenth on a day of
+        // news may be.
+        let is_news_of_ten =
+            |step: &Step, evidence: &mut Evidence<'_>| step.log.abs() < 3.0 && is_news(evidence, step.jump.row);
+        let units: Vec<bool> =
+            self.steps.iter().map(|step| step.cause == Cause::Unit && !is_news_of_ten(step, evidence)).collect();
+        self.undo(&mut undone, &units, LONG);
+        let ask = |(step, undone): (&Step, &bool)| match step.split {
+            _ if *undone => Belief::Error,
+            Some(_) => Belief::LikeSplit,
+            None => belief(evidence, step),
+        };
         let beliefs: Vec<Belief> = self.steps.iter().zip(&undone).map(ask).collect();
         // What the adjusted close or the news explain is no end of a long stretch; what nothing undoes
         // even then stands between no others.
-        let of_market = |belief: &Belief| !matches!(belief, Belief::Explained | Belief::News);
+        let of_market = |belief: &Belief| !matches!(belief, Belief::Explained | Belief::News | Belief::LikeSplit);
         self.undo(&mut undone, &beliefs.iter().map(of_market).collect::<Vec<_>>(), LONG);
         let lasting = |(step, belief): (&Step, &Belief)| {
             *belief == Belief::Error || (*belief == Belief::Market && step.cause == Cause::Split)
@@ -121,6 +141,7 @@ impl Levels {
             match belief {
                 Belief::Explained => verdicts.explained.insert(step.jump.row),
                 Belief::News => verdicts.change(step.jump),
+                Belief::LikeSplit => verdicts.undeclared(step.jump, step.split.unwrap_or_default()),
                 Belief::Market if !undone => verdicts.change(step.jump),
                 Belief::Market | Belief::Error => kept.push(*step),
             }
@@ -169,7 +190,10 @@ impl Levels {
         let mut stretches = Vec::with_capacity(self.steps.len() + 1);
         for (at, end) in ends.enumerate() {
             if let Some(step) = self.steps.get(at).or(self.steps.last()) {
-                stretches.push(Stretch { first, end, level, cause: step.cause });
+                let ends = [at.checked_sub(1), Some(at)].into_iter().flatten().filter_map(|at| self.steps.get(at));
+                let gaps: Vec<f64> = ends.map(|step| step.jump.gap.ln().abs()).collect();
+                let gap = gaps.iter().sum::<f64>() / gaps.len().max(1) as f64;
+                stretches.push(Stretch { first, end, level, cause: step.cause, gap });
             }
             first = end;
             level += self.steps.get(at).map_or(0.0, |step| step.log);
@@ -189,6 +213,10 @@ fn plain(factor: f64) -> f64 {
 /// Books the rows of a stretch; of a row in two units no factor mends all prices.
 fn book(evidence: &Evidence<'_>, stretch: &Stretch, rule: Rule, factor: f64, report: &mut ReportBuilder<'_>) {
     let close = evidence.series.bars().close;
+    // Gaps of twelve are no unit of ten, though they may have come from one.
+    let slack = if factor.ln().abs() < 3.0 { TEN_SLACK } else { HUNDRED_SLACK };
+    let is_known = rule != Rule::UnitError || (stretch.gap - factor.ln().abs()).abs() <= slack;
+    let remedy = if is_known { factor } else { f64::NAN };
     let columns = if moves_adjusted(evidence, stretch, factor) { ADJUSTED_TOO } else { rule.mends() };
     // 0 is no row for this rule, 1 and 2 are one with and one without a remedy.
     let kind = |row: usize| u8::from(evidence.is_sound(row)) << u8::from(has_mixed_units(&evidence.series, row));
@@ -198,7 +226,7 @@ fn book(evidence: &Evidence<'_>, stretch: &Stretch, rule: Rule, factor: f64, rep
         let end = (first + 1..stretch.end).find(|row| kind(*row) != of_first).unwrap_or(stretch.end);
         let detail = Detail::new(close[first], close[first] * factor).columns(columns);
         match of_first {
-            1 => report.hit_range(rule, first..end, detail.factor(factor)),
+            1 => report.hit_range(rule, first..end, detail.factor(remedy)),
             2 => report.hit_range(rule, first..end, detail),
             _ => {}
         }
@@ -226,10 +254,13 @@ fn is_even(stretches: &[Stretch]) -> bool {
     older.cause == Cause::Unit && newer.end <= TOO_FEW && older.end - older.first == newer.end - newer.first
 }
 
-/// The level of the rows before `from`, which are known to be right.
+/// The level of most rows before `from`, which are stored already.
 fn trusted(stretches: &[Stretch], from: usize) -> Option<f64> {
-    let last = from.checked_sub(1)?;
-    stretches.iter().find(|stretch| (stretch.first..stretch.end).contains(&last)).map(|stretch| stretch.level)
+    let stored = from.saturating_sub(STORED_ROWS)..from;
+    let rows = |stretch: &Stretch| stretch.end.min(stored.end).saturating_sub(stretch.first.max(stored.start));
+    let of_level = |level: f64| stretches.iter().filter(|other| is_same(other.level, level)).map(&rows).sum::<usize>();
+    let known = stretches.iter().filter(|stretch| rows(stretch) > 0);
+    known.max_by_key(|stretch| of_level(stretch.level)).map(|stretch| stretch.level)
 }
 
 /// The level that is right: the newest, since what is missing is missing in older rows, unless it
@@ -245,7 +276,8 @@ fn reference(stretches: &[Stretch]) -> Option<f64> {
     }
     let (most, usual) = rows.values().copied().max_by_key(|(rows, _)| *rows)?;
     let of_newest = rows.values().find(|(_, level)| is_same(*level, newest)).map_or(0, |(rows, _)| *rows);
-    let is_minority = of_newest * OUTNUMBERED <= most;
+    let is_short = stretches.last()?.end <= MAJORITY_ROWS;
+    let is_minority = of_newest * if is_short { 1 } else { OUTNUMBERED } < most + usize::from(!is_short);
     let is_split = stretches.iter().all(|stretch| stretch.cause == Cause::Split);
     Some(if is_split || !(is_minority || is_to_and_fro(stretches)) { newest } else { usual })
 }

@@ -6,8 +6,8 @@
 //! usable   placeholders and missing volumes          \
 //! frozen   runs of equal bars                         \
 //! wicks    highs and lows without company              > marked rows only, in order of time
-//! volumes  volumes of another order of magnitude      /
 //! jumps    jumps of the price -> steps (units, splits) -> levels; blocks and spikes; the market
+//! volumes  volumes of another order of magnitude      /
 //! adjustment  dividends and adjusted closes, where there are some
 //! ```
 //! Ground floor: `bounds`, `shape` and `marks` (a row by itself), `evidence` (what is usual around), `jump`, `step`,
@@ -80,6 +80,8 @@ impl<'a> Robust<'a> {
         frozen::judge(&self.series, self.config, &marks, report);
         let mut evidence = evidence::Evidence::new(&self.series, marks.all_sound(), robust.sigma_floor);
         wicks::judge(&mut evidence, &marks.wide, report);
+        let splits = splits::Splits::new(&evidence, report);
+        jumps::judge(&mut evidence, self.config, &splits, &marks.jumps, report);
         let is_told = amount::check(&self.series, report);
         if self.series.feed().volume {
             volumes::judge_silence(&evidence, &marks.volumes, report);
@@ -87,8 +89,6 @@ impl<'a> Robust<'a> {
                 volumes::judge(&mut evidence, robust, &marks.volumes, report);
             }
         }
-        let splits = splits::Splits::new(&evidence, report);
-        jumps::judge(&mut evidence, self.config, &splits, &marks.jumps, report);
         adjustment::judge(&mut evidence, robust, &splits, report);
         std::mem::take(&mut marks.breaks)
     }

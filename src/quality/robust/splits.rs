@@ -41,6 +41,10 @@ impl Splits {
         self.0.is_empty()
     }
 
+    pub(super) fn all(&self) -> &[Split] {
+        &self.0
+    }
+
     /// The one that is declared on a row.
     pub(super) fn on(&self, row: usize) -> Option<&Split> {
         self.0.iter().find(|split| split.row == row)

@@ -32,6 +32,8 @@ pub(super) struct Step {
     pub(super) cause: Cause,
     pub(super) support: Support,
     pub(super) jump: Jump,
+    /// Logarithm of the split that it may be as well, where prices may be as traded; none undoes it then.
+    pub(super) split: Option<f64>,
 }
 
 impl Step {

@@ -20,10 +20,14 @@ const SPLITS: [f64; 15] = [2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 2
 /// Closes around an undeclared split that have to differ: prices of one or two steps halve and double
 /// all the time.
 const DISTINCT_CLOSES: usize = 4;
+/// Rows after a split on which the volume says nothing of others.
+const BUSY_ROWS: usize = 6;
 /// Rows between a split as traded and its declaration.
 const NEAR_ROWS: usize = 2;
 /// Rows in which a step that hides behind a move of the market is undone.
-const MIXED_ROWS: usize = 20;
+const MIXED_ROWS: usize = 60;
+/// The same for a hundredfold and more.
+const FAR_MIXED_ROWS: usize = 500;
 
 /// A split declared near by that has the size of the jump: not applied, or applied twice. One that
 /// is declared farther away counts if another jump undoes this one: it was applied to some rows only.
@@ -53,13 +57,13 @@ pub(super) fn declared_split(
     } else {
         Support::None
     };
-    Some(Step { log: factor.ln(), cause: Cause::Split, support, jump })
+    Some(Step { log: factor.ln(), cause: Cause::Split, support, jump, split: None })
 }
 
 /// A step by a unit.
 pub(super) fn unit_step(jump: Jump) -> Option<Step> {
     let factor = unit_of(jump.change)?;
-    Some(Step { log: factor.ln(), cause: Cause::Unit, support: Support::None, jump })
+    Some(Step { log: factor.ln(), cause: Cause::Unit, support: Support::None, jump, split: None })
 }
 
 /// A step by a unit and a move of the market on one day: believed only if it undoes the step before
@@ -82,11 +86,14 @@ pub(super) fn mixed_step(
         cause: Cause::Unit,
         support: Support::None,
         jump,
+        split: None,
     };
-    let closes = last.is_some_and(|last| jump.row - last.jump.row <= MIXED_ROWS && is_inverse(last, &step));
+    // A tenth is what a market falls to; a hundredth is not.
+    let reach = if unit > 10.0 { FAR_MIXED_ROWS } else { MIXED_ROWS };
+    let closes = last.is_some_and(|last| jump.row - last.jump.row <= reach && is_inverse(last, &step));
     let is_closed = || {
-        let next = rows_after(marked, jump.row, MIXED_ROWS).next().and_then(|row| jump_at(evidence, row));
-        next.and_then(unit_step).is_some_and(|next| is_inverse(&step, &next))
+        let mut next = rows_after(marked, jump.row, reach).filter_map(|row| unit_step(jump_at(evidence, row)?));
+        next.next().is_some_and(|next| is_inverse(&step, &next))
     };
     (closes || is_closed()).then_some(step)
 }
@@ -124,35 +131,48 @@ pub(super) fn undeclared_split(evidence: &mut Evidence<'_>, jump: Jump, is_doubt
     let is_split = evidence.range(jump.row).is_some_and(|usual| range <= wide * usual)
         && (0.5..=1.6).contains(&moved)
         && bars.volume[jump.row] <= busy * after;
-    is_split.then_some(Step { log: factor.ln(), cause: Cause::Split, support: Support::Volume, jump })
+    is_split.then_some(Step { log: factor.ln(), cause: Cause::Split, support: Support::Volume, jump, split: None })
 }
 
 /// Whether a declared split that the prices show may be one of a feed of prices as traded: it goes the way a split
-/// goes, and the volumes do not clearly say that they were not moved by it.
+/// goes, and the volumes at all such splits do not clearly say that they were not moved by them.
 pub(super) fn is_as_traded(evidence: &Evidence<'_>, splits: &Splits, step: &Step) -> bool {
     let Support::Declared(row) = step.support else { return false };
-    if row.abs_diff(step.jump.row) > NEAR_ROWS {
-        return false;
-    }
     let goes_its_way = splits.on(row).is_some_and(|split| split.ratio.ln() * step.log < 0.0);
-    if !goes_its_way {
+    if !goes_its_way || row.abs_diff(step.jump.row) > NEAR_ROWS {
         return false;
     }
-    let bars = evidence.series.bars();
-    let at = step.jump.row;
+    let (mut moved, mut due, mut doubt) = (0.0, 0.0, 0.0_f64);
+    for split in splits.all() {
+        let Some((shift, spread)) = volume_shift(evidence, split) else { continue };
+        moved += shift * split.ratio.ln().signum();
+        due += split.size;
+        doubt = doubt.hypot(spread);
+    }
+    due <= 0.0 || moved + 1.2 * doubt >= 0.5 * due
+}
+
+/// By how much the logarithms of the volumes rise at a split that the prices show, and how they vary around it.
+fn volume_shift(evidence: &Evidence<'_>, split: &Split) -> Option<(f64, f64)> {
+    let is_shown = |row: usize| {
+        let change = jump_at(evidence, row).map_or(0.0, |jump| jump.change.ln());
+        (change + split.ratio.ln()).abs() <= 0.2 * split.size.max(0.5)
+    };
+    let rows = evidence.series.len();
+    let at = (split.row.saturating_sub(NEAR_ROWS)..(split.row + NEAR_ROWS + 1).min(rows)).find(|row| is_shown(*row))?;
+    let volume = evidence.series.bars().volume;
     let logs = |rows: std::ops::Range<usize>| {
-        let known = rows.map(|row| bars.volume[row]).filter(|volume| *volume > 0.0 && volume.is_finite());
+        let known = rows.map(|row| volume[row]).filter(|volume| *volume > 0.0 && volume.is_finite());
         let mut logs: Vec<f64> = known.map(f64::ln).collect();
         let middle = median(&mut logs)?;
         let mut off: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
         (logs.len() >= MIN_VOLUME_ROWS).then_some((middle, median(&mut off)?))
     };
-    let before = logs(at.saturating_sub(SPLIT_VOLUME_ROWS)..at);
-    let after = logs(at..(at + SPLIT_VOLUME_ROWS).min(bars.close.len()));
-    let Some(((before, spread), (after, other))) = before.zip(after) else { return true };
-    let moved = (after - before) / -step.log;
-    let doubt = spread.max(other) / step.log.abs();
-    moved + 1.2 * doubt >= 0.5
+    // The days of the split itself are busy.
+    let from = if at + BUSY_ROWS + MIN_VOLUME_ROWS <= rows { at + BUSY_ROWS } else { at };
+    let (before, spread) = logs(at.saturating_sub(4 * SPLIT_VOLUME_ROWS)..at.saturating_sub(1))?;
+    let (after, other) = logs(from..(from + 4 * SPLIT_VOLUME_ROWS).min(rows))?;
+    Some((after - before, spread.max(other)))
 }
 
 fn distinct(values: &[f64]) -> usize {

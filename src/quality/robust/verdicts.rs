@@ -13,6 +13,9 @@ pub(super) struct Verdicts {
     max_change: f64,
     large: RowSet,
     paused: RowSet,
+    /// What looks like a split, and its logarithm.
+    undeclared: Vec<(Jump, f64)>,
+    tells_undeclared: bool,
     /// The adjusted close does not have them.
     pub(super) explained: RowSet,
     /// A declared split of prices that are as traded.
@@ -20,8 +23,16 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    pub(super) fn new(max_change: f64) -> Self {
-        Self { max_change, ..Self::default() }
+    /// `tells_undeclared`: nobody has said that prices are as traded, so that what looks like a split is worth a word.
+    pub(super) fn new(max_change: f64, tells_undeclared: bool) -> Self {
+        Self { max_change, tells_undeclared, ..Self::default() }
+    }
+
+    /// What looks like a split of prices as traded.
+    pub(super) fn undeclared(&mut self, jump: Jump, log: f64) {
+        if self.tells_undeclared {
+            self.undeclared.push((jump, log));
+        }
     }
 
     /// The market.
@@ -43,6 +54,9 @@ impl Verdicts {
             let detail = Detail::new(change(row) - 1.0, self.max_change);
             if self.paused.contains(row) { detail.reason(PAUSED) } else { detail }
         });
+        for (jump, log) in &self.undeclared {
+            report.hit(Rule::UndeclaredSplit, jump.row, jump.change, log.exp());
+        }
         report.hit_each(Rule::CorporateAction, &self.explained, |row| Detail::new(change(row), f64::NAN));
         report.hit_each(Rule::UnadjustedSplit, &self.unadjusted, |row| Detail::new(change(row), 1.0));
     }

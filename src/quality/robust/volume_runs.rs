@@ -1,6 +1,8 @@
 //! Runs of rows whose volumes are far from those before, and what is usual beside them.
 
 use super::bounds::SWELL;
+use std::ops::Range;
+
 use super::evidence::Evidence;
 use crate::quality::median::median;
 use crate::quality::report_builder::ReportBuilder;
@@ -15,6 +17,8 @@ const MAX_SEARCH: usize = 64;
 const AWAY: f64 = 10.0;
 /// Factor by which the volumes on both sides of a run may differ.
 const ALIKE: f64 = 4.0;
+/// Rows after a run at the start whose volumes have to be those right after it.
+const LATER: [usize; 6] = [20, 50, 80, 120, 300, 700];
 /// Spread of volumes at least.
 const MIN_SPREAD: f64 = 0.25;
 
@@ -51,11 +55,8 @@ pub(super) fn run_from(evidence: &Evidence<'_>, row: usize, report: &ReportBuild
     if !is_number(volume[row]) || side.abs() < AWAY.ln() {
         return None;
     }
-    let is_away = |row: &usize| !is_number(volume[*row]) || distance(*row) * side.signum() >= AWAY.ln();
-    let mut end = (row + 1..volume.len()).find(|row| !is_away(row)).unwrap_or(volume.len());
-    while end > row + 1 && !is_number(volume[end - 1]) {
-        end -= 1;
-    }
+    let is_away = |row: usize| distance(row) * side.signum() >= AWAY.ln();
+    let end = end_of(volume, row + 1..volume.len(), is_away);
     let is_at_end = (end..volume.len()).all(|row| !is_number(volume[row]));
     let back = volume.get(end).map_or(1.0, |next| (volume[end - 1] / next).ln() * side.signum());
     Some(Run { first: row, end, is_at_end, is_sharp: back >= (SWELL / 2.0).ln() })
@@ -67,8 +68,69 @@ pub(super) fn run_to(evidence: &Evidence<'_>, row: usize, report: &ReportBuilder
     if row == 0 || row > WINDOW || usual_before(evidence, row, report).is_some() {
         return None;
     }
-    let first = (0..row).rev().take_while(|row| is_number(volume[*row])).last()?;
-    Some(Run { first, end: row, is_at_end: true, is_sharp: true })
+    let after = usual(logs(volume, row..volume.len(), report))?.0;
+    let side = volume[row - 1].ln() - after.ln();
+    let is_away =
+        |row: &usize| is_number(volume[*row]) && (volume[*row].ln() - after.ln()) * side.signum() >= AWAY.ln();
+    // One row of another size among them, and nobody knows what is usual.
+    let is_one = (0..row).all(|row| is_away(&row)) && lasts(evidence, row, after);
+    is_one.then_some(Run { first: 0, end: row, is_at_end: true, is_sharp: true })
+}
+
+/// For a step that lasts to the end: the run before it that it is the end of, if there is one.
+pub(super) fn run_before(evidence: &Evidence<'_>, row: usize) -> Option<Run> {
+    let volume = evidence.series.bars().volume;
+    let near = volume[row..(row + WINDOW).min(volume.len())].iter().copied().filter(|volume| is_number(*volume));
+    let after = median(&mut near.collect::<Vec<f64>>())?;
+    let side = volume[row - 1].ln() - after.ln();
+    let is_away = |row: usize| (volume[row].ln() - after.ln()) * side.signum() >= AWAY.ln();
+    let mut back: Vec<f64> = volume[..row].to_vec();
+    back.reverse();
+    let first = row - end_of(&back, 1..row, |at| is_away(row - 1 - at));
+    let before = volume[first.saturating_sub(WINDOW)..first].iter().copied().filter(|volume| is_number(*volume));
+    let before = median(&mut before.collect::<Vec<f64>>())?;
+    let is_back = (before.ln() - after.ln()).abs() <= ALIKE.ln();
+    is_back.then_some(Run { first, end: row, is_at_end: false, is_sharp: true })
+}
+
+/// Whether the volumes from a row on are what they are right after it, also later on.
+fn lasts(evidence: &Evidence<'_>, row: usize, usual: f64) -> bool {
+    let volume = evidence.series.bars().volume;
+    LATER.into_iter().map(|later| row + later).filter(|first| first + WINDOW <= volume.len()).all(|first| {
+        let known = volume[first..first + WINDOW].iter().copied().filter(|volume| is_number(*volume));
+        median(&mut known.collect::<Vec<f64>>()).is_none_or(|later| (later.ln() - usual.ln()).abs() <= 2.0 * ALIKE.ln())
+    })
+}
+
+/// Whether the volumes farther away from a run, as far as it is long, are those beside it rather than its own: of
+/// two levels the one that lasts is the usual one.
+fn is_exception(volume: &[f64], run: &Run, usual: f64, own: f64) -> bool {
+    let length = (run.end - run.first).max(2 * WINDOW);
+    let is_usual = |rows: Range<usize>| {
+        let known = volume[rows].iter().copied().filter(|volume| is_number(*volume));
+        median(&mut known.collect::<Vec<f64>>()).is_none_or(|far| (far.ln() - usual).abs() <= (far.ln() - own).abs())
+    };
+    LATER.into_iter().filter(|far| *far <= length).all(|far| {
+        let before = run.first.checked_sub(far + WINDOW).is_none_or(|first| is_usual(first..first + WINDOW));
+        let after = run.end + far;
+        before && (after + WINDOW > volume.len() || is_usual(after..after + WINDOW))
+    })
+}
+
+/// The end of a run: the first of the rows that is not away, unless two of the next three are.
+fn end_of(volume: &[f64], mut rows: Range<usize>, is_away: impl Fn(usize) -> bool) -> usize {
+    let (first, end) = (rows.start, rows.end);
+    let is_of_run = |row: usize| !is_number(volume[row]) || is_away(row);
+    let found = rows.find(|row| {
+        let next = row + 1..(row + 4).min(end);
+        let goes_on = next.len() == 3 && next.filter(|row| is_number(volume[*row]) && is_away(*row)).count() >= 2;
+        !is_of_run(*row) && !goes_on
+    });
+    let mut found = found.unwrap_or(end);
+    while found > first && !is_number(volume[found - 1]) {
+        found -= 1;
+    }
+    found
 }
 
 /// What is usual beside a run; `None` where the two sides do not agree or say too little.
@@ -76,7 +138,7 @@ pub(super) fn neighbourhood(evidence: &Evidence<'_>, run: &Run, report: &ReportB
     let volume = evidence.series.bars().volume;
     let before = usual_before(evidence, run.first, report);
     let after = usual(logs(volume, run.end..volume.len(), report));
-    let (median, spread) = match (before, after) {
+    let (usual, spread) = match (before, after) {
         (Some((one, a)), Some((other, b))) if !run.is_at_end => {
             if (one / other).ln().abs() > ALIKE.ln() {
                 return None;
@@ -89,8 +151,18 @@ pub(super) fn neighbourhood(evidence: &Evidence<'_>, run: &Run, report: &ReportB
         _ => return None,
     };
     let mut own: Vec<f64> = volume[run.first..run.end].iter().filter(|v| is_number(**v)).map(|v| v.ln()).collect();
+    // Both ends of a wrong stretch are on one level.
+    if own.len() >= 2 * WINDOW {
+        let (mut first, mut last) = (own[..WINDOW].to_vec(), own[own.len() - WINDOW..].to_vec());
+        if (median(&mut first)? - median(&mut last)?).abs() > ALIKE.ln() {
+            return None;
+        }
+    }
     let (middle, own_spread) = center(&mut own)?;
-    Some(Neighbourhood { median, offset: middle - median.ln(), spread, own_spread })
+    if !run.is_at_end && !is_exception(volume, run, usual.ln(), middle) {
+        return None;
+    }
+    Some(Neighbourhood { median: usual, offset: middle - usual.ln(), spread, own_spread })
 }
 
 /// Usual volume and spread of the rows before one.

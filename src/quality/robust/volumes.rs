@@ -1,9 +1,11 @@
 //! Volumes of another order of magnitude than those around, where the row has no amount to bear witness.
 
+use std::ops::Range;
+
 use super::evidence::{Evidence, FrameLoad};
 use super::habit::is_habit;
 use super::jump::median_of;
-use super::volume_runs::{Neighbourhood, Run, neighbourhood, run_from, run_to};
+use super::volume_runs::{Neighbourhood, Run, neighbourhood, run_before, run_from, run_to};
 use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{Reason, RobustConfig, RowSet, Rule};
 
@@ -20,13 +22,12 @@ const STRETCH_FACTOR: f64 = 25.0;
 const STRETCH_SIGMA: f64 = 4.0;
 /// Logarithm by which a lasting step may miss its unit.
 const UNIT_SLACK: f64 = 0.4;
-/// Rows that a level of volumes has to have lasted, and the factor it may have moved by meanwhile.
-const LONG_BEFORE: usize = 160;
-const OTHERWISE: f64 = 4.0;
 /// Spread of volumes that are steady enough for a lasting step to be a unit.
 const STEADY: f64 = 0.9;
 /// Share of the rows, as one in so many, whose bar moves without volume.
 const SILENT_SHARE: usize = 20;
+/// Part of a decade by which the volumes of a unit may miss it.
+const KNOWN_DECADE: f64 = 0.35;
 /// Closes on either side that tell a split.
 const SPLIT_ROWS: usize = 10;
 /// Fewest of them.
@@ -102,7 +103,7 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
         let is_wrong = size >= least.ln()
             && size >= sigmas * spread
             && (run.first..run.end).all(|row| is_usual_day(evidence, row, is_small))
-            && !is_split(evidence, &run, around.offset)
+            && !is_split(evidence, &run, around.offset, report)
             && !(is_small && is_habit(evidence, run.first, around.median))
             && (!run.is_at_end || around.spread <= STEADY);
         if !is_wrong {
@@ -112,7 +113,7 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
         return run.end;
     }
     let far = size >= STRETCH_FACTOR.ln() && size >= STRETCH_SIGMA * around.spread && around.own_spread <= 2.0 * STEADY;
-    if !far || is_split(evidence, &run, around.offset) || !are_prices_as_usual(evidence, &run) {
+    if !far || is_split(evidence, &run, around.offset, report) || !are_prices_as_usual(evidence, &run) {
         return run.first + 1;
     }
     if !run.is_at_end {
@@ -128,9 +129,13 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
     if !is_unit || around.spread > STEADY || around.own_spread > STEADY {
         return run.first + 1;
     }
-    // Nor one that was otherwise before: then it is the end of something.
-    let long_before = median_of(&bars_before(evidence, run.first));
-    if long_before.is_some_and(|before| (before / around.median).ln().abs() > OTHERWISE.ln()) {
+    // What comes back to what was before is the end of something.
+    if let Some(before) = run_before(evidence, run.first) {
+        let around = neighbourhood(evidence, &before, report);
+        let is_far = |around: &Neighbourhood| around.offset.abs() >= STRETCH_FACTOR.ln();
+        if let Some(around) = around.filter(is_far) {
+            book(evidence, &before, &around, None, report);
+        }
         return run.first + 1;
     }
     let (old, new) = (run.first, rows);
@@ -147,11 +152,6 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
     run.end
 }
 
-/// Volumes some time before a row.
-fn bars_before(evidence: &Evidence<'_>, row: usize) -> Vec<f64> {
-    evidence.series.bars().volume[row.saturating_sub(LONG_BEFORE)..row.saturating_sub(LONG_BEFORE / 4)].to_vec()
-}
-
 fn book(
     evidence: &Evidence<'_>,
     run: &Run,
@@ -160,8 +160,11 @@ fn book(
     report: &mut ReportBuilder<'_>,
 ) {
     let volume = evidence.series.bars().volume;
-    let unit = 10_f64.powf(-(around.offset / std::f64::consts::LN_10).round());
-    let unit = if unit.is_finite() { unit } else { f64::NAN };
+    // A row may be off its neighbours by itself: half-way between two units neither is known.
+    let decades = around.offset / std::f64::consts::LN_10;
+    let unit = 10_f64.powf(-decades.round());
+    let is_known = (decades - decades.round()).abs() <= KNOWN_DECADE && unit.is_finite();
+    let unit = if is_known { unit } else { f64::NAN };
     for row in (run.first..run.end).filter(|row| volume[*row] > 0.0 && volume[*row].is_finite()) {
         let detail = Detail::new(volume[row], around.median).factor(unit);
         report.hit_range(Rule::VolumeUnit, row..row + 1, reason.map_or(detail, |reason| detail.reason(reason)));
@@ -176,7 +179,7 @@ fn is_usual_day(evidence: &mut Evidence<'_>, row: usize, is_small: bool) -> bool
     let change = (close[row] / close[before] - 1.0).abs();
     let range = evidence.range_of(row);
     change <= 5.0 * evidence.returns(row)
-        && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.5 * usual))
+        && evidence.range(row).is_none_or(|usual| range <= 5.0 * usual && !(is_small && range < 0.4 * usual))
 }
 
 /// Whether bars in the run are as wide as those beside it.
@@ -186,18 +189,22 @@ fn are_prices_as_usual(evidence: &Evidence<'_>, run: &Run) -> bool {
     inside.zip(outside).is_none_or(|(inside, outside)| (0.33..3.0).contains(&(inside / outside)))
 }
 
-fn usual_range(evidence: &Evidence<'_>, rows: std::ops::Range<usize>) -> Option<f64> {
+fn usual_range(evidence: &Evidence<'_>, rows: Range<usize>) -> Option<f64> {
     let mut ranges: Vec<f64> =
         rows.filter(|row| evidence.is_sound(*row)).map(|row| evidence.range_of(row).max(1e-4)).collect();
     crate::quality::median::median(&mut ranges)
 }
 
 /// Whether the price went the other way by as much: after a split the money traded is what it was.
-fn is_split(evidence: &Evidence<'_>, run: &Run, offset: f64) -> bool {
+fn is_split(evidence: &Evidence<'_>, run: &Run, offset: f64, report: &ReportBuilder<'_>) -> bool {
     let close = evidence.series.bars().close;
-    let inside = median_of(&close[run.first..run.end.min(run.first + SPLIT_ROWS)]);
-    let before = median_of(&close[run.first.saturating_sub(SPLIT_ROWS)..run.first]);
-    let after = median_of(&close[run.end..(run.end + SPLIT_ROWS).min(close.len())]);
+    let usual = |rows: Range<usize>| {
+        let known = rows.filter(|row| !report.is_suspect(*row)).map(|row| close[row]);
+        median_of(&known.collect::<Vec<f64>>())
+    };
+    let inside = usual(run.first..run.end.min(run.first + SPLIT_ROWS));
+    let before = usual(run.first.saturating_sub(SPLIT_ROWS)..run.first);
+    let after = usual(run.end..(run.end + SPLIT_ROWS).min(close.len()));
     inside
         .zip(before.or(after))
         .is_some_and(|(inside, beside)| ((inside / beside).ln() + offset).abs() < 0.5 * offset.abs())

@@ -27,6 +27,12 @@ const WITH_CLOSE: Reason = Reason::new(
     "a close that was busted",
 );
 
+const WITH_OPEN: Reason = Reason::new(
+    "the open leaves its bar and all bars around behind, and the close knows nothing of it, on ordinary volume",
+    0.85,
+    "an auction that was busted",
+);
+
 pub(super) fn judge(evidence: &mut Evidence<'_>, wide: &RowSet, report: &mut ReportBuilder<'_>) {
     // Where every tenth bar is wide, wide bars say nothing.
     if wide.is_empty() || wide.len() > 8 && wide.len() * USUAL_SHARE > evidence.series.len() {
@@ -46,6 +52,8 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, wide: &RowSet, report: &mut Rep
             report.hit(Rule::Wick, row, bars.high[row], top.max(highest));
         } else if is_wrong(evidence, row, down, bottom - bars.low[row]) {
             report.hit(Rule::Wick, row, bars.low[row], bottom.min(lowest));
+        } else if let Some(expected) = odd_open(evidence, row, highest, lowest) {
+            report.hit_range(Rule::Wick, row..row + 1, Detail::new(bars.open[row], expected).reason(WITH_OPEN));
         } else if let Some(expected) = odd_close(evidence, row, highest, lowest) {
             report.hit_range(Rule::Wick, row..row + 1, Detail::new(bars.close[row], expected).reason(WITH_CLOSE));
             odd.push(row);
@@ -60,7 +68,14 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, wide: &RowSet, report: &mut Rep
 fn reach(evidence: &Evidence<'_>, wide: &RowSet, row: usize) -> (f64, f64) {
     let bars = evidence.series.bars();
     let rows = row.saturating_sub(NEIGHBOURS)..(row + NEIGHBOURS + 1).min(evidence.series.len());
+    // What is on another level is another matter.
+    let is_near = |other: &usize| {
+        [bars.open[row], bars.close[row]].into_iter().any(|price| (bars.close[*other] / price).ln().abs() < LEAST)
+    };
+    // But what the bar has come from or goes to may be in its reach.
+    let is_beside = |other: &usize| other.abs_diff(row) == 1;
     rows.filter(|other| *other != row && !wide.contains(*other) && evidence.is_sound(*other))
+        .filter(|other| is_near(other) || is_beside(other))
         .fold((0.0_f64, f64::INFINITY), |(high, low), row| (high.max(bars.high[row]), low.min(bars.low[row])))
 }
 
@@ -97,13 +112,28 @@ fn odd_close(evidence: &mut Evidence<'_>, row: usize, highest: f64, lowest: f64)
         return None;
     }
     let bars = *evidence.series.bars();
-    let before = evidence.before(row)?;
+    let before = evidence.before(row);
     let (open, close, back) = (bars.open[row], bars.close[row], bars.open[next]);
     let size = (close / open).ln();
     let far = if size > 0.0 { (close / highest).ln() } else { (lowest / close).ln() };
     let slack = (4.0 * evidence.returns(row)).clamp(0.03, 0.15);
-    let is_back = (back / open).ln().abs() <= slack && (open / bars.close[before]).ln().abs() <= slack;
+    let is_back = (back / open).ln().abs() <= slack
+        && before.is_none_or(|before| (open / bars.close[before]).ln().abs() <= slack);
     let is_far = size.abs() >= LEAST && is_wrong(evidence, row, far, (close - open).abs());
     let is_calm_after = is_ordinary(evidence, next);
     (is_back && is_far && is_calm_after).then_some(open)
+}
+
+/// The open that would be right, if this one went away with its high or low and the close is where it was before.
+fn odd_open(evidence: &mut Evidence<'_>, row: usize, highest: f64, lowest: f64) -> Option<f64> {
+    let bars = *evidence.series.bars();
+    let (open, close) = (bars.open[row], bars.close[row]);
+    let before = evidence.before(row).map(|before| bars.close[before]);
+    let after = bars.open.get(row + 1).copied();
+    let beside = before.or(after)?;
+    let size = (open / close).ln();
+    let far = if size > 0.0 { (open / highest).ln() } else { (lowest / open).ln() };
+    let slack = (4.0 * evidence.returns(row)).clamp(0.03, 0.15);
+    let is_back = (close / beside).ln().abs() <= slack;
+    (is_back && size.abs() >= LEAST && is_wrong(evidence, row, far, (close - open).abs())).then_some(beside)
 }

@@ -7,6 +7,8 @@ use super::step::{Cause, Step, Support};
 
 /// Volume against the median from which on a jump is news rather than an error.
 const NEWS_VOLUME: f64 = 3.5;
+/// The same where nothing else tells of news.
+const BUSY_VOLUME: f64 = 8.0;
 /// Range of a bar against the usual one from which on a jump is news rather than an error.
 const NEWS_RANGE: f64 = 4.0;
 /// Ratio of a split that a market seldom makes in a day.
@@ -39,6 +41,12 @@ pub(super) fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
         && evidence.volumes(row).is_none_or(|usual| volume <= NEWS_VOLUME * usual.median || volume.is_nan())
 }
 
+/// Whether the volume alone tells of news.
+pub(super) fn is_busy(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    let volume = evidence.series.bars().volume[row];
+    evidence.volumes(row).is_some_and(|usual| volume > BUSY_VOLUME * usual.median)
+}
+
 /// Whether volume and range of the row both tell of news.
 pub(super) fn is_news(evidence: &mut Evidence<'_>, row: usize) -> bool {
     let volume = evidence.series.bars().volume[row];
@@ -52,6 +60,8 @@ pub(super) enum Belief {
     Error,
     /// The adjusted close does not have it: unadjusted prices.
     Explained,
+    /// A split of prices as traded.
+    LikeSplit,
     /// The market on a day with news.
     News,
     /// The market, as far as anybody can tell.

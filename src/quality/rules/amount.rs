@@ -12,6 +12,8 @@ const SLACK: f64 = 5.0;
 const MIN_ROWS: usize = 5;
 /// Rows beside a stretch that tell which of its columns moved.
 const BESIDE: usize = 32;
+/// Rows from a declared split to a step of the volumes.
+const SPLIT_ROWS: usize = 15;
 /// Stretches that are looked through for the end of one.
 const MAX_LOOK: usize = 64;
 /// Stretches that are kept; more of them are noise.
@@ -60,8 +62,13 @@ pub(in crate::quality) fn check(series: &Series<'_>, report: &mut ReportBuilder<
         report.skip(Rule::AmountMismatch, "five rows with amount and volume");
         return false;
     }
-    for (rows, off) in wrong(&stretches, report.from()) {
+    let (wrong, shifts) = wrong(&stretches, report.from());
+    for (rows, off) in wrong {
         book(series, amount, rows, off, report);
+    }
+    // Ten to one and no way back: a split of prices that are adjusted, or volumes in tens.
+    for row in shifts.into_iter().filter(|row| !has_split_near(series, *row)) {
+        report.hit(Rule::VolumeShift, row, series.bars().volume[row], f64::NAN);
     }
     true
 }
@@ -92,15 +99,15 @@ fn stretches(bars: &Bars<'_>, amount: &[f64]) -> Option<Vec<Stretch>> {
     Some(found)
 }
 
-/// The stretches that are wrong, and how far they are off, walking both ways from the one that is most likely right.
-fn wrong(stretches: &[Stretch], from: usize) -> Vec<(Range<usize>, f64)> {
+/// The stretches that are wrong, and how far they are off, and rows where the unit may have changed by ten; walking both ways from the one that is most likely right.
+fn wrong(stretches: &[Stretch], from: usize) -> (Vec<(Range<usize>, f64)>, Vec<usize>) {
     let total: usize = stretches.iter().map(|stretch| stretch.rows).sum();
     let stored = from.checked_sub(1).and_then(|last| stretches.iter().rposition(|stretch| stretch.first <= last));
     let is_one_unit = |stretch: &&Stretch| stretch.level.abs() <= SAME_UNIT && stretch.rows * 5 >= total;
     let plain = stretches.iter().position(|stretch| is_one_unit(&stretch));
     let longest = (0..stretches.len()).max_by_key(|at| stretches[*at].rows);
-    let Some(anchor) = stored.or(plain).or(longest) else { return Vec::new() };
-    let mut found = Vec::new();
+    let Some(anchor) = stored.or(plain).or(longest) else { return Default::default() };
+    let (mut found, mut shifts) = (Vec::new(), Vec::new());
     let newer: Vec<usize> = (anchor + 1..stretches.len()).collect();
     let older: Vec<usize> = (0..anchor).rev().collect();
     for way in [newer, older] {
@@ -117,7 +124,7 @@ fn wrong(stretches: &[Stretch], from: usize) -> Vec<(Range<usize>, f64)> {
             let is_short = back.is_none() && way.len() - at == 1 && stretch.rows <= FEW;
             let count = match back {
                 Some(count) => count,
-                None if is_short || is_unit(off) => 1,
+                None if is_short || is_unit(off) || (from > 0 && is_decade(off)) => 1,
                 None => 0,
             };
             for other in &way[at..at + count] {
@@ -126,19 +133,37 @@ fn wrong(stretches: &[Stretch], from: usize) -> Vec<(Range<usize>, f64)> {
             }
             // Another unit that lasts, and nobody knows why: from there on it is the usual one.
             if count == 0 {
+                if is_decade(off) {
+                    shifts.push(if stretch.first > stretches[anchor].first { stretch.first } else { stretch.end });
+                }
                 level = stretch.level;
             }
             at += count.max(1);
         }
     }
     found.sort_by_key(|(rows, _)| rows.start);
-    found
+    shifts.sort_unstable();
+    (found, shifts)
+}
+
+/// Whether a split is declared near a row.
+fn has_split_near(series: &Series<'_>, row: usize) -> bool {
+    let rows = row.saturating_sub(SPLIT_ROWS)..(row + SPLIT_ROWS).min(series.len());
+    series
+        .extras()
+        .splits
+        .is_some_and(|splits| splits[rows].iter().any(|split| *split > 0.0 && (split - 1.0).abs() > 1e-9))
+}
+
+/// Ten and its powers.
+fn is_decade(off: f64) -> bool {
+    let decades = (off / std::f64::consts::LN_10).abs();
+    decades.round() >= 1.0 && (decades - decades.round()).abs() <= 0.15
 }
 
 /// A hundred, a thousand, ten thousand, and so on: lots, thousands of money. Ten is a split.
 fn is_unit(off: f64) -> bool {
-    let decades = (off / std::f64::consts::LN_10).abs();
-    decades.round() >= 2.0 && (decades - decades.round()).abs() <= 0.15
+    is_decade(off) && off.abs() > 1.5 * std::f64::consts::LN_10
 }
 
 /// Books rows that are off in the column that moved.

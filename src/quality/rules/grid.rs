@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::quality::median::median;
+use crate::quality::median::{median, median_of_integers};
 use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::robust::GridStep;
 use crate::quality::rules::week::Week;
@@ -89,17 +89,20 @@ impl Grid<'_> {
 
     /// Weekly and monthly bars: one too many, or several missing.
     fn judge_sparse(&self, least: i64, most: i64, report: &mut ReportBuilder<'_>) {
-        let rows = self.series.len();
+        let usual = (self.step / DAY).max(1);
+        let mut phases: Vec<i64> = (0..self.series.len()).map(|row| self.day(row).rem_euclid(usual)).collect();
+        let phase = median_of_integers(&mut phases).unwrap_or_default();
+        let mut booked = None;
         for row in self.breaks.iter() {
             let days = self.day(row) - self.day(row - 1);
-            let is_extra = |row: usize| row > 0 && self.day(row) - self.day(row - 1) < least;
             if days < least {
-                // Of two that are too near the one is extra after which the grid goes on from the other.
-                let to_next = (row + 1 < rows).then(|| self.day(row + 1) - self.day(row));
-                let skips = to_next.is_some_and(|next| next >= least) && row >= 2 && !is_extra(row - 1);
-                let usual = self.step / DAY;
-                let is_older = skips && to_next == Some(usual) && (self.day(row) - self.day(row - 2)) == usual;
-                report.hit(Rule::OffGrid, if is_older { row - 1 } else { row }, days as f64, usual as f64);
+                // Of two that are too near the one is extra that is on another day than most.
+                let is_usual = |row: usize| self.day(row).rem_euclid(usual) == phase;
+                let extra = if is_usual(row) && !is_usual(row - 1) { row - 1 } else { row };
+                if booked != Some(extra) && booked != Some(row - 1) {
+                    report.hit(Rule::OffGrid, extra, days as f64, usual as f64);
+                    booked = Some(extra);
+                }
             } else if days > most && self.series.trading_calendar().is_none() {
                 report.hit(Rule::Gap, row, (days * DAY / self.step - 1) as f64, 0.0);
             }
@@ -210,6 +213,7 @@ impl Grid<'_> {
             let [before, this, after] = [&sessions[at - 1], &sessions[at], &sessions[at + 1]];
             let shift = this.opens - before.opens;
             let is_shifted = shift.abs() >= self.step
+                && this.rows.len() as f64 >= SHORT_SESSION * usual
                 && before.opens == after.opens
                 && at.checked_sub(2).is_none_or(|at| sessions[at].opens == before.opens)
                 && sessions.get(at + 2).is_none_or(|next| next.opens == before.opens)

@@ -39,7 +39,7 @@ impl Week {
             TradingDays::MondayToFriday => weekday >= 5,
             TradingDays::SundayToFriday => weekday == 5,
             TradingDays::EveryDay => false,
-            TradingDays::Learned => most >= MIN_ROWS && self.rows[weekday] * CLOSED <= most,
+            TradingDays::Learned => most >= MIN_ROWS && self.rows[weekday] <= (most / CLOSED).max(1),
         }
     }
 
