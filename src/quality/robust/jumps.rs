@@ -94,7 +94,7 @@ pub(super) fn judge(
             verdicts.change(jump);
         }
     }
-    levels.judge(evidence, &mut verdicts, report);
+    levels.judge(evidence, &mut verdicts, marked, report);
     book_off_level(evidence, &off_level, report);
     verdicts.book(evidence, report);
 }

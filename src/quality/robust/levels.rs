@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
+use super::jump::{Jump, jump_at};
 use super::shape::has_mixed_units;
 use super::step::{Cause, Step, is_inverse, is_same};
 use super::verdicts::Verdicts;
 use super::witness::{Belief, belief, is_news};
 use crate::quality::report_builder::{Detail, ReportBuilder};
-use crate::quality::{Column, Reason, Rule};
+use crate::quality::{Column, Reason, RowSet, Rule};
 
 /// Steps that are kept; a series with more of them is noise.
 const MAX_STEPS: usize = 1 << 18;
@@ -33,6 +34,10 @@ const MAJORITY_ROWS: usize = 8;
 const STORED_ROWS: usize = 250;
 /// Rows within which two steps undo each other of which neither is believed alone.
 const LONG: usize = 500;
+/// Logarithm by which the hidden end of a unit may miss it.
+const HIDDEN: f64 = 0.9;
+/// Jumps to either side that are looked at for it.
+const MAX_LOOKS: usize = 32;
 /// Rows of a series of two levels that cannot tell which is right.
 const TOO_FEW: usize = 4;
 /// Rows within which a step that the adjusted close explains is undone if it is an error after all.
@@ -77,6 +82,7 @@ impl Levels {
         mut self,
         evidence: &mut Evidence<'_>,
         verdicts: &mut Verdicts,
+        marked: &RowSet,
         report: &mut ReportBuilder<'_>,
     ) {
         if self.steps.is_empty() {
@@ -87,6 +93,7 @@ impl Levels {
                 .skip(Rule::UnitError, "fewer steps of the price: the rows after the first 262144 were not looked at");
         }
         self.explain(evidence, verdicts);
+        self.close(evidence, marked);
         let stretches = self.stretches(evidence.series.len());
         let Some(reference) = trusted(&stretches, report.from()).or_else(|| reference(&stretches)) else { return };
         if is_even(&stretches) {
@@ -147,6 +154,36 @@ impl Levels {
             }
         }
         self.steps = kept;
+    }
+
+    /// Gives a unit that nothing undoes the other end that a move of the market on the same day hides: a jump the other
+    /// way by about as much. Without it all rows on one side would be wrong.
+    fn close(&mut self, evidence: &mut Evidence<'_>, marked: &RowSet) {
+        let mut ends = Vec::new();
+        let lone = self.steps.iter().enumerate().filter(|(at, step)| {
+            let undoes = |other: Option<&Step>| other.is_some_and(|other| is_inverse(step, other));
+            let before = at.checked_sub(1).and_then(|at| self.steps.get(at));
+            step.cause == Cause::Unit && !undoes(before) && !undoes(self.steps.get(at + 1))
+        });
+        for (_, step) in lone {
+            let row = step.jump.row;
+            let is_step = |row: usize| self.steps.iter().any(|step| step.jump.row == row);
+            let is_end = |other: &Jump| {
+                let log = other.change.ln();
+                log * step.log < 0.0 && (log.abs() - step.log.abs()).abs() <= HIDDEN && !is_step(other.row)
+            };
+            let newer = (row + 1..(row + LONG).min(evidence.series.len())).filter(|row| marked.contains(*row));
+            let older = (row.saturating_sub(LONG)..row).rev().filter(|row| marked.contains(*row));
+            let newer = newer.take(MAX_LOOKS).filter_map(|row| jump_at(evidence, row)).find(is_end);
+            let older = older.take(MAX_LOOKS).filter_map(|row| jump_at(evidence, row)).find(is_end);
+            let nearest = newer.into_iter().chain(older).min_by_key(|other| other.row.abs_diff(row));
+            if let Some(jump) = nearest.filter(|jump| !is_news(evidence, jump.row)) {
+                ends.push(Step { log: -step.log, jump, ..*step });
+            }
+        }
+        self.steps.append(&mut ends);
+        self.steps.sort_by_key(|step| step.jump.row);
+        self.steps.dedup_by_key(|step| step.jump.row);
     }
 
     /// Notes the steps that another one undoes, not farther away than `reach`, among those that

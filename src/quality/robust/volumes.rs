@@ -28,6 +28,10 @@ const STEADY: f64 = 0.9;
 const SILENT_SHARE: usize = 20;
 /// Part of a decade by which the volumes of a unit may miss it.
 const KNOWN_DECADE: f64 = 0.35;
+/// Rows before a lasting step in which none goes the other way, the rows that tell one, and its factor.
+const FAR_BACK: usize = 2000;
+const STEP_ROWS: usize = 7;
+const OPPOSITE: f64 = 8.0;
 /// Closes on either side that tell a split.
 const SPLIT_ROWS: usize = 10;
 /// Fewest of them.
@@ -80,7 +84,7 @@ pub(super) fn judge(
         }
         let run = run_from(evidence, row, report).or_else(|| run_to(evidence, row, report));
         if let Some(run) = run {
-            next = judge_run(evidence, config, run, report).max(row + 1);
+            next = judge_run(evidence, config, run, marked, report).max(row + 1);
         }
     }
 }
@@ -88,7 +92,13 @@ pub(super) fn judge(
 /// Books a run if its volumes are wrong. The answer is the first row that has not been judged.
 ///
 /// News moves volume and price together; a unit moves the volume alone.
-fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, report: &mut ReportBuilder<'_>) -> usize {
+fn judge_run(
+    evidence: &mut Evidence<'_>,
+    config: &RobustConfig,
+    run: Run,
+    marked: &RowSet,
+    report: &mut ReportBuilder<'_>,
+) -> usize {
     let Some(around) = neighbourhood(evidence, &run, report) else { return run.first + 1 };
     let is_small = around.offset < 0.0;
     let rows = run.end - run.first;
@@ -138,6 +148,10 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
         }
         return run.first + 1;
     }
+    // Nor does a step last that is undone by one that nobody can follow to it.
+    if has_opposite(evidence, &run, around.offset, marked) {
+        return run.first + 1;
+    }
     let (old, new) = (run.first, rows);
     // Units change for good with a vendor's release: of two sides of like length the older one is wrong.
     if old < new {
@@ -150,6 +164,17 @@ fn judge_run(evidence: &mut Evidence<'_>, config: &RobustConfig, run: Run, repor
         report.hit(Rule::VolumeShift, run.first, evidence.series.bars().volume[run.first], around.median);
     }
     run.end
+}
+
+/// Whether volumes before the run stepped the other way by about as much.
+fn has_opposite(evidence: &Evidence<'_>, run: &Run, offset: f64, marked: &RowSet) -> bool {
+    let volume = evidence.series.bars().volume;
+    let usual = |rows: Range<usize>| median_of(&volume[rows]).map(f64::ln);
+    (run.first.saturating_sub(FAR_BACK)..run.first.saturating_sub(1)).filter(|row| marked.contains(*row)).any(|row| {
+        let before = usual(row.saturating_sub(STEP_ROWS)..row);
+        let after = usual(row..(row + STEP_ROWS).min(run.first));
+        before.zip(after).is_some_and(|(before, after)| (after - before) * -offset.signum() >= OPPOSITE.ln())
+    })
 }
 
 fn book(
