@@ -177,7 +177,9 @@ impl Levels {
             let newer = newer.take(MAX_LOOKS).filter_map(|row| jump_at(evidence, row)).find(is_end);
             let older = older.take(MAX_LOOKS).filter_map(|row| jump_at(evidence, row)).find(is_end);
             let nearest = newer.into_iter().chain(older).min_by_key(|other| other.row.abs_diff(row));
-            if let Some(jump) = nearest.filter(|jump| !is_news(evidence, jump.row)) {
+            // A few rows at an end are a small matter, and news a better explanation.
+            let is_long = row.min(evidence.series.len() - row) > SHORT;
+            if let Some(jump) = nearest.filter(|jump| is_long || !is_news(evidence, jump.row)) {
                 ends.push(Step { log: -step.log, jump, ..*step });
             }
         }
