@@ -4,14 +4,12 @@
 
 use super::dividend::{ABSURD, Dividend, Usual, Verdict, is_phantom_pair, verdict};
 use super::evidence::Evidence;
-use super::factors::{Factors, Wrong, dividend_at, has_action, signed_step, split_at};
+use super::factors::{Factors, Wrong, dividend_at, has_action, is_factor, signed_step, split_at};
 use super::jump::median_of;
 use super::splits::Splits;
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{RobustConfig, Rule};
 
-/// Adjusted close by close that no history of splits makes.
-const ABSURD_FACTOR: f64 = 1e12;
 /// Rows to either side of a dividend, some time before and some time after.
 const ASIDE: usize = 60;
 /// Factor between a close and those of then that is odd.
@@ -59,11 +57,7 @@ fn judge_cells(evidence: &Evidence<'_>, has_adj_close: bool, report: &mut Report
     let extras = *evidence.series.extras();
     if let Some(column) = extras.adj_close.filter(|_| has_adj_close) {
         let close = evidence.series.bars().close;
-        let is_price = |row: usize| {
-            let adj_close = column[row];
-            adj_close > 0.0 && adj_close < close[row] * ABSURD_FACTOR && adj_close * ABSURD_FACTOR > close[row]
-        };
-        let is_wrong = |row: &usize| evidence.is_sound(*row) && !is_price(*row);
+        let is_wrong = |row: &usize| evidence.is_sound(*row) && !is_factor(column[*row] / close[*row]);
         let known: Vec<usize> = (0..column.len()).filter(is_wrong).filter(|row| !report.is_suspect(*row)).collect();
         for row in known {
             report.hit(Rule::AdjustmentCell, row, column[row], f64::NAN);

@@ -20,6 +20,8 @@ const ROUNDINGS: [f64; 4] = [0.1, 0.01, 0.001, 0.0001];
 const MAX_RUN: usize = 20;
 /// The same where it goes where no action takes it.
 const LONG_RUN: usize = 5000;
+/// Adjusted close by close that no history of splits makes.
+const ABSURD_FACTOR: f64 = 1e12;
 /// Absurd steps whose ends are looked for; a column with more of them is noise.
 const MAX_LOOKS: usize = 256;
 /// Logarithm of a step that no dividend makes while the price goes on as if nothing had happened.
@@ -160,10 +162,15 @@ fn rounding(evidence: &Evidence<'_>) -> f64 {
     decimal_step(&ROUNDINGS, known, 1e-6)
 }
 
+/// Whether a history of splits and dividends may make such a factor.
+pub(super) fn is_factor(factor: f64) -> bool {
+    factor > ABSURD_FACTOR.recip() && factor < ABSURD_FACTOR
+}
+
 /// Adjusted close by close, where both are numbers above zero.
 fn factor(evidence: &Evidence<'_>, row: usize) -> Option<f64> {
     let factor = evidence.series.extras().adj_close?[row] / evidence.series.bars().close[row];
-    (evidence.is_sound(row) && factor.is_finite() && factor > 0.0).then_some(factor)
+    (evidence.is_sound(row) && is_factor(factor)).then_some(factor)
 }
 
 /// Whether the factor steps by what no action explains: up, or by more than anybody pays, while the price goes on.

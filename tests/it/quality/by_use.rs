@@ -293,7 +293,7 @@ fn adjusted_closes_are_judged_without_dividends() {
                 f.adj_close.as_mut().unwrap()[200..240].fill(5.9e35);
             },
             200..240,
-            &[Rule::AdjustmentOutlier],
+            &[Rule::AdjustmentCell],
         ),
         case(
             "absurd from the start",
@@ -302,7 +302,7 @@ fn adjusted_closes_are_judged_without_dividends() {
                 f.adj_close.as_mut().unwrap()[..240].fill(5.9e35);
             },
             0..240,
-            &[Rule::AdjustmentError],
+            &[Rule::AdjustmentCell],
         ),
         case(
             "a dividend of more than the price",
@@ -789,4 +789,215 @@ fn a_series_brings_its_own_profile() {
     assert_eq!(FeedProfile::preset("stocks"), None);
     let error = QualityConfig::default().profile(FeedProfile::default().tick(Some(f64::NAN))).validate().unwrap_err();
     assert_eq!(error.faults()[0].path, "profile.tick");
+}
+
+fn walk(seed: u64, rows: usize, daily: f64) -> Frame {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut normal = move || (0..6).map(|_| random.f64() - 0.5).sum::<f64>() * 1.41;
+    let mut frame = Frame::bars(rows, 50.0);
+    let mut price: f64 = 50.0;
+    for row in 0..rows {
+        let open = price * (0.3 * daily * normal()).exp();
+        price = open * (daily * normal()).exp();
+        let wick = |normal: f64| 1.0 + 0.4 * daily * normal.abs();
+        (frame.open[row], frame.close[row]) = (open, price);
+        (frame.high[row], frame.low[row]) = (open.max(price) * wick(normal()), open.min(price) / wick(normal()));
+        frame.volume[row] = (1e6 * (0.5 * normal()).exp()).round();
+    }
+    frame
+}
+
+#[test]
+fn no_good_row_pays_for_an_end_that_is_hidden() {
+    let unit = &[Rule::UnitError];
+    let mut cases = vec![
+        case(
+            "volumes that are honest after the block",
+            |f| {
+                volumes(f, 330..350, 5.0);
+                scale(f, 300..330, 10.0);
+            },
+            300..330,
+            unit,
+        ),
+        case(
+            "price and volume there and back are no split",
+            |f| {
+                scale(f, 300..360, 10.0);
+                volumes(f, 300..360, 0.1);
+            },
+            300..360,
+            unit,
+        ),
+    ];
+    for (seed, first, rows, factor) in
+        [(1, 126, 60, 10.0), (2, 296, 30, 0.1), (3, 106, 60, 100.0), (4, 400, 200, 0.01), (5, 50, 40, 10.0)]
+    {
+        // The market moves by a quarter on the day the block ends, with the volume that goes with it.
+        for news in [1.25, 0.78] {
+            let end = first + rows;
+            cases.push(on(
+                walk(seed, 1000, 0.015),
+                format!("x{factor} {first}..{end}, news {news}"),
+                |f| {
+                    scale(f, end..1000, news);
+                    f.volume[end] *= 7.0;
+                    scale(f, first..end, factor);
+                },
+                first..end,
+                unit,
+            ));
+        }
+    }
+    check(cases);
+}
+
+#[test]
+fn stretches_of_volumes_have_two_ends() {
+    let mut faults = Vec::new();
+    for seed in 0..20 {
+        for (first, rows, factor) in
+            [(300, 130, 0.01), (500, 60, 100.0), (20, 130, 0.01), (800, 100, 1000.0), (6, 30, 0.01)]
+        {
+            let mut frame = walk(seed, 1000, 0.01);
+            volumes(&mut frame, first..first + rows, factor);
+            let report = frame.report(QualityConfig::default());
+            let beside = report.quarantine.iter().filter(|row| !(first..first + rows).contains(row)).count();
+            if beside > 3 {
+                faults.push(format!("{seed}: {first}+{rows} x{factor}: {beside} good rows: {:?}", report.findings));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_remedy_is_for_what_the_gaps_say() {
+    for (factor, offered) in [(10.0, Some(0.1)), (12.0, None), (8.5, None), (100.0, Some(0.01))] {
+        let mut frame = Frame::bars(500, 100.0);
+        scale(&mut frame, 200..230, factor);
+        let report = frame.report(QualityConfig::default());
+        assert_eq!(report.quarantine.iter().collect::<Vec<_>>(), (200..230).collect::<Vec<_>>(), "x{factor}");
+        assert_eq!(report.findings[0].factor, offered, "x{factor}");
+    }
+    for rows in [3, 4] {
+        let mut frame = Frame::bars(rows, 100.0);
+        frame.scale(rows - 1, 100.0);
+        let report = frame.report(QualityConfig::default());
+        assert_eq!(report.quarantine.iter().collect::<Vec<_>>(), [rows - 1], "of {rows} rows the more are right");
+    }
+    let mut frame = Frame::bars(250, 100.0);
+    frame.adj_close = Some(vec![5.9e35; 250]);
+    let report = frame.report(QualityConfig::default());
+    assert_eq!((report.quarantine.len(), report.rows_of(Rule::AdjustmentCell)), (250, 250));
+}
+
+#[test]
+fn blocks_units_and_adjustments_that_meet() {
+    let pay = |frame: &mut Frame| {
+        let rows = frame.close.len();
+        let mut dividends = vec![0.0; rows];
+        let mut adjusted = frame.close.clone();
+        for row in (63..rows).step_by(63) {
+            dividends[row] = 0.007 * frame.close[row - 1];
+            adjusted[..row].iter_mut().for_each(|cell| *cell *= 1.0 - 0.007);
+        }
+        (frame.dividends, frame.adj_close) = (Some(dividends), Some(adjusted));
+    };
+    let prices = |frame: &mut Frame, rows: Range<usize>, factor: f64| {
+        for column in [&mut frame.open, &mut frame.high, &mut frame.low, &mut frame.close] {
+            column[rows.clone()].iter_mut().for_each(|price| *price *= factor);
+        }
+    };
+    let mut cases = Vec::new();
+    for hole in [1, 3, 8] {
+        let (first, second) = (300..310, 310 + hole..320 + hole);
+        let both = first.clone().chain(second.clone());
+        cases.push(case(
+            format!("two blocks, {hole} right rows between"),
+            |f| {
+                scale(f, first, 1.5);
+                scale(f, second, 1.5);
+            },
+            both,
+            &[Rule::Block],
+        ));
+    }
+    for (rows, factor) in [(110..131, 10.0), (110..150, 100.0), (110..210, 0.01)] {
+        let name = format!("prices x{factor}, the adjusted close is right, {rows:?}");
+        cases.push(case(
+            name,
+            |f| {
+                pay(f);
+                prices(f, rows.clone(), factor);
+            },
+            rows.clone(),
+            &[Rule::UnitError],
+        ));
+    }
+    for rows in [110..140, 110..210] {
+        let name = format!("adjusted closes across a dividend, {rows:?}");
+        let spoil = |f: &mut Frame| {
+            pay(f);
+            f.adj_close.as_mut().unwrap()[rows.clone()].iter_mut().for_each(|cell| *cell *= 100.0);
+        };
+        cases.push(case(name, spoil, rows.clone(), &[Rule::AdjustmentOutlier]));
+    }
+    for factor in [1.7, 3.0, 37.0, 1e6] {
+        let wick = &[Rule::Wick];
+        cases.push(case(
+            format!("open and high x{factor}"),
+            |f| {
+                f.open[200] *= factor;
+                f.high[200] *= factor;
+            },
+            [200],
+            wick,
+        ));
+        cases.push(case(
+            format!("open and low / {factor}"),
+            |f| {
+                f.open[200] /= factor;
+                f.low[200] /= factor;
+            },
+            [200],
+            wick,
+        ));
+        cases.push(
+            case(
+                format!("high and close of the first row x{factor}"),
+                |f| {
+                    f.high[0] *= factor;
+                    f.close[0] *= factor;
+                },
+                [0],
+                &[],
+            )
+            .speaking(),
+        );
+    }
+    check(cases);
+    let mut frame = with_amount(1000);
+    volumes(&mut frame, 900..1000, 10.0);
+    let report = frame.report(QualityConfig::default());
+    assert_eq!((report.valid, report.rows_of(Rule::VolumeShift)), (true, 1), "ten to one and no way back is a doubt");
+}
+
+#[test]
+fn what_is_stored_wrong_blames_no_new_row() {
+    let validator = DataQualityValidator::new("new", QualityConfig::default()).unwrap();
+    for wrong in 0..5 {
+        for factor in [2.0, 0.5, 1.4, 100.0] {
+            let mut frame = Frame::bars(300, 100.0);
+            frame.scale(295 + wrong, factor);
+            let report = validator.check_new(&frame.rows(0..295).series(), &frame.rows(295..300).series());
+            assert_eq!(report.quarantine.iter().collect::<Vec<_>>(), [wrong], "x{factor}: {:?}", report.findings);
+        }
+    }
+    for factor in [10.0, 100.0, 2.0] {
+        let mut frame = Frame::bars(300, 100.0);
+        frame.scale(294, factor);
+        let report = validator.check_new(&frame.rows(0..295).series(), &frame.rows(295..300).series());
+        assert!(report.valid, "the last stored row x{factor}: {:?}", report.findings);
+    }
 }
