@@ -134,13 +134,15 @@ impl<'a> Strip<'a> {
         let finite = |i: usize| open[i].is_finite() & high[i].is_finite() & low[i].is_finite() & close[i].is_finite();
         let finite = mask(finite);
         let positive = mask(|i| (open[i] > 0.0) & (high[i] > 0.0) & (low[i] > 0.0) & (close[i] > 0.0));
-        let empty = match finite & positive {
-            u32::MAX => 0,
+        // A placeholder has no open.
+        let without = if finite & positive == !0 { 0 } else { mask(|i| (open[i] == 0.0) | open[i].is_nan()) };
+        let empty = match without {
+            0 => 0,
             _ => mask(|i| is_placeholder([open[i], high[i], low[i], close[i]], volume[i])),
         };
         marks.put(Rule::EmptyRow, at, empty);
         let below_zero = finite & !positive & !empty;
-        if series.feed().negative_prices {
+        if below_zero != 0 && series.feed().negative_prices {
             let mut rows = below_zero;
             while rows != 0 {
                 marks.put_below_zero(series, config, at + rows.trailing_zeros() as usize);
@@ -153,7 +155,7 @@ impl<'a> Strip<'a> {
             marks.put(Rule::NotFinite, at, !finite & !empty);
         } else {
             let negative = mask(|i| (volume[i] < 0.0) & (volume[i] > f64::NEG_INFINITY));
-            let missing = mask(|i| volume[i].is_nan());
+            let missing = if traded | negative == !0 { 0 } else { mask(|i| volume[i].is_nan()) };
             marks.put(Rule::NegativeVolume, at, negative & !empty);
             marks.put(Rule::NotFinite, at, !(finite & (traded | negative | missing)) & !empty);
             marks.no_volume.insert_mask(at, missing & finite & !empty);
