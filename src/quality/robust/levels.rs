@@ -36,7 +36,8 @@ const STORED_ROWS: usize = 250;
 const LONG: usize = 500;
 /// Logarithm by which the hidden end of a unit may miss it.
 const HIDDEN: f64 = 0.9;
-/// Jumps to either side that are looked at for it.
+/// Rows within which it is looked for, and jumps to either side that are looked at.
+const FAR_END: usize = 3000;
 const MAX_LOOKS: usize = 32;
 /// Rows of a series of two levels that cannot tell which is right.
 const TOO_FEW: usize = 4;
@@ -172,8 +173,8 @@ impl Levels {
                 let log = other.change.ln();
                 log * step.log < 0.0 && (log.abs() - step.log.abs()).abs() <= HIDDEN && !is_step(other.row)
             };
-            let newer = (row + 1..(row + LONG).min(evidence.series.len())).filter(|row| marked.contains(*row));
-            let older = (row.saturating_sub(LONG)..row).rev().filter(|row| marked.contains(*row));
+            let newer = (row + 1..(row + FAR_END).min(evidence.series.len())).filter(|row| marked.contains(*row));
+            let older = (row.saturating_sub(FAR_END)..row).rev().filter(|row| marked.contains(*row));
             let newer = newer.take(MAX_LOOKS).filter_map(|row| jump_at(evidence, row)).find(is_end);
             let older = older.take(MAX_LOOKS).filter_map(|row| jump_at(evidence, row)).find(is_end);
             let nearest = newer.into_iter().chain(older).min_by_key(|other| other.row.abs_diff(row));

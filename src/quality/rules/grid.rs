@@ -241,7 +241,9 @@ impl Grid<'_> {
     fn judge_session_days(&self, sessions: &[Session], usual: f64, report: &mut ReportBuilder<'_>) {
         let mut week = Week::new(self.series.feed().days);
         for session in sessions {
-            week.count(self.day(session.rows.start), 1);
+            // A session of currencies lasts a week.
+            let (first, last) = (self.day(session.rows.start), self.day(session.rows.end - 1));
+            week.count(first, usize::try_from(last - first + 1).unwrap_or(1));
         }
         for session in sessions.iter().filter(|session| week.is_closed(self.day(session.rows.start))) {
             report.hit_range(Rule::OffCalendar, session.rows.clone(), Detail::new(f64::NAN, f64::NAN));
