@@ -78,6 +78,17 @@ pub(crate) fn draw(title: &str, table: &Table, report: &QualityReport, repair: O
             Severity::Warning => ("#e90", 4),
             _ => ("#39c", 3),
         };
+        if finding.rows > 1 {
+            let span = table.seconds[finding.row]..=table.seconds[finding.last_row];
+            let points: String = order.iter().filter(|row| span.contains(&table.seconds[**row])).fold(
+                String::new(),
+                |mut points, row| {
+                    let _ = write!(points, "{:.1},{:.1} ", place[*row], y(close[*row]));
+                    points
+                },
+            );
+            let _ = write!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>");
+        }
         let _ = write!(
             svg,
             "<circle cx=\"{:.1}\" cy=\"{at:.1}\" r=\"{radius}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\">\
