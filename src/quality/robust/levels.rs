@@ -36,6 +36,8 @@ const STORED_ROWS: usize = 250;
 const LONG: usize = 500;
 /// Logarithm by which the hidden end of a unit may miss it.
 const HIDDEN: f64 = 0.9;
+/// Steps of a series in which hidden ends are looked for.
+const MAX_LONE: usize = 256;
 /// Rows within which it is looked for, and jumps to either side that are looked at.
 const FAR_END: usize = 3000;
 const MAX_LOOKS: usize = 32;
@@ -160,6 +162,10 @@ impl Levels {
     /// Gives a unit that nothing undoes the other end that a move of the market on the same day hides: a jump the other
     /// way by about as much. Without it all rows on one side would be wrong.
     fn close(&mut self, evidence: &mut Evidence<'_>, marked: &RowSet) {
+        // A series with many of them is noise.
+        if self.steps.len() > MAX_LONE {
+            return;
+        }
         let mut ends = Vec::new();
         let lone = self.steps.iter().enumerate().filter(|(at, step)| {
             let undoes = |other: Option<&Step>| other.is_some_and(|other| is_inverse(step, other));
@@ -168,7 +174,7 @@ impl Levels {
         });
         for (_, step) in lone {
             let row = step.jump.row;
-            let is_step = |row: usize| self.steps.iter().any(|step| step.jump.row == row);
+            let is_step = |row: usize| self.steps.binary_search_by_key(&row, |step| step.jump.row).is_ok();
             let is_end = |other: &Jump| {
                 let log = other.change.ln();
                 log * step.log < 0.0 && (log.abs() - step.log.abs()).abs() <= HIDDEN && !is_step(other.row)

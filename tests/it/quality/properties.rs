@@ -208,3 +208,33 @@ fn a_million_equal_rows_and_a_million_equal_timestamps() {
     let report = validator.validate(&Series::new(&vec![7; 1_000_000], bars).unwrap());
     assert_eq!((report.rows_of(Rule::DuplicateRow), report.valid), (999_999, true));
 }
+
+/// What takes time with its square would take minutes here.
+#[test]
+fn hostile_series_end() {
+    let rows = 300_000;
+    let decades = |at: usize| 10_f64.powi([0, 1, -1, 2][at % 4]);
+    let volume: Vec<f64> = (0..rows).map(|row| 1e6 + (row % 17) as f64 * 1e4).collect();
+    let close = |factor: &dyn Fn(usize) -> f64| (0..rows).map(|row| 100.0 * factor(row)).collect::<Vec<f64>>();
+    let time: Vec<i64> = (0..).take(rows).collect();
+    let validator = DataQualityValidator::new("quality", QualityConfig::default()).unwrap();
+    for (name, prices) in [
+        ("units that never pair", close(&|row| decades(row))),
+        ("units that never pair, in runs", close(&|row| decades(row / 70))),
+        ("blocks", close(&|row| if row / 40 % 2 == 0 { 1.0 } else { 1.5 })),
+    ] {
+        let bars = Bars { open: &prices, high: &prices, low: &prices, close: &prices, volume: &volume };
+        let odd: Vec<f64> = (0..rows).map(|row| prices[row] * [1.0, 3.0, 0.2][row / 7 % 3]).collect();
+        let dividends: Vec<f64> = (0..rows).map(|row| if row % 5 == 0 { 1.0 } else { 0.0 }).collect();
+        let amount: Vec<f64> = (0..rows).map(|row| prices[row] * volume[row] * decades(row / 3)).collect();
+        let series = Series::new(&time, bars).unwrap();
+        let all = series.adj_close(&odd).unwrap().dividends(&dividends).unwrap().amount(&amount).unwrap();
+        for series in [series, all] {
+            assert_eq!(validator.validate(&series).total, rows, "{name}");
+        }
+    }
+    let wild: Vec<f64> = (0..rows).map(|row| 1e6 * decades(row / 45)).collect();
+    let flat = vec![100.0; rows];
+    let bars = Bars { open: &flat, high: &flat, low: &flat, close: &flat, volume: &wild };
+    assert_eq!(validator.validate(&Series::new(&time, bars).unwrap()).total, rows);
+}
