@@ -58,7 +58,8 @@ pub(super) fn run_from(evidence: &Evidence<'_>, row: usize, report: &ReportBuild
     let is_away = |row: usize| distance(row) * side.signum() >= AWAY.ln();
     let end = end_of(volume, row + 1..volume.len(), is_away);
     // A few rows after it are no level that it could have come back to.
-    let is_at_end = (end..volume.len()).filter(|row| is_number(volume[*row])).count() < MIN_WINDOW;
+    let after = (end..volume.len()).filter(|row| is_number(volume[*row])).take(MIN_WINDOW);
+    let is_at_end = after.count() < MIN_WINDOW;
     let end = if is_at_end && end - row > MIN_WINDOW { volume.len() } else { end };
     let back = volume.get(end).map_or(1.0, |next| (volume[end - 1] / next).ln() * side.signum());
     Some(Run { first: row, end, is_at_end, is_sharp: back >= (SWELL / 2.0).ln() })

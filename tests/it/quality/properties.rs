@@ -212,7 +212,7 @@ fn a_million_equal_rows_and_a_million_equal_timestamps() {
 /// What takes time with its square would take minutes here.
 #[test]
 fn hostile_series_end() {
-    let rows = 300_000;
+    let rows = 200_000;
     let decades = |at: usize| 10_f64.powi([0, 1, -1, 2][at % 4]);
     let volume: Vec<f64> = (0..rows).map(|row| 1e6 + (row % 17) as f64 * 1e4).collect();
     let close = |factor: &dyn Fn(usize) -> f64| (0..rows).map(|row| 100.0 * factor(row)).collect::<Vec<f64>>();
