@@ -104,7 +104,8 @@ fn a_load_never_brings_a_cleared_value_back() {
 
 #[test]
 fn a_refresh_never_overwrites_a_newer_insert() {
-    explore(|| old_value_must_go(true, 2, |cache| cache.insert(&0, 2).unwrap()));
+    explore(|| old_value_must_go(true, 1, |cache| cache.insert(&0, 2).unwrap()));
+    explore_rare(|| old_value_must_go(true, 1, |cache| cache.insert(&0, 2).unwrap()));
 }
 
 #[test]
