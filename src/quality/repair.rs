@@ -1,5 +1,6 @@
 //! What a validator would change to make a series right, and the series so changed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -104,10 +105,9 @@ impl DataQualityValidator {
     pub fn repair(&self, series: &Series<'_>) -> Repair {
         let rows: Vec<usize> = (0..series.len()).collect();
         let mut columns = Columns::gather(series, &rows);
-        let (before, mut order) = self.judged(series, usize::MAX);
+        let (mut report, mut order) = self.judged(series, usize::MAX);
         let mut changes = Vec::new();
-        let mut touched: Vec<(Column, RowSet)> = Vec::new();
-        let mut report = before.clone();
+        let mut touched = BTreeMap::new();
         for _ in 0..MAX_ROUNDS {
             let known = changes.len();
             for finding in report.findings.iter().filter(|finding| finding.severity == Severity::Error) {
@@ -129,16 +129,13 @@ fn apply(
     series: &Series<'_>,
     finding: &Finding,
     order: Option<&[usize]>,
-    touched: &mut Vec<(Column, RowSet)>,
+    touched: &mut BTreeMap<Column, RowSet>,
     changes: &mut Vec<Change>,
 ) {
     let Some(factor) = finding.factor.filter(|factor| factor.is_finite()) else { return };
     for column in finding.columns {
         let Some(cells) = columns.column_mut(*column) else { continue };
-        if touched.iter().all(|(other, _)| other != column) {
-            touched.push((*column, RowSet::default()));
-        }
-        let Some((_, done)) = touched.iter_mut().find(|(other, _)| other == column) else { continue };
+        let done = touched.entry(*column).or_default();
         let row_of = |position: usize| order.map_or(position, |order| order[position]);
         let rows = (finding.position..=finding.last_position).map(row_of);
         let rows: Vec<usize> = rows.filter(|row| cells[*row].is_finite() && !done.contains(*row)).collect();

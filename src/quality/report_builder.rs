@@ -192,7 +192,7 @@ impl<'a> ReportBuilder<'a> {
 
     /// Books that all rows of a set broke `rule`: neighbours are of one cause, and the first speaks for them.
     pub(super) fn hit_rows(&mut self, rule: Rule, rows: &RowSet, detail: impl Fn(usize) -> Detail) {
-        let keep = if self.from > 0 || !merges(rule) { usize::MAX } else { self.keep };
+        let keep = if self.from > 0 { usize::MAX } else { self.keep };
         let ranges = rows.ranges().count();
         let mut left_out = 0;
         for (at, (first, last)) in rows.ranges().enumerate() {
@@ -243,7 +243,7 @@ impl<'a> ReportBuilder<'a> {
         Some(&mut self.tallies[at])
     }
 
-    /// The same, for the places from `from` on alone; rows are counted from there.
+    /// A builder for the places from `from` on alone; rows are counted from there.
     pub(super) fn judging_from(mut self, from: usize) -> Self {
         self.from = from;
         self

@@ -104,8 +104,8 @@ impl DataQualityValidator {
         let sorted = Ordered::new(new);
         let mut report = self.report();
         if self.config.enabled {
-            let stored = Ordered::new(history);
-            let stored = stored.series(history);
+            let stored = self.ordered(history);
+            let stored = stored.as_ref().map_or(*history, |stored| stored.series(history));
             let first = sorted.series(new).timestamps().first().copied().unwrap_or(i64::MAX);
             let end = stored.timestamps().partition_point(|time| *time < first);
             let known: Vec<usize> = (end.saturating_sub(HISTORY_ROWS)..end).collect();

@@ -5,8 +5,8 @@
 use super::dividend::{ABSURD, Dividend, Usual, Verdict, is_phantom_pair, verdict};
 use super::evidence::Evidence;
 use super::factors::{Factors, Wrong, dividend_at, has_action, is_factor, signed_step, split_at};
-use super::jump::median_of;
 use super::splits::Splits;
+use crate::quality::median::median_of;
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{RobustConfig, Rule};
 

@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::evidence::{Evidence, decimal_step};
-use super::jump::median_of;
 use crate::quality::Rule;
-use crate::quality::median::median;
+use crate::quality::median::{median, median_of};
 use crate::quality::report_builder::ReportBuilder;
 
 /// Rows that the noise of the factor is taken from.
@@ -93,66 +92,62 @@ impl Factors {
             let is_known = of_dividends.contains(&row);
             if has_action(evidence, row) || is_known || report.is_suspect(row) || report.is_suspect(before) {
                 row += 1;
-            } else if let Some(end) = self.way_back(evidence, before, row, &mut looks, report) {
+                continue;
+            }
+            let is_absurd = is_absurd(evidence, before, row, ratio);
+            let is_far = is_absurd && looks > 0;
+            looks -= usize::from(is_far);
+            if let Some(end) = self.way_back(evidence, before, row, is_far.then_some(ratio), report) {
                 let usual = factor(evidence, before).unwrap_or(f64::NAN);
                 for row in (row..end).filter(|row| evidence.is_sound(*row)) {
                     let own = evidence.series.bars().close[row] * usual / adj_close[row];
                     // A stretch is off by one factor, whatever was paid in it.
                     let is_one =
                         (own / ratio - 1.0).abs() <= self.tolerance_at(evidence, row) || ratio.ln().abs() > ABSURD;
-                    let remedy = if is_one { ratio } else { own };
-                    report.hit_with(Rule::AdjustmentOutlier, row, adj_close[row], adj_close[row] * remedy, remedy);
+                    book_outlier(adj_close, row, if is_one { ratio } else { own }, report);
                 }
-                row = end + 1;
-            } else {
-                if is_absurd(evidence, before, row, ratio) {
-                    if (evidence.series.len() - row) * OUTNUMBERED < row {
-                        for row in (row..evidence.series.len()).filter(|row| evidence.is_sound(*row)) {
-                            report.hit_with(
-                                Rule::AdjustmentOutlier,
-                                row,
-                                adj_close[row],
-                                adj_close[row] * ratio,
-                                ratio,
-                            );
-                        }
-                        break;
-                    }
-                    wrong.push(Wrong { row, factor: ratio.recip() });
-                } else if self.has_dividends && !(row > 1 && has_action(evidence, row - 1)) {
-                    // Without the dividends nobody can tell whether there was one.
-                    report.hit(Rule::UnexplainedAdjustment, row, ratio, 1.0);
+                row = end;
+            } else if is_absurd && (evidence.series.len() - row) * OUTNUMBERED < row {
+                for row in (row..evidence.series.len()).filter(|row| evidence.is_sound(*row)) {
+                    book_outlier(adj_close, row, ratio, report);
                 }
-                row += 1;
+                return;
+            } else if is_absurd {
+                wrong.push(Wrong { row, factor: ratio.recip() });
+            } else if self.has_dividends && !(row > 1 && has_action(evidence, row - 1)) {
+                // Without the dividends nobody can tell whether there was one.
+                report.hit(Rule::UnexplainedAdjustment, row, ratio, 1.0);
             }
+            row += 1;
         }
     }
 
-    /// The first row from `row` on whose factor is that of `before` again.
+    /// The first row from `row` on whose factor is that of `before` again; `absurd` is a step that no action explains.
     fn way_back(
         &self,
         evidence: &Evidence<'_>,
         before: usize,
         row: usize,
-        looks: &mut usize,
+        absurd: Option<f64>,
         report: &ReportBuilder<'_>,
     ) -> Option<usize> {
         let usual = factor(evidence, before)?;
-        let is_absurd = step(evidence, row).is_some_and(|(_, ratio)| is_absurd(evidence, before, row, ratio));
-        let is_absurd = is_absurd && *looks > 0;
-        *looks -= usize::from(is_absurd);
-        let reach = if is_absurd { LONG_RUN } else { MAX_RUN };
-        let size = step(evidence, row).map_or(0.0, |(_, ratio)| ratio.ln().abs());
+        let reach = if absurd.is_some() { LONG_RUN } else { MAX_RUN };
+        let slack = absurd.map_or(0.0, |ratio| 0.3 * ratio.ln().abs().min(1.0));
         (row + 1..(row + 1 + reach).min(evidence.series.len()))
             // What no action explains may have actions within.
-            .take_while(|row| is_absurd || !has_action(evidence, *row))
+            .take_while(|row| absurd.is_some() || !has_action(evidence, *row))
             .filter(|row| !report.is_suspect(*row))
             .find(|row| {
-                let tolerance = (self.tolerance / 2.0).max(self.noise_at(evidence, *row));
-                let tolerance = if is_absurd { tolerance.max(0.3 * size.min(1.0)) } else { tolerance };
+                let tolerance = (self.tolerance / 2.0).max(self.noise_at(evidence, *row)).max(slack);
                 factor(evidence, *row).is_some_and(|factor| (factor / usual).ln().abs() <= tolerance)
             })
     }
+}
+
+/// An adjusted close that has to be multiplied.
+fn book_outlier(adj_close: &[f64], row: usize, factor: f64, report: &mut ReportBuilder<'_>) {
+    report.hit_with(Rule::AdjustmentOutlier, row, adj_close[row], adj_close[row] * factor, factor);
 }
 
 /// The decimal step that all of the first adjusted closes are multiples of; 0 if there is none.

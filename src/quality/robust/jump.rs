@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use crate::quality::RowSet;
-use crate::quality::median::median;
+use crate::quality::median::median_of;
 
 /// Rows on either side whose median close tells whether a jump lasted.
 const LASTING_ROWS: usize = 5;
@@ -32,12 +32,6 @@ pub(super) fn lasted(column: &[f64], jump: Jump, factor: f64, slack: f64) -> boo
     let before = median_of(&column[(jump.before + 1).saturating_sub(LASTING_ROWS)..=jump.before]);
     let after = median_of(&column[jump.row..(jump.row + LASTING_ROWS).min(column.len())]);
     before.zip(after).is_some_and(|(before, after)| (after / before / factor).ln().abs() <= slack)
-}
-
-/// Median of the numbers above zero.
-pub(super) fn median_of(values: &[f64]) -> Option<f64> {
-    let known = values.iter().copied().filter(|value| *value > 0.0 && value.is_finite());
-    median(&mut known.collect::<Vec<f64>>())
 }
 
 /// The marked rows within a block after `row`, few of them.

@@ -2,13 +2,14 @@
 
 use super::blocks::{book_block, nearest_way_back};
 use super::evidence::{Evidence, FrameLoad};
-use super::jump::{Jump, jump_at, median_of};
+use super::jump::{Jump, jump_at};
 use super::levels::Levels;
 use super::splits::Splits;
 use super::step::Step;
 use super::steps::{declared_split, is_as_traded, mixed_step, undeclared_split, unit_step};
 use super::verdicts::Verdicts;
 use super::witness::{is_adjusted_away, is_ordinary};
+use crate::quality::median::median_of;
 use crate::quality::report_builder::ReportBuilder;
 use crate::quality::{PriceBasis, QualityConfig, RowSet, Rule};
 
@@ -38,6 +39,8 @@ pub(super) fn judge(
     // Unadjusted prices are what a series without splits and adjusted closes may be made of.
     let may_be_raw = is_unknown && extras.splits.is_none() && extras.adj_close.is_none();
     let is_raw = may_be_raw || feed.prices == PriceBasis::Raw;
+    let has_no_adjusted = extras.adj_close.is_none() && (is_unknown || feed.prices == PriceBasis::Raw);
+    let stored = stored_level(evidence, report.from());
     let mut verdicts = Verdicts::new(config.max_change, may_be_raw);
     // Power goes where it likes.
     if feed.negative_prices && !feed.volume {
@@ -60,10 +63,10 @@ pub(super) fn judge(
             continue;
         }
         let declared = declared_split(evidence, config, splits, jump);
-        if is_off_level(evidence, config, report, declared.is_some(), jump) {
+        let may_be_off = row >= report.from() && declared.is_none();
+        if stored.is_some_and(|stored| may_be_off && is_off_level(evidence, config, stored, jump)) {
             off_level.push(jump);
         }
-        let has_no_adjusted = extras.adj_close.is_none() && (is_unknown || feed.prices == PriceBasis::Raw);
         if declared.is_some_and(|step| has_no_adjusted && is_as_traded(evidence, splits, &step)) {
             if is_unknown {
                 verdicts.unadjusted.insert(row);
@@ -95,37 +98,28 @@ pub(super) fn judge(
         }
     }
     levels.judge(evidence, &mut verdicts, marked, report);
-    book_off_level(evidence, &off_level, report);
+    if let Some(stored) = stored {
+        book_off_level(evidence, stored, &off_level, report);
+    }
     verdicts.book(evidence, report);
 }
 
 /// Whether a new row is on another level than the stored ones, on a day without news: what a market does is seen in
-/// its volume, and what else may be a split was not declared.
-fn is_off_level(
-    evidence: &mut Evidence<'_>,
-    config: &QualityConfig,
-    report: &ReportBuilder<'_>,
-    is_declared: bool,
-    jump: Jump,
-) -> bool {
-    if report.from() == 0 || jump.row < report.from() || is_declared {
-        return false;
-    }
-    let Some(stored) = stored_level(evidence, report.from()) else { return false };
+/// its volume.
+fn is_off_level(evidence: &mut Evidence<'_>, config: &QualityConfig, stored: f64, jump: Jump) -> bool {
     let least = OFF_LEVEL.max(config.robust.jump_sigma * evidence.gaps(jump.row));
     let close = evidence.series.bars().close[jump.row];
     jump.gap.ln().abs() >= least && (close / stored).ln().abs() >= 0.7 * least && is_ordinary(evidence, jump.row)
 }
 
-/// The close of most of the last stored rows.
+/// The close of most of the last stored rows, those before `from`; `None` without any.
 fn stored_level(evidence: &Evidence<'_>, from: usize) -> Option<f64> {
     median_of(&evidence.series.bars().close[from.saturating_sub(STORED_ROWS)..from])
 }
 
 /// Books new rows from a jump off the level until one is back, as far as nothing else was said of them.
-fn book_off_level(evidence: &Evidence<'_>, jumps: &[Jump], report: &mut ReportBuilder<'_>) {
+fn book_off_level(evidence: &Evidence<'_>, stored: f64, jumps: &[Jump], report: &mut ReportBuilder<'_>) {
     let close = evidence.series.bars().close;
-    let Some(stored) = stored_level(evidence, report.from()) else { return };
     for jump in jumps {
         let size = (close[jump.row] / stored).ln();
         let is_off =

@@ -101,15 +101,10 @@ impl Levels {
         let Some(reference) = trusted(&stretches, report.from()).or_else(|| reference(&stretches)) else { return };
         if is_even(&stretches) {
             // One row against another, or two against two: neither can be used, and nobody knows which to mend.
-            let rows = stretches.iter().map(|stretch| stretch.first..stretch.end);
-            let close = evidence.series.bars().close;
-            rows.for_each(|rows| {
-                report.hit_range(
-                    Rule::UnitError,
-                    rows.clone(),
-                    Detail::new(close[rows.start], f64::NAN).reason(UNKNOWABLE),
-                );
-            });
+            for Stretch { first, end, .. } in stretches {
+                let detail = Detail::new(evidence.series.bars().close[first], f64::NAN).reason(UNKNOWABLE);
+                report.hit_range(Rule::UnitError, first..end, detail);
+            }
             return;
         }
         for (rule, cause) in [(Rule::UnitError, Cause::Unit), (Rule::MissedSplit, Cause::Split)] {
@@ -128,7 +123,7 @@ impl Levels {
         // A unit there and back is no split and no market, whatever the adjusted close says; a tenth on a day of
         // news may be.
         let is_news_of_ten =
-            |step: &Step, evidence: &mut Evidence<'_>| step.log.abs() < 3.0 && is_news(evidence, step.jump.row);
+            |step: &Step, evidence: &mut Evidence<'_>| is_ten(step.log) && is_news(evidence, step.jump.row);
         let units: Vec<bool> =
             self.steps.iter().map(|step| step.cause == Cause::Unit && !is_news_of_ten(step, evidence)).collect();
         self.undo(&mut undone, &units, LONG);
@@ -250,6 +245,11 @@ impl Levels {
 
 const ADJUSTED_TOO: &[Column] = &[Column::Open, Column::High, Column::Low, Column::Close, Column::AdjClose];
 
+/// Whether a unit is ten rather than a hundred or more.
+fn is_ten(log: f64) -> bool {
+    log.abs() < 3.0
+}
+
 /// The factor without the noise of its logarithm, so that a hundredth is one.
 fn plain(factor: f64) -> f64 {
     let rounded = |factor: f64| (factor * 1e9).round() / 1e9;
@@ -260,21 +260,20 @@ fn plain(factor: f64) -> f64 {
 fn book(evidence: &Evidence<'_>, stretch: &Stretch, rule: Rule, factor: f64, report: &mut ReportBuilder<'_>) {
     let close = evidence.series.bars().close;
     // Gaps of twelve are no unit of ten, though they may have come from one.
-    let slack = if factor.ln().abs() < 3.0 { TEN_SLACK } else { HUNDRED_SLACK };
+    let slack = if is_ten(factor.ln()) { TEN_SLACK } else { HUNDRED_SLACK };
     let is_known = rule != Rule::UnitError || (stretch.gap - factor.ln().abs()).abs() <= slack;
     let remedy = if is_known { factor } else { f64::NAN };
     let columns = if moves_adjusted(evidence, stretch, factor) { ADJUSTED_TOO } else { rule.mends() };
-    // 0 is no row for this rule, 1 and 2 are one with and one without a remedy.
-    let kind = |row: usize| u8::from(evidence.is_sound(row)) << u8::from(has_mixed_units(&evidence.series, row));
+    // Rows that are not sound are none of this rule.
+    let is_mixed = |row: usize| evidence.is_sound(row).then(|| has_mixed_units(&evidence.series, row));
     let mut first = stretch.first;
     while first < stretch.end {
-        let of_first = kind(first);
-        let end = (first + 1..stretch.end).find(|row| kind(*row) != of_first).unwrap_or(stretch.end);
-        let detail = Detail::new(close[first], close[first] * factor).columns(columns);
-        match of_first {
-            1 => report.hit_range(rule, first..end, detail.factor(remedy)),
-            2 => report.hit_range(rule, first..end, detail),
-            _ => {}
+        let of_first = is_mixed(first);
+        let end = (first + 1..stretch.end).find(|row| is_mixed(*row) != of_first).unwrap_or(stretch.end);
+        if let Some(is_mixed) = of_first {
+            let remedy = if is_mixed { f64::NAN } else { remedy };
+            let detail = Detail::new(close[first], close[first] * factor).columns(columns);
+            report.hit_range(rule, first..end, detail.factor(remedy));
         }
         first = end;
     }
@@ -323,7 +322,7 @@ fn reference(stretches: &[Stretch]) -> Option<f64> {
     let (most, usual) = rows.values().copied().max_by_key(|(rows, _)| *rows)?;
     let of_newest = rows.values().find(|(_, level)| is_same(*level, newest)).map_or(0, |(rows, _)| *rows);
     let is_short = stretches.last()?.end <= MAJORITY_ROWS;
-    let is_minority = of_newest * if is_short { 1 } else { OUTNUMBERED } < most + usize::from(!is_short);
+    let is_minority = if is_short { of_newest < most } else { of_newest * OUTNUMBERED <= most };
     let is_split = stretches.iter().all(|stretch| stretch.cause == Cause::Split);
     Some(if is_split || !(is_minority || is_to_and_fro(stretches)) { newest } else { usual })
 }

@@ -2,11 +2,11 @@
 
 use super::bounds::unit_of;
 use super::evidence::Evidence;
-use super::jump::{Jump, jump_at, lasted, median_of, rows_after};
+use super::jump::{Jump, jump_at, lasted, rows_after};
 use super::splits::{Split, Splits};
 use super::step::{Cause, Step, Support, is_inverse};
 use super::witness::{CLEAR_SPLIT, is_adjusted_away_at_last, is_news, is_ordinary};
-use crate::quality::median::median;
+use crate::quality::median::{median_and_deviation, median_of};
 use crate::quality::{QualityConfig, RowSet};
 
 /// Rows from a jump to a declared split that is none of its neighbours but may be its cause.
@@ -164,9 +164,7 @@ fn volume_shift(evidence: &Evidence<'_>, split: &Split) -> Option<(f64, f64)> {
     let logs = |rows: std::ops::Range<usize>| {
         let known = rows.map(|row| volume[row]).filter(|volume| *volume > 0.0 && volume.is_finite());
         let mut logs: Vec<f64> = known.map(f64::ln).collect();
-        let middle = median(&mut logs)?;
-        let mut off: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
-        (logs.len() >= MIN_VOLUME_ROWS).then_some((middle, median(&mut off)?))
+        median_and_deviation(&mut logs).filter(|_| logs.len() >= MIN_VOLUME_ROWS)
     };
     // The days of the split itself are busy.
     let from = if at + BUSY_ROWS + MIN_VOLUME_ROWS <= rows { at + BUSY_ROWS } else { at };

@@ -1,10 +1,10 @@
 //! Runs of rows whose volumes are far from those before, and what is usual beside them.
 
-use super::bounds::SWELL;
 use std::ops::Range;
 
+use super::bounds::SWELL;
 use super::evidence::Evidence;
-use crate::quality::median::median;
+use crate::quality::median::{median, median_and_deviation, median_of};
 use crate::quality::report_builder::ReportBuilder;
 
 /// Volumes on either side that tell what is usual.
@@ -56,7 +56,7 @@ pub(super) fn run_from(evidence: &Evidence<'_>, row: usize, report: &ReportBuild
         return None;
     }
     let is_away = |row: usize| distance(row) * side.signum() >= AWAY.ln();
-    let end = end_of(volume, row + 1..volume.len(), is_away);
+    let end = end_of(row + 1..volume.len(), |row| is_number(volume[row]), is_away);
     // A few rows after it are no level that it could have come back to.
     let after = (end..volume.len()).filter(|row| is_number(volume[*row])).take(MIN_WINDOW);
     let is_at_end = after.count() < MIN_WINDOW;
@@ -83,15 +83,13 @@ pub(super) fn run_to(evidence: &Evidence<'_>, row: usize, report: &ReportBuilder
 /// For a step that lasts to the end: the run before it that it is the end of, if there is one.
 pub(super) fn run_before(evidence: &Evidence<'_>, row: usize) -> Option<Run> {
     let volume = evidence.series.bars().volume;
-    let near = volume[row..(row + WINDOW).min(volume.len())].iter().copied().filter(|volume| is_number(*volume));
-    let after = median(&mut near.collect::<Vec<f64>>())?;
+    let after = median_of(&volume[row..(row + WINDOW).min(volume.len())])?;
     let side = volume[row - 1].ln() - after.ln();
     let is_away = |row: usize| (volume[row].ln() - after.ln()) * side.signum() >= AWAY.ln();
-    let mut back: Vec<f64> = volume[..row].to_vec();
-    back.reverse();
-    let first = row - end_of(&back, 1..row, |at| is_away(row - 1 - at));
-    let before = volume[first.saturating_sub(WINDOW)..first].iter().copied().filter(|volume| is_number(*volume));
-    let before = median(&mut before.collect::<Vec<f64>>())?;
+    // Backwards.
+    let nth = |at: usize| row - 1 - at;
+    let first = row - end_of(1..row, |at| is_number(volume[nth(at)]), |at| is_away(nth(at)));
+    let before = median_of(&volume[first.saturating_sub(WINDOW)..first])?;
     let is_back = (before.ln() - after.ln()).abs() <= ALIKE.ln();
     is_back.then_some(Run { first, end: row, is_at_end: false, is_sharp: true })
 }
@@ -100,8 +98,8 @@ pub(super) fn run_before(evidence: &Evidence<'_>, row: usize) -> Option<Run> {
 fn lasts(evidence: &Evidence<'_>, row: usize, usual: f64) -> bool {
     let volume = evidence.series.bars().volume;
     LATER.into_iter().map(|later| row + later).filter(|first| first + WINDOW <= volume.len()).all(|first| {
-        let known = volume[first..first + WINDOW].iter().copied().filter(|volume| is_number(*volume));
-        median(&mut known.collect::<Vec<f64>>()).is_none_or(|later| (later.ln() - usual.ln()).abs() <= 2.0 * ALIKE.ln())
+        median_of(&volume[first..first + WINDOW])
+            .is_none_or(|later| (later.ln() - usual.ln()).abs() <= 2.0 * ALIKE.ln())
     })
 }
 
@@ -110,8 +108,7 @@ fn lasts(evidence: &Evidence<'_>, row: usize, usual: f64) -> bool {
 fn is_exception(volume: &[f64], run: &Run, usual: f64, own: f64) -> bool {
     let length = (run.end - run.first).max(2 * WINDOW);
     let is_usual = |rows: Range<usize>| {
-        let known = volume[rows].iter().copied().filter(|volume| is_number(*volume));
-        median(&mut known.collect::<Vec<f64>>()).is_none_or(|far| (far.ln() - usual).abs() <= (far.ln() - own).abs())
+        median_of(&volume[rows]).is_none_or(|far| (far.ln() - usual).abs() <= (far.ln() - own).abs())
     };
     LATER.into_iter().filter(|far| *far <= length).all(|far| {
         let before = run.first.checked_sub(far + WINDOW).is_none_or(|first| is_usual(first..first + WINDOW));
@@ -121,16 +118,15 @@ fn is_exception(volume: &[f64], run: &Run, usual: f64, own: f64) -> bool {
 }
 
 /// The end of a run: the first of the rows that is not away, unless two of the next three are.
-fn end_of(volume: &[f64], mut rows: Range<usize>, is_away: impl Fn(usize) -> bool) -> usize {
+fn end_of(mut rows: Range<usize>, has_volume: impl Fn(usize) -> bool, is_away: impl Fn(usize) -> bool) -> usize {
     let (first, end) = (rows.start, rows.end);
-    let is_of_run = |row: usize| !is_number(volume[row]) || is_away(row);
     let found = rows.find(|row| {
         let next = row + 1..(row + 4).min(end);
-        let goes_on = next.len() == 3 && next.filter(|row| is_number(volume[*row]) && is_away(*row)).count() >= 2;
-        !is_of_run(*row) && !goes_on
+        let goes_on = next.len() == 3 && next.filter(|row| has_volume(*row) && is_away(*row)).count() >= 2;
+        has_volume(*row) && !is_away(*row) && !goes_on
     });
     let mut found = found.unwrap_or(end);
-    while found > first && !is_number(volume[found - 1]) {
+    while found > first && !has_volume(found - 1) {
         found -= 1;
     }
     found
@@ -182,11 +178,7 @@ fn usual(mut logs: Vec<f64>) -> Option<(f64, f64)> {
 
 /// Median and standard deviation by the median deviation.
 fn center(logs: &mut [f64]) -> Option<(f64, f64)> {
-    let middle = median(logs)?;
-    for log in logs.iter_mut() {
-        *log = (*log - middle).abs();
-    }
-    Some((middle, (1.4826 * median(logs)?).max(MIN_SPREAD)))
+    median_and_deviation(logs).map(|(middle, deviation)| (middle, (1.4826 * deviation).max(MIN_SPREAD)))
 }
 
 /// Logarithms of the nearest volumes that are not known to be wrong.
@@ -198,6 +190,6 @@ fn logs(volume: &[f64], rows: impl Iterator<Item = usize>, report: &ReportBuilde
         .collect()
 }
 
-fn is_number(volume: f64) -> bool {
+pub(super) fn is_number(volume: f64) -> bool {
     volume > 0.0 && volume.is_finite()
 }

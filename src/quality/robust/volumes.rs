@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::evidence::{Evidence, FrameLoad};
 use super::habit::is_habit;
-use super::jump::median_of;
-use super::volume_runs::{Neighbourhood, Run, neighbourhood, run_before, run_from, run_to};
+use super::volume_runs::{Neighbourhood, Run, is_number, neighbourhood, run_before, run_from, run_to};
+use crate::quality::median::{median, median_of};
 use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{Reason, RobustConfig, RowSet, Rule};
 
@@ -26,6 +26,8 @@ const UNIT_SLACK: f64 = 0.4;
 const STEADY: f64 = 0.9;
 /// Share of the rows, as one in so many, whose bar moves without volume.
 const SILENT_SHARE: usize = 20;
+/// Fewest of them.
+const MIN_SILENT: usize = 5;
 /// Part of a decade by which the volumes of a unit may miss it.
 const KNOWN_DECADE: f64 = 0.35;
 /// Rows before a lasting step in which none goes the other way, the rows that tell one, and its factor.
@@ -34,8 +36,6 @@ const STEP_ROWS: usize = 7;
 const OPPOSITE: f64 = 8.0;
 /// Closes on either side that tell a split.
 const SPLIT_ROWS: usize = 10;
-/// Fewest of them.
-const MIN_SILENT: usize = 5;
 
 const LASTING: Reason = Reason::new(
     "from one row to the next all volumes are a unit apart, the prices are as usual; the fewer rows are wrong",
@@ -100,44 +100,78 @@ fn judge_run(
     report: &mut ReportBuilder<'_>,
 ) -> usize {
     let Some(around) = neighbourhood(evidence, &run, report) else { return run.first + 1 };
-    let is_small = around.offset < 0.0;
-    let rows = run.end - run.first;
+    let is_booked = if run.end - run.first <= FEW {
+        judge_few(evidence, config, &run, &around, report)
+    } else if !is_far_stretch(evidence, &run, &around, report) {
+        false
+    } else if run.is_at_end {
+        judge_lasting(evidence, &run, &around, marked, report)
+    } else {
+        judge_stretch(evidence, &run, &around, report)
+    };
+    if is_booked { run.end } else { run.first + 1 }
+}
+
+/// A few rows by themselves.
+fn judge_few(
+    evidence: &mut Evidence<'_>,
+    config: &RobustConfig,
+    run: &Run,
+    around: &Neighbourhood,
+    report: &mut ReportBuilder<'_>,
+) -> bool {
+    let (size, is_small) = (around.offset.abs(), around.offset < 0.0);
+    let (least, sigmas) = if is_small {
+        (config.volume_factor.min(SMALL_FACTOR), config.volume_sigma * SMALL_SIGMA)
+    } else {
+        (config.volume_factor, config.volume_sigma)
+    };
+    let spread = evidence.volumes(run.first).map_or(around.spread, |usual| usual.sigma.max(around.spread));
+    let is_wrong = size >= least.ln()
+        && size >= sigmas * spread
+        && (run.first..run.end).all(|row| is_usual_day(evidence, row, is_small))
+        && !is_split(evidence, run, around.offset, report)
+        && !(is_small && is_habit(evidence, run.first, around.median))
+        && (!run.is_at_end || around.spread <= STEADY);
+    if is_wrong {
+        book(evidence, run, around, None, report);
+    }
+    is_wrong
+}
+
+/// Whether a longer run is far enough away, on days like others.
+fn is_far_stretch(evidence: &Evidence<'_>, run: &Run, around: &Neighbourhood, report: &ReportBuilder<'_>) -> bool {
     let size = around.offset.abs();
-    if rows <= FEW {
-        let (least, sigmas) = if is_small {
-            (config.volume_factor.min(SMALL_FACTOR), config.volume_sigma * SMALL_SIGMA)
-        } else {
-            (config.volume_factor, config.volume_sigma)
-        };
-        let spread = evidence.volumes(run.first).map_or(around.spread, |usual| usual.sigma.max(around.spread));
-        let is_wrong = size >= least.ln()
-            && size >= sigmas * spread
-            && (run.first..run.end).all(|row| is_usual_day(evidence, row, is_small))
-            && !is_split(evidence, &run, around.offset, report)
-            && !(is_small && is_habit(evidence, run.first, around.median))
-            && (!run.is_at_end || around.spread <= STEADY);
-        if !is_wrong {
-            return run.first + 1;
-        }
-        book(evidence, &run, &around, None, report);
-        return run.end;
+    size >= STRETCH_FACTOR.ln()
+        && size >= STRETCH_SIGMA * around.spread
+        && around.own_spread <= 2.0 * STEADY
+        && !is_split(evidence, run, around.offset, report)
+        && are_prices_as_usual(evidence, run)
+}
+
+/// A stretch that goes away and comes back.
+fn judge_stretch(evidence: &Evidence<'_>, run: &Run, around: &Neighbourhood, report: &mut ReportBuilder<'_>) -> bool {
+    let is_usual = around.offset < 0.0 && is_habit(evidence, run.first, around.median);
+    let is_wrong = run.is_sharp && !is_usual;
+    if is_wrong {
+        book(evidence, run, around, None, report);
     }
-    let far = size >= STRETCH_FACTOR.ln() && size >= STRETCH_SIGMA * around.spread && around.own_spread <= 2.0 * STEADY;
-    if !far || is_split(evidence, &run, around.offset, report) || !are_prices_as_usual(evidence, &run) {
-        return run.first + 1;
-    }
-    if !run.is_at_end {
-        if !(is_small && is_habit(evidence, run.first, around.median)) && run.is_sharp {
-            book(evidence, &run, &around, None, report);
-            return run.end;
-        }
-        return run.first + 1;
-    }
-    // A step that lasts: only a unit to the point is believed.
+    is_wrong
+}
+
+/// A step that lasts: only a unit to the point is believed.
+fn judge_lasting(
+    evidence: &Evidence<'_>,
+    run: &Run,
+    around: &Neighbourhood,
+    marked: &RowSet,
+    report: &mut ReportBuilder<'_>,
+) -> bool {
+    let size = around.offset.abs();
     let unit = (size / std::f64::consts::LN_10).round();
     let is_unit = unit >= 2.0 && (size - unit * std::f64::consts::LN_10).abs() <= UNIT_SLACK;
     if !is_unit || around.spread > STEADY || around.own_spread > STEADY {
-        return run.first + 1;
+        return false;
     }
     // What comes back to what was before is the end of something.
     if let Some(before) = run_before(evidence, run.first) {
@@ -146,24 +180,24 @@ fn judge_run(
         if let Some(around) = around.filter(is_far) {
             book(evidence, &before, &around, None, report);
         }
-        return run.first + 1;
+        return false;
     }
     // Nor does a step last that is undone by one that nobody can follow to it.
-    if has_opposite(evidence, &run, around.offset, marked) {
-        return run.first + 1;
+    if has_opposite(evidence, run, around.offset, marked) {
+        return false;
     }
-    let (old, new) = (run.first, rows);
+    let (old, new) = (run.first, run.end - run.first);
     // Units change for good with a vendor's release: of two sides of like length the older one is wrong.
     if old < new {
-        let older = Run { first: 0, end: run.first, ..run };
-        let around = Neighbourhood { offset: -around.offset, ..around };
+        let older = Run { first: 0, end: run.first, ..*run };
+        let around = Neighbourhood { offset: -around.offset, ..*around };
         book(evidence, &older, &around, Some(LASTING), report);
     } else if new * 5 < old * 4 {
-        book(evidence, &run, &around, Some(LASTING), report);
+        book(evidence, run, around, Some(LASTING), report);
     } else {
         report.hit(Rule::VolumeShift, run.first, evidence.series.bars().volume[run.first], around.median);
     }
-    run.end
+    true
 }
 
 /// Whether volumes before the run stepped the other way by about as much.
@@ -190,7 +224,7 @@ fn book(
     let unit = 10_f64.powf(-decades.round());
     let is_known = (decades - decades.round()).abs() <= KNOWN_DECADE && unit.is_finite();
     let unit = if is_known { unit } else { f64::NAN };
-    for row in (run.first..run.end).filter(|row| volume[*row] > 0.0 && volume[*row].is_finite()) {
+    for row in (run.first..run.end).filter(|row| is_number(volume[*row])) {
         let detail = Detail::new(volume[row], around.median).factor(unit);
         report.hit_range(Rule::VolumeUnit, row..row + 1, reason.map_or(detail, |reason| detail.reason(reason)));
     }
@@ -217,16 +251,13 @@ fn are_prices_as_usual(evidence: &Evidence<'_>, run: &Run) -> bool {
 fn usual_range(evidence: &Evidence<'_>, rows: Range<usize>) -> Option<f64> {
     let mut ranges: Vec<f64> =
         rows.filter(|row| evidence.is_sound(*row)).map(|row| evidence.range_of(row).max(1e-4)).collect();
-    crate::quality::median::median(&mut ranges)
+    median(&mut ranges)
 }
 
 /// Whether the price went the other way by as much: after a split the money traded is what it was.
 fn is_split(evidence: &Evidence<'_>, run: &Run, offset: f64, report: &ReportBuilder<'_>) -> bool {
     let close = evidence.series.bars().close;
-    let usual = |rows: Range<usize>| {
-        let known = rows.filter(|row| !report.is_suspect(*row)).map(|row| close[row]);
-        median_of(&known.collect::<Vec<f64>>())
-    };
+    let usual = |rows: Range<usize>| median_of(rows.filter(|row| !report.is_suspect(*row)).map(|row| &close[row]));
     let inside = usual(run.first..run.end.min(run.first + SPLIT_ROWS));
     let before = usual(run.first.saturating_sub(SPLIT_ROWS)..run.first);
     let after = usual(run.end..(run.end + SPLIT_ROWS).min(close.len()));

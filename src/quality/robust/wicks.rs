@@ -1,7 +1,7 @@
 //! Highs and lows (and closes with them) that leave the bar and its neighbours behind.
 
 use super::evidence::{Evidence, decimal_step};
-use super::witness::is_ordinary;
+use super::witness::{is_ordinary, is_quiet};
 use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{Reason, RowSet, Rule};
 
@@ -20,6 +20,8 @@ const STEP_ROWS: usize = 8;
 const PRICE_STEPS: [f64; 8] = [1.0, 0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6, 1e-8];
 /// Wide rows of a series from which on, as one in so many, they are its nature.
 const USUAL_SHARE: usize = 20;
+/// Fewer of them are exceptions in any series.
+const FEW: usize = 8;
 
 const WITH_CLOSE: Reason = Reason::new(
     "the close leaves its bar and all bars around behind, and the next open is back, on ordinary volume",
@@ -34,8 +36,8 @@ const WITH_OPEN: Reason = Reason::new(
 );
 
 pub(super) fn judge(evidence: &mut Evidence<'_>, wide: &RowSet, report: &mut ReportBuilder<'_>) {
-    // Where every tenth bar is wide, wide bars say nothing.
-    if wide.is_empty() || wide.len() > 8 && wide.len() * USUAL_SHARE > evidence.series.len() {
+    // Where many bars are wide, wide bars say nothing.
+    if wide.is_empty() || wide.len() > FEW && wide.len() * USUAL_SHARE > evidence.series.len() {
         return;
     }
     let mut odd = Vec::new();
@@ -52,9 +54,9 @@ pub(super) fn judge(evidence: &mut Evidence<'_>, wide: &RowSet, report: &mut Rep
             report.hit(Rule::Wick, row, bars.high[row], top.max(highest));
         } else if is_wrong(evidence, row, down, bottom - bars.low[row]) {
             report.hit(Rule::Wick, row, bars.low[row], bottom.min(lowest));
-        } else if let Some(expected) = odd_open(evidence, row, highest, lowest) {
+        } else if let Some(expected) = odd_open(evidence, row, (highest, lowest)) {
             report.hit_range(Rule::Wick, row..row + 1, Detail::new(bars.open[row], expected).reason(WITH_OPEN));
-        } else if let Some(expected) = odd_close(evidence, row, highest, lowest) {
+        } else if let Some(expected) = odd_close(evidence, row, (highest, lowest)) {
             report.hit_range(Rule::Wick, row..row + 1, Detail::new(bars.close[row], expected).reason(WITH_CLOSE));
             odd.push(row);
         }
@@ -87,12 +89,6 @@ fn is_wrong(evidence: &mut Evidence<'_>, row: usize, size: f64, distance: f64) -
         && (size >= ABSURD || is_quiet(evidence, row))
 }
 
-/// Whether the volume is what it is on a day without news; the range is what is in question.
-fn is_quiet(evidence: &mut Evidence<'_>, row: usize) -> bool {
-    let volume = evidence.series.bars().volume[row];
-    evidence.volumes(row).is_none_or(|usual| volume <= 3.5 * usual.median || volume.is_nan())
-}
-
 /// The step that the prices around are multiples of; 0 if there is none.
 fn price_step(evidence: &Evidence<'_>, row: usize) -> f64 {
     if let Some(tick) = evidence.series.price_step() {
@@ -105,35 +101,37 @@ fn price_step(evidence: &Evidence<'_>, row: usize) -> f64 {
     decimal_step(&PRICE_STEPS, known.iter().copied(), 1e-3)
 }
 
+/// Whether a price leaves the one it should be near, and the rows around, behind.
+fn is_odd(evidence: &mut Evidence<'_>, row: usize, odd: f64, right: f64, (highest, lowest): (f64, f64)) -> bool {
+    let size = (odd / right).ln();
+    let far = if size > 0.0 { (odd / highest).ln() } else { (lowest / odd).ln() };
+    size.abs() >= LEAST && is_wrong(evidence, row, far, (odd - right).abs())
+}
+
+/// Whether two prices are as near as those of one day and the next.
+fn are_near(evidence: &mut Evidence<'_>, row: usize, one: f64, other: f64) -> bool {
+    (one / other).ln().abs() <= (4.0 * evidence.returns(row)).clamp(0.03, 0.15)
+}
+
 /// The close that would be right, if this one went away with its high or low and the next open knows nothing of it.
-fn odd_close(evidence: &mut Evidence<'_>, row: usize, highest: f64, lowest: f64) -> Option<f64> {
+fn odd_close(evidence: &mut Evidence<'_>, row: usize, reach: (f64, f64)) -> Option<f64> {
     let next = row + 1;
     if next >= evidence.series.len() || !evidence.is_sound(next) {
         return None;
     }
     let bars = *evidence.series.bars();
-    let before = evidence.before(row);
     let (open, close, back) = (bars.open[row], bars.close[row], bars.open[next]);
-    let size = (close / open).ln();
-    let far = if size > 0.0 { (close / highest).ln() } else { (lowest / close).ln() };
-    let slack = (4.0 * evidence.returns(row)).clamp(0.03, 0.15);
-    let is_back = (back / open).ln().abs() <= slack
-        && before.is_none_or(|before| (open / bars.close[before]).ln().abs() <= slack);
-    let is_far = size.abs() >= LEAST && is_wrong(evidence, row, far, (close - open).abs());
-    let is_calm_after = is_ordinary(evidence, next);
-    (is_back && is_far && is_calm_after).then_some(open)
+    let before = evidence.before(row);
+    let is_back = are_near(evidence, row, back, open)
+        && before.is_none_or(|before| are_near(evidence, row, open, bars.close[before]));
+    (is_back && is_odd(evidence, row, close, open, reach) && is_ordinary(evidence, next)).then_some(open)
 }
 
 /// The open that would be right, if this one went away with its high or low and the close is where it was before.
-fn odd_open(evidence: &mut Evidence<'_>, row: usize, highest: f64, lowest: f64) -> Option<f64> {
+fn odd_open(evidence: &mut Evidence<'_>, row: usize, reach: (f64, f64)) -> Option<f64> {
     let bars = *evidence.series.bars();
     let (open, close) = (bars.open[row], bars.close[row]);
     let before = evidence.before(row).map(|before| bars.close[before]);
-    let after = bars.open.get(row + 1).copied();
-    let beside = before.or(after)?;
-    let size = (open / close).ln();
-    let far = if size > 0.0 { (open / highest).ln() } else { (lowest / open).ln() };
-    let slack = (4.0 * evidence.returns(row)).clamp(0.03, 0.15);
-    let is_back = (close / beside).ln().abs() <= slack;
-    (is_back && size.abs() >= LEAST && is_wrong(evidence, row, far, (close - open).abs())).then_some(beside)
+    let beside = before.or(bars.open.get(row + 1).copied())?;
+    (are_near(evidence, row, close, beside) && is_odd(evidence, row, open, close, reach)).then_some(beside)
 }

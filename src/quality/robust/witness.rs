@@ -36,21 +36,28 @@ fn is_calm(evidence: &mut Evidence<'_>, row: usize) -> bool {
 
 /// Whether volume and range of the row are what they are on a day without news.
 pub(super) fn is_ordinary(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    is_calm(evidence, row) && is_quiet(evidence, row)
+}
+
+/// Whether the volume of the row, or none, is what it is on a day without news.
+pub(super) fn is_quiet(evidence: &mut Evidence<'_>, row: usize) -> bool {
+    !is_above(evidence, row, NEWS_VOLUME)
+}
+
+/// Whether the volume is more than a multiple of the usual one.
+fn is_above(evidence: &mut Evidence<'_>, row: usize, factor: f64) -> bool {
     let volume = evidence.series.bars().volume[row];
-    is_calm(evidence, row)
-        && evidence.volumes(row).is_none_or(|usual| volume <= NEWS_VOLUME * usual.median || volume.is_nan())
+    evidence.volumes(row).is_some_and(|usual| volume > factor * usual.median)
 }
 
 /// Whether the volume alone tells of news.
 pub(super) fn is_busy(evidence: &mut Evidence<'_>, row: usize) -> bool {
-    let volume = evidence.series.bars().volume[row];
-    evidence.volumes(row).is_some_and(|usual| volume > BUSY_VOLUME * usual.median)
+    is_above(evidence, row, BUSY_VOLUME)
 }
 
 /// Whether volume and range of the row both tell of news.
 pub(super) fn is_news(evidence: &mut Evidence<'_>, row: usize) -> bool {
-    let volume = evidence.series.bars().volume[row];
-    !is_calm(evidence, row) && evidence.volumes(row).is_some_and(|usual| volume > NEWS_VOLUME * usual.median)
+    !is_calm(evidence, row) && is_above(evidence, row, NEWS_VOLUME)
 }
 
 /// What is to be made of a step that no other one undoes.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::quality::median::median;
+use crate::quality::median::median_of;
 use crate::quality::report_builder::{Detail, ReportBuilder};
 use crate::quality::{Bars, Reason, Rule, Series};
 
@@ -99,12 +99,13 @@ fn stretches(bars: &Bars<'_>, amount: &[f64]) -> Option<Vec<Stretch>> {
     Some(found)
 }
 
-/// The stretches that are wrong, and how far they are off, and rows where the unit may have changed by ten; walking both ways from the one that is most likely right.
+/// The stretches that are wrong and how far they are off, and rows where the unit may have changed by ten: walking
+/// both ways from the stretch that is most likely right.
 fn wrong(stretches: &[Stretch], from: usize) -> (Vec<(Range<usize>, f64)>, Vec<usize>) {
     let total: usize = stretches.iter().map(|stretch| stretch.rows).sum();
     let stored = from.checked_sub(1).and_then(|last| stretches.iter().rposition(|stretch| stretch.first <= last));
-    let is_one_unit = |stretch: &&Stretch| stretch.level.abs() <= SAME_UNIT && stretch.rows * 5 >= total;
-    let plain = stretches.iter().position(|stretch| is_one_unit(&stretch));
+    let is_one_unit = |stretch: &Stretch| stretch.level.abs() <= SAME_UNIT && stretch.rows * 5 >= total;
+    let plain = stretches.iter().position(is_one_unit);
     let longest = (0..stretches.len()).max_by_key(|at| stretches[*at].rows);
     let Some(anchor) = stored.or(plain).or(longest) else { return Default::default() };
     let (mut found, mut shifts) = (Vec::new(), Vec::new());
@@ -170,9 +171,10 @@ fn is_unit(off: f64) -> bool {
 fn book(series: &Series<'_>, amount: &[f64], rows: Range<usize>, off: f64, report: &mut ReportBuilder<'_>) {
     let bars = series.bars();
     let moved = |column: &[f64]| {
-        let inside = usual(column, rows.clone().take(4 * BESIDE));
-        let before = usual(column, (0..rows.start).rev().take(BESIDE));
-        let after = usual(column, (rows.end..column.len()).take(BESIDE));
+        let usual = |rows: &mut dyn Iterator<Item = usize>| median_of(rows.map(|row| &column[row]));
+        let inside = usual(&mut rows.clone().take(4 * BESIDE));
+        let before = usual(&mut (0..rows.start).rev().take(BESIDE));
+        let after = usual(&mut (rows.end..column.len()).take(BESIDE));
         let beside = match (before, after) {
             (Some(before), Some(after)) => Some((before * after).sqrt()),
             (one, other) => one.or(other),
@@ -196,9 +198,4 @@ fn book(series: &Series<'_>, amount: &[f64], rows: Range<usize>, off: f64, repor
             report.hit_with(Rule::AmountMismatch, row, amount[row], amount[row] / off.exp(), unit.recip());
         }
     }
-}
-
-fn usual(column: &[f64], rows: impl Iterator<Item = usize>) -> Option<f64> {
-    let mut known: Vec<f64> = rows.map(|row| column[row]).filter(|cell| *cell > 0.0 && cell.is_finite()).collect();
-    median(&mut known)
 }

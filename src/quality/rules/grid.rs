@@ -87,6 +87,13 @@ impl Grid<'_> {
         self.seconds(row).div_euclid(DAY)
     }
 
+    /// The rows from one break to the next, of those breaks that count.
+    fn parts(&self, counts: impl Fn(&usize) -> bool) -> Vec<Range<usize>> {
+        let starts: Vec<usize> = std::iter::once(0).chain(self.breaks.iter().filter(counts)).collect();
+        let ends = starts.iter().skip(1).copied().chain([self.series.len()]);
+        starts.iter().copied().zip(ends).map(|(first, end)| first..end).collect()
+    }
+
     /// Weekly and monthly bars: one too many, or several missing.
     fn judge_sparse(&self, least: i64, most: i64, report: &mut ReportBuilder<'_>) {
         let usual = (self.step / DAY).max(1);
@@ -114,9 +121,7 @@ impl Grid<'_> {
         if self.series.trading_calendar().is_some() {
             return;
         }
-        let starts: Vec<usize> = std::iter::once(0).chain(self.breaks.iter()).collect();
-        let ends = starts.iter().skip(1).copied().chain([self.series.len()]);
-        let runs: Vec<Range<usize>> = starts.iter().copied().zip(ends).map(|(first, end)| first..end).collect();
+        let runs = self.parts(|_| true);
         let mut week = Week::new(self.series.feed().days);
         for run in &runs {
             week.count(self.day(run.start), run.len());
@@ -151,18 +156,11 @@ impl Grid<'_> {
         let Some(step) = self.stamps.ticks_of(self.step) else { return };
         let phase = |row: usize| self.series.timestamps()[row].rem_euclid(step);
         let mut runs: Vec<(Range<usize>, i64)> = Vec::new();
-        for row in std::iter::once(0).chain(self.breaks.iter()) {
+        for part in self.parts(|_| true) {
             match runs.last_mut() {
-                Some((run, last)) if *last == phase(row) => run.end = row,
-                Some((run, _)) => {
-                    run.end = row;
-                    runs.push((row..rows, phase(row)));
-                }
-                None => runs.push((row..rows, phase(row))),
+                Some((run, last)) if *last == phase(part.start) => run.end = part.end,
+                _ => runs.push((part.clone(), phase(part.start))),
             }
-        }
-        if let Some((run, _)) = runs.last_mut() {
-            run.end = rows;
         }
         let mut by_phase: BTreeMap<i64, (usize, usize)> = BTreeMap::new();
         for (run, phase) in &runs {
@@ -228,14 +226,12 @@ impl Grid<'_> {
     fn sessions(&self) -> Vec<Session> {
         let pause = PAUSE_SECS.max(4 * self.step);
         let is_pause = |row: &usize| self.seconds(*row) - self.seconds(*row - 1) >= pause;
-        let starts: Vec<usize> = std::iter::once(0).chain(self.breaks.iter().filter(is_pause)).collect();
-        let ends = starts.iter().skip(1).copied().chain([self.series.len()]);
-        let session = |(first, end): (usize, usize)| Session {
-            rows: first..end,
-            opens: self.seconds(first).rem_euclid(DAY),
-            closes: self.seconds(end - 1).rem_euclid(DAY),
+        let session = |rows: Range<usize>| Session {
+            opens: self.seconds(rows.start).rem_euclid(DAY),
+            closes: self.seconds(rows.end - 1).rem_euclid(DAY),
+            rows,
         };
-        starts.iter().copied().zip(ends).map(session).collect()
+        self.parts(is_pause).into_iter().map(session).collect()
     }
 
     fn judge_session_days(&self, sessions: &[Session], usual: f64, report: &mut ReportBuilder<'_>) {
