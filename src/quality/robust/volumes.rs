@@ -173,6 +173,9 @@ fn judge_lasting(
     if !is_unit || around.spread > STEADY || around.own_spread > STEADY {
         return false;
     }
+    if run.first == 0 {
+        return judge_first(evidence, run, around, report);
+    }
     // What comes back to what was before is the end of something.
     if let Some(before) = run_before(evidence, run.first) {
         let around = neighbourhood(evidence, &before, report);
@@ -196,6 +199,17 @@ fn judge_lasting(
         book(evidence, run, around, Some(LASTING), report);
     } else {
         report.hit(Rule::VolumeShift, run.first, evidence.series.bars().volume[run.first], around.median);
+    }
+    true
+}
+
+/// The same of the first rows, before which nothing is known: they are the older side.
+fn judge_first(evidence: &Evidence<'_>, run: &Run, around: &Neighbourhood, report: &mut ReportBuilder<'_>) -> bool {
+    let volume = evidence.series.bars().volume;
+    if run.end < volume.len() - run.end {
+        book(evidence, run, around, Some(LASTING), report);
+    } else {
+        report.hit(Rule::VolumeShift, run.end, volume[run.end], around.median * around.offset.exp());
     }
     true
 }

@@ -894,6 +894,33 @@ fn stretches_of_volumes_have_two_ends() {
 }
 
 #[test]
+fn volumes_of_the_first_rows_may_be_in_another_unit() {
+    let mut faults = Vec::new();
+    let mut told = 0;
+    for total in [8, 9, 12, 20, 60, 250] {
+        for (rows, factor) in (1..12_usize.min(total)).flat_map(|rows| [100.0, 0.01, 1000.0, 1e4].map(|f| (rows, f))) {
+            // A row among them without a volume, and a wrong price.
+            for (spoilt, price) in [(None, None), (Some(1), None), (Some(0), None), (None, Some(3)), (Some(2), Some(4))]
+            {
+                let mut frame = Frame::bars(total, 100.0);
+                volumes(&mut frame, 0..rows, factor);
+                spoilt.into_iter().for_each(|row| frame.volume[row] = 0.0);
+                price.into_iter().for_each(|row| frame.scale(row, 100.0));
+                let report = frame.report(QualityConfig::default());
+                let booked: Vec<usize> = report.quarantine.iter().collect();
+                let beside = booked.iter().filter(|row| **row >= rows && Some(**row) != price).count();
+                told += usize::from(booked.iter().any(|row| *row < rows && Some(*row) != price));
+                if total >= 20 && beside > 0 {
+                    faults.push(format!("{rows} of {total} x{factor}, {spoilt:?} {price:?}: {booked:?}"));
+                }
+            }
+        }
+    }
+    println!("wrong first volumes: told {told} times");
+    assert!(faults.is_empty() && told > 300, "{told}\n{}", faults.join("\n"));
+}
+
+#[test]
 fn a_remedy_is_for_what_the_gaps_say() {
     for (factor, offered) in [(10.0, Some(0.1)), (12.0, None), (8.5, None), (100.0, Some(0.01))] {
         let mut frame = Frame::bars(500, 100.0);

@@ -12,6 +12,7 @@ enum Oddity {
     Scale(f64),
     Price(f64),
     Volume(f64),
+    Volumes(usize, f64),
     Freeze(usize),
     Swap,
     Close(f64),
@@ -23,6 +24,8 @@ fn oddity() -> impl Strategy<Value = Oddity> {
         prop::sample::select(vec![100.0, 0.01, 10.0, 2.0, 0.5, 1.15, 1000.0]).prop_map(Oddity::Scale),
         prop::sample::select(vec![f64::NAN, 0.0, -1.0, f64::INFINITY, 1e308, 1e-308]).prop_map(Oddity::Price),
         prop::sample::select(vec![f64::NAN, 0.0, -1.0, 1e9, f64::INFINITY]).prop_map(Oddity::Volume),
+        (1..40_usize, prop::sample::select(vec![100.0, 0.01, 1e4, 0.0, 12.0, 0.08]))
+            .prop_map(|(rows, factor)| Oddity::Volumes(rows, factor)),
         (1..6_usize).prop_map(Oddity::Freeze),
         Just(Oddity::Swap),
         (0.5..2.0).prop_map(Oddity::Close),
@@ -39,11 +42,15 @@ fn frame() -> impl Strategy<Value = Frame> {
                 frame.declare_split(rows / 2, 2.0);
             }
             for (at, oddity) in oddities {
-                let row = at % rows;
+                // The ends of a series are where little is known.
+                let row = [at % rows, 0, at % rows, rows - 1 - at % rows.min(12)][at % 4];
                 match oddity {
                     Oddity::Scale(factor) => frame.scale(row, factor),
                     Oddity::Price(price) => frame.set(row, price),
                     Oddity::Volume(volume) => frame.volume[row] = volume,
+                    Oddity::Volumes(length, factor) => {
+                        frame.volume.iter_mut().skip(row).take(length).for_each(|volume| *volume *= factor);
+                    }
                     Oddity::Freeze(length) if row > 0 => frame.freeze(row, length.min(rows - row)),
                     Oddity::Swap => (frame.high[row], frame.low[row]) = (frame.low[row], frame.high[row]),
                     Oddity::Close(factor) => frame.close[row] *= factor,
@@ -87,7 +94,7 @@ fn essence(report: &QualityReport) -> Vec<(Rule, i64, usize, u64, u64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
     fn the_order_of_rows_does_not_matter(frame in frame(), seed: u64, literal: bool) {
