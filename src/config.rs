@@ -44,6 +44,14 @@ impl Faults {
         self.require(is_good, path, shown, "1 to 200 bytes without control characters");
     }
 
+    /// The faults of a guard's settings and its name.
+    pub(crate) fn of_guard(name: &str, config: Result<(), ConfigError>) -> Self {
+        let mut faults = Self::new();
+        faults.name("name", name);
+        faults.add_all(config);
+        faults
+    }
+
     pub(crate) fn nested(&mut self, prefix: &str, result: Result<(), ConfigError>) {
         if let Err(error) = result {
             self.0.extend_from_slice(error.within(prefix).faults());

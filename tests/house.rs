@@ -20,7 +20,7 @@ const GROUND: [(&str, &[&str]); 15] = [
     ("clock", &["sync", "error"]),
     ("config", &["error", "clock", "metrics"]),
     ("registry", &["name", "sync"]),
-    ("metrics", &["error", "config", "sync"]),
+    ("metrics", &["clock", "error", "config", "sync"]),
     ("pool", &["error", "clock", "config", "metrics", "sync"]),
 ];
 const ROOMS: [&str; 7] = ["cache", "breaker", "limiter", "router", "batch", "quality", "retry"];

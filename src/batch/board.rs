@@ -13,6 +13,7 @@
 //!   which looks when its call ends. A worker leaves in the step in which it has seen the order empty.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ahash::AHashMap;
 
@@ -71,11 +72,17 @@ impl<J: Clone> Board<J> {
 
     // ===== jobs and their items =====
 
-    pub(super) fn join(&mut self, handle: J, deadline: Deadline) -> JobId {
+    pub(super) fn join(&mut self, handle: J, deadline: Deadline, now: Tick) -> JobId {
         let id = self.number();
-        let entry = Entry::new(handle, deadline);
+        let entry = Entry::new(handle, deadline, now);
         self.jobs.insert(id, entry);
         id
+    }
+
+    /// How long the oldest job with items that wait has been here.
+    pub(super) fn queue_age(&self, now: Tick) -> Duration {
+        let waiting = self.jobs.values().filter(|entry| entry.waiting > 0);
+        waiting.map(|entry| now.since(entry.joined)).max().unwrap_or_default()
     }
 
     /// The job's owner has gone: what waits is forgotten, what runs is watched until it ends.

@@ -1,13 +1,15 @@
 //! Makes a batch processor.
 
+use std::sync::{Arc, Weak};
+
 use super::engine::Engine;
 use super::metrics::BatchMetrics;
 use super::orders::Limits;
 use super::{BatchConfig, BatchProcessor};
 use crate::clock::Clock;
-use crate::config::builder_setters;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Scrape};
 use crate::name::Name;
 
 /// Collects what a [`BatchProcessor`] works with.
@@ -61,7 +63,7 @@ impl BatchBuilder {
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<BatchProcessor, ConfigError> {
-        self.config.validate()?;
+        Faults::of_guard(&self.name, self.config.validate()).finish()?;
         let config = self.config;
         let limits = Limits {
             workers: config.workers,
@@ -70,8 +72,11 @@ impl BatchBuilder {
             exceptions: config.source_limits.clone(),
             room: config.max_queued,
         };
-        let metrics = BatchMetrics::new(&self.metrics, &self.name);
-        let engine = Engine::new(&self.name, limits, config.max_abandoned, self.clock, metrics);
+        let handles = BatchMetrics::new(&self.metrics, &self.name);
+        let engine =
+            Engine::new(&self.name, limits, config.max_abandoned, self.clock, handles, self.metrics.lock_wait("batch"));
+        let scrape: Weak<dyn Scrape> = Arc::downgrade(&(Arc::clone(&engine) as Arc<dyn Scrape>));
+        self.metrics.on_scrape(scrape);
         Ok(BatchProcessor { name: self.name, config, engine })
     }
 }

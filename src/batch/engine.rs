@@ -11,10 +11,18 @@ use super::metrics::BatchMetrics;
 use super::orders::{Arrival, CallId, Effects, Failure, ItemTurn, JobId, Limits, Offer};
 use super::stand_in;
 use crate::clock::{Clock, Deadline, Tick};
+use crate::metrics::{Histogram, Scrape, TimedMutex};
 use crate::name::Name;
 use crate::pool::{Alarm, PoolSnapshot, ShutdownReport, SubmitError, WorkerJob, WorkerPool, drop_caught};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::Condvar;
 use crate::wakers::Wake;
+
+impl Scrape for Engine {
+    fn scrape(&self) {
+        let queue_age = self.board.lock().queue_age(self.clock.now());
+        self.metrics.set(self.snapshot(), queue_age);
+    }
+}
 
 /// A job as the engine knows it. Nothing but `run` calls the host.
 pub(super) trait Job: Wake {
@@ -35,7 +43,7 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) item_timeout: Duration,
     max_abandoned: usize,
-    board: Mutex<Board<Handle>>,
+    board: TimedMutex<Board<Handle>>,
     /// Nothing waits and nothing runs any more.
     quiet: Condvar,
     pool: WorkerPool,
@@ -70,6 +78,7 @@ impl Engine {
         max_abandoned: usize,
         clock: Clock,
         metrics: BatchMetrics,
+        lock_wait: Histogram,
     ) -> Arc<Self> {
         Arc::new_cyclic(|engine: &Weak<Self>| {
             let engine = Weak::clone(engine);
@@ -79,7 +88,7 @@ impl Engine {
                 alarm: Alarm::new(&format!("{name:.9}-alarm"), clock.clone(), ALARM_IDLE, ring),
                 item_timeout: limits.item_timeout,
                 max_abandoned,
-                board: Mutex::new(Board::new(limits)),
+                board: TimedMutex::new(Board::new(limits), lock_wait),
                 quiet: Condvar::new(),
                 metrics,
                 clock,
@@ -170,15 +179,13 @@ impl Engine {
     }
 
     fn tick(self: &Arc<Self>) -> Tick {
-        let next = self.step(|board, effects| board.tick(self.clock.now(), effects));
-        self.show();
-        next
+        self.step(|board, effects| board.tick(self.clock.now(), effects))
     }
 
     // ===== what jobs ask for =====
 
     pub(super) fn join(self: &Arc<Self>, job: Handle, deadline: Deadline) -> JobId {
-        self.step(|board, _| board.join(job, deadline))
+        self.step(|board, _| board.join(job, deadline, self.clock.now()))
     }
 
     pub(super) fn leave(self: &Arc<Self>, job: JobId) {
@@ -252,11 +259,6 @@ impl Engine {
         PoolSnapshot { queued, ..self.pool.snapshot() }
     }
 
-    /// Shows the pool in the metrics.
-    pub(super) fn show(&self) {
-        self.metrics.set(self.pool.snapshot());
-    }
-
     pub(super) fn shutdown(self: &Arc<Self>, within: Duration) -> ShutdownReport {
         let deadline = Deadline::after(&self.clock, within);
         let own = usize::from(self.is_worker());
@@ -275,7 +277,6 @@ impl Engine {
         let left = deadline.remaining(self.clock.now()).unwrap_or(Duration::MAX);
         let pool = self.pool.shutdown(left);
         let done = self.board.lock().ended() - ended_before;
-        self.show();
         ShutdownReport { done, cancelled, ..pool }
     }
 

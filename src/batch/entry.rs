@@ -13,6 +13,7 @@ use crate::pool::WorkerJob;
 pub(super) struct Entry<J> {
     pub(super) handle: J,
     pub(super) deadline: Deadline,
+    pub(super) joined: Tick,
     pub(super) lanes: AHashMap<Option<Name>, Lane>,
     /// Lanes that may be called now, in turn.
     pub(super) ring: VecDeque<Option<Name>>,
@@ -47,10 +48,11 @@ pub(super) struct Later {
 }
 
 impl<J> Entry<J> {
-    pub(super) fn new(handle: J, deadline: Deadline) -> Self {
+    pub(super) fn new(handle: J, deadline: Deadline, joined: Tick) -> Self {
         Self {
             handle,
             deadline,
+            joined,
             lanes: AHashMap::new(),
             ring: VecDeque::new(),
             later: BTreeSet::new(),

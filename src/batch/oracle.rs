@@ -82,7 +82,7 @@ impl World {
             room: ROOM,
         };
         let mut board = Board::new(limits);
-        let jobs = [1, 2, 3].map(|handle| board.join(handle, Deadline::never()));
+        let jobs = [1, 2, 3].map(|handle| board.join(handle, Deadline::never(), Tick::default()));
         let waiting = BTreeMap::new();
         let now = Tick(1 << 50);
         Self {
@@ -195,7 +195,7 @@ impl World {
                 let id = self.jobs[job];
                 self.board.leave(id, &mut effects);
                 self.waiting.retain(|_, item| item.job != id);
-                self.jobs[job] = self.board.join(id, Deadline::never());
+                self.jobs[job] = self.board.join(id, Deadline::never(), Tick::default());
             }
             Event::Fail(job) => self.board.fail_waiting(self.jobs[job], Failure::Cancelled, &mut effects),
             _ => {}

@@ -127,7 +127,6 @@ where
 {
     fn drop(&mut self) {
         self.engine.leave(self.id);
-        self.engine.show();
         drop(self.run.clear());
     }
 }

@@ -110,7 +110,6 @@ where
                 continue;
             }
             if self.items.is_none() && self.next.is_none() && self.fetched == self.pulled {
-                self.owner.engine.show();
                 return None;
             }
             if let Some(found) = self.owner.wait(Deadline::never()) {

@@ -41,7 +41,7 @@ impl CircuitBreaker {
     fn from_builder(parts: BreakerBuilder) -> Self {
         let core = Core::new(&parts.config, mix(parts.seed, &parts.name));
         Self {
-            metrics: BreakerMetrics::new(&parts.metrics, &parts.name),
+            metrics: BreakerMetrics::new(&parts.metrics, &parts.name, &parts.clock),
             name: parts.name,
             clock: parts.clock,
             listeners: parts.listeners,
@@ -104,8 +104,7 @@ impl BreakerBuilder {
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
-        let mut faults = Faults::new();
-        faults.add_all(self.config.validate());
+        let mut faults = Faults::of_guard(&self.name, self.config.validate());
         faults.add_all(self.listeners.validate());
         faults.finish()?;
         Ok(CircuitBreaker::from_builder(self))

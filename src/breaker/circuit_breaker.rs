@@ -213,6 +213,11 @@ impl CircuitBreaker {
         }
     }
 
+    /// Another one is in its place: its gauges say nothing any more.
+    pub(crate) fn retire(&self) {
+        self.metrics.end();
+    }
+
     /// State and counts at this moment.
     pub fn snapshot(&self) -> BreakerSnapshot {
         let now = self.clock.now();

@@ -16,7 +16,7 @@ use super::shards::Shards;
 use super::store::TinyLfu;
 use super::{CacheConfig, CacheMode, Eviction, Key, Loaded, RefreshFailure, SmartCache};
 use crate::clock::Clock;
-use crate::config::builder_setters;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
 use crate::metrics::{Metrics, Scrape};
 use crate::name::Name;
@@ -183,7 +183,7 @@ where
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<SmartCache<K, V, E>, ConfigError> {
         let Self { name, config, clock, metrics, host, keeper } = self;
-        config.validate()?;
+        Faults::of_guard(&name, config.validate()).finish()?;
         let is_weighted = host.weigher.is_some();
         let is_tiny = !is_weighted && config.max_capacity < MIN_FOR_TINY_LFU;
         let uses_lru = config.mode != CacheMode::Smart || config.eviction == Eviction::Lru || is_tiny;

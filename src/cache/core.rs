@@ -449,5 +449,6 @@ where
 {
     fn scrape(&self) {
         self.metrics.pass_on(|| self.snapshot());
+        self.metrics.show_queue(self.pool.queued());
     }
 }

@@ -76,6 +76,17 @@ pub enum CacheStatus {
 }
 
 impl CacheStatus {
+    /// The name in logs and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Refreshing => "refreshing",
+            Self::Stale => "stale",
+            Self::StaleOnError => "stale_on_error",
+            Self::Loaded => "loaded",
+        }
+    }
+
     /// Whether the value is past its time to live.
     pub const fn is_stale(self) -> bool {
         matches!(self, Self::Stale | Self::StaleOnError)

@@ -160,11 +160,13 @@ where
 
     fn run(&self, loader: &impl Loader<K, V, E>) {
         let core = &self.core;
-        let until = core.clock.now().after(core.config.load_timeout);
+        let began = core.clock.now();
+        let until = began.after(core.config.load_timeout);
         core.shards.upkeep.note(until);
         let _lease = core.pool.lease(until);
         let guard = self.guard();
         let loaded = catch_unwind(AssertUnwindSafe(|| guard.load(loader)));
+        core.metrics.refresh_time.observe(core.clock.now().since(began));
         let Ok(result) = loaded else {
             guard.panicked();
             return core.refresh_failed(self.hash, &self.key, RefreshFailureKind::Panicked, None);

@@ -70,6 +70,7 @@ where
         self.0.loads.shutdown_by(&system, until.remaining(system.now()).unwrap_or_default());
         // No scrape finds this cache any more.
         self.0.metrics.pass_on(|| self.0.snapshot());
+        self.0.metrics.end();
     }
 }
 

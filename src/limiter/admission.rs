@@ -123,7 +123,10 @@ impl AdaptiveRateLimiter {
         place: super::bucket::Place,
         deadline: Deadline,
     ) -> Result<RatePermit<'_>, Limited> {
-        match self.queue.wait(n, place, deadline, |now| self.begin(n, now)) {
+        let waiting = self.metrics.wait();
+        let ended = self.queue.wait(n, place, deadline, |now| self.begin(n, now));
+        drop(waiting);
+        match ended {
             Ok(started) => Ok(self.permit(n, started)),
             Err(Ended::Blocked(blocked)) => Err(self.refuse(blocked)),
             Err(Ended::Expired) => self.reserve(n, deadline)?.wait(deadline),
@@ -231,6 +234,11 @@ impl AdaptiveRateLimiter {
         self.free_place(grant);
         self.queue.undo(grant.n, grant.start);
         self.queue.wake();
+    }
+
+    /// Another one is in its place: its gauges say nothing any more.
+    pub(crate) fn retire(&self) {
+        self.metrics.end();
     }
 
     // ===== learning =====

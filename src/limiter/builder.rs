@@ -35,6 +35,7 @@ pub struct LimiterBuilder {
     pub(super) config: LimiterConfig,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
+    pub(super) handles: Option<LimiterMetrics>,
     pub(super) quotas: Vec<Arc<CalendarQuota>>,
     pub(super) listeners: Listeners<LimiterEvent>,
 }
@@ -43,7 +44,7 @@ impl AdaptiveRateLimiter {
     fn from_builder(parts: LimiterBuilder) -> Self {
         let config = parts.config;
         let learner = Learner::new(&config, parts.clock.now());
-        let metrics = LimiterMetrics::new(&parts.metrics, &parts.name);
+        let metrics = parts.handles.unwrap_or_else(|| LimiterMetrics::new(&parts.metrics, &parts.name));
         let (rate, bound) = learner.rate();
         metrics.show(rate, bound);
         Self {
@@ -81,6 +82,7 @@ impl LimiterBuilder {
             config: LimiterConfig::default(),
             clock: Clock::system(),
             metrics: Metrics::unregistered(),
+            handles: None,
             quotas: Vec::new(),
             listeners: Listeners::default(),
         }
@@ -92,6 +94,12 @@ impl LimiterBuilder {
     /// is given the same one. It needs the limiter's clock.
     pub fn quota(mut self, quota: Arc<CalendarQuota>) -> Self {
         self.quotas.push(quota);
+        self
+    }
+
+    /// Counts where others of its name count.
+    pub(super) fn handles(mut self, handles: LimiterMetrics) -> Self {
+        self.handles = Some(handles);
         self
     }
 
@@ -112,8 +120,7 @@ impl LimiterBuilder {
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(mut self) -> Result<AdaptiveRateLimiter, ConfigError> {
-        let mut faults = Faults::new();
-        faults.add_all(self.config.validate());
+        let mut faults = Faults::of_guard(&self.name, self.config.validate());
         faults.add_all(self.listeners.validate());
         faults.finish()?;
         if !self.config.quotas.is_empty() {

@@ -6,10 +6,12 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::blocked::LOOK_AGAIN;
+use super::metrics::LimiterMetrics;
 use super::{AdaptiveRateLimiter, LimitReason, Limited, LimiterConfig, OwnedRatePermit};
 use crate::clock::{Clock, Deadline, Tick};
 use crate::config::Faults;
 use crate::error::ConfigError;
+use crate::metrics::{Gauge, Metrics};
 use crate::name::Name;
 use crate::sync::Mutex;
 
@@ -40,6 +42,8 @@ pub struct Keyed<K> {
     config: LimiterConfig,
     clock: Clock,
     max_keys: usize,
+    handles: LimiterMetrics,
+    keys: Gauge,
     table: Mutex<HashMap<K, Used>>,
 }
 
@@ -59,11 +63,21 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         max_keys: usize,
         clock: Clock,
     ) -> Result<Self, ConfigError> {
-        let mut faults = Faults::new();
-        faults.add_all(config.validate());
+        let name = name.into();
+        let mut faults = Faults::of_guard(&name, config.validate());
         faults.range("max_keys", max_keys, 1..=10_000_000);
         faults.finish()?;
-        Ok(Self { name: name.into(), config, clock, max_keys, table: Mutex::new(HashMap::new()) })
+        let (handles, keys) = (LimiterMetrics::default(), Gauge::default());
+        Ok(Self { name, config, clock, max_keys, handles, keys, table: Mutex::new(HashMap::new()) })
+    }
+
+    /// Counts refusals and "too many requests" answers of all keys together, and the keys, under the name
+    /// given at the start.
+    #[must_use]
+    pub fn metrics(self, metrics: &Metrics) -> Self {
+        let (handles, keys) = (LimiterMetrics::of_many(metrics, &self.name), metrics.limiter_keys(&self.name));
+        keys.set(0.0);
+        Self { handles, keys, ..self }
     }
 
     /// Takes `n` permits of that key, if they are free now.
@@ -98,10 +112,12 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
             drop(table);
             return Err(self.full());
         }
-        let limiter = AdaptiveRateLimiter::builder(self.name.clone()).config(self.config.clone());
+        let limiter =
+            AdaptiveRateLimiter::builder(self.name.clone()).config(self.config.clone()).handles(self.handles.clone());
         // The settings are validated.
         let limiter = limiter.clock(self.clock.clone()).build().map(Arc::new).map_err(|_| self.full())?;
         table.insert(key.clone(), Used { limiter: Arc::clone(&limiter), at: now });
+        self.keys.set(table.len() as f64);
         drop(table);
         // The keys are dropped outside the lock.
         drop(gone);
@@ -110,7 +126,10 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
 
     /// Forgets a key, whatever its state.
     pub fn remove(&self, key: &K) -> Option<Arc<AdaptiveRateLimiter>> {
-        let gone = self.table.lock().remove_entry(key);
+        let mut table = self.table.lock();
+        let gone = table.remove_entry(key);
+        self.keys.set(table.len() as f64);
+        drop(table);
         gone.map(|(_key, used)| used.limiter)
     }
 
@@ -138,6 +157,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 
     fn full(&self) -> Limited {
+        self.handles.rejected.inc();
         let reason = LimitReason::KeysFull { max: self.max_keys };
         Limited { name: self.name.clone(), reason, retry_after: Some(LOOK_AGAIN) }
     }

@@ -10,6 +10,7 @@ use super::calendar::bounds;
 use super::quota_config::{QuotaKind, QuotaPeriod, QuotaState, QuotaWindow, QuotaWindowState, validate_windows};
 use super::{LimitReason, Limited};
 use crate::clock::{Clock, Tick};
+use crate::config::Faults;
 use crate::error::ConfigError;
 use crate::name::Name;
 use crate::sync::Mutex;
@@ -66,10 +67,11 @@ impl CalendarQuota {
     /// # Errors
     /// [`ConfigError`] with all faults of the windows.
     pub fn new(name: impl Into<Name>, windows: Vec<QuotaWindow>, clock: Clock) -> Result<Self, ConfigError> {
-        validate_windows(&windows)?;
+        let name = name.into();
+        Faults::of_guard(&name, validate_windows(&windows)).finish()?;
         let (tick, wall) = (clock.now(), clock.wall());
         let windows = windows.into_iter().map(|config| Window::new(config, tick, wall)).collect();
-        Ok(Self { name: name.into(), clock, windows: Mutex::new(windows) })
+        Ok(Self { name, clock, windows: Mutex::new(windows) })
     }
 
     /// Takes `n` calls from every window, or none from any.

@@ -1,7 +1,7 @@
 //! Makes a manager.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::caller::{Caller, FetchErrorOf, SourceCache, StoredOf};
 use super::calls::CallPool;
@@ -9,6 +9,7 @@ use super::categories::Categories;
 use super::changes::Changes;
 use super::guard_parts::GuardParts;
 use super::hedging::Hedging;
+use super::metrics::ManagerMetrics;
 use super::record::FetchRecord;
 use super::source::Source;
 use super::{DataSourceManager, ManagerConfig};
@@ -20,7 +21,7 @@ use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
 use crate::limiter::LimiterEvent;
 use crate::listeners::Listeners;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Scrape};
 use crate::quality::{CustomFindings, DataQualityValidator, Series, Severity, ValidatorBuilder};
 use crate::retry::CallBudget;
 use crate::router::SmartRouter;
@@ -137,8 +138,14 @@ impl<S: Source> ManagerBuilder<S> {
         let (categories, cached) = Categories::new(&config);
         let names: Arc<[Arc<str>]> =
             (0..categories.len()).map(|number| Arc::clone(&categories.get(number).name)).collect();
-        let guards =
-            GuardParts { clock: clock.clone(), metrics: metrics.clone(), categories: names, on_breaker, on_limiter };
+        let numbers = ManagerMetrics::new(&metrics, &name, &names);
+        let guards = GuardParts {
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            categories: Arc::clone(&names),
+            on_breaker,
+            on_limiter,
+        };
         let plan = guards.plan(&config, None)?;
         let keeper = Keeper::new(clock.clone());
         let caches = cached.iter().map(|category| cache(&name, category, &config, &keeper, &metrics, &source));
@@ -148,7 +155,7 @@ impl<S: Source> ManagerBuilder<S> {
         let validator = validator.name(Arc::clone(&name).into()).config(config.quality.rules.clone());
         let caller = Arc::new(Caller {
             source,
-            router: Arc::new(router.clock(clock.clone()).metrics(&metrics).build()?),
+            router: Arc::new(router.clock(clock.clone()).metrics(&metrics).categories(names).build()?),
             validator: validator
                 .clock(clock.clone())
                 .metrics(&metrics)
@@ -157,10 +164,11 @@ impl<S: Source> ManagerBuilder<S> {
             quality: config.quality.clone(),
             categories,
             calls: CallPool::new(&name, config.calls.clone(), clock.clone()),
-            hedging: Hedging::new(config.hedge.clone()),
+            hedging: Hedging::new(config.hedge.clone(), &metrics, &name),
             retry: config.retry.clone(),
             retry_budget: CallBudget::new(config.retry.budget, true),
             retries: metrics.retries(&name),
+            metrics: numbers,
             dice: Mutex::new(fastrand::Rng::new()),
             changes: Changes::default(),
             listeners: on_fetch,
@@ -171,9 +179,16 @@ impl<S: Source> ManagerBuilder<S> {
             name: Arc::clone(&name),
         });
         let _is_first = caller.caches.set(Arc::downgrade(&caches)).is_ok();
+        let scrape: Weak<dyn Scrape> = Arc::downgrade(&(Arc::clone(&caller) as Arc<dyn Scrape>));
+        metrics.on_scrape(scrape);
         let batch = BatchProcessor::builder(name).config(config.batch).clock(clock).metrics(&metrics).build()?;
         Ok(DataSourceManager { caches, caller, batch, guards })
     }
+}
+
+fn cut(name: &str) -> &str {
+    let end = (0..=name.len().min(99)).rev().find(|end| name.is_char_boundary(*end));
+    &name[..end.unwrap_or_default()]
 }
 
 fn cache<S: Source>(
@@ -185,7 +200,8 @@ fn cache<S: Source>(
     source: &Arc<S>,
 ) -> Result<SourceCache<S>, ConfigError> {
     let (measure, weigh) = (Arc::clone(source), Arc::clone(source));
-    SmartCache::builder(format!("{name}_{category}"))
+    // Each may be as long as a name may be.
+    SmartCache::builder(format!("{}_{}", cut(name), cut(category)))
         .config(config.caches.get(category))
         .clock(keeper.clock().clone())
         .keeper(keeper)

@@ -12,14 +12,15 @@ use super::error::{FetchError, Refusal, RefusalReason};
 use super::fetched::Stored;
 use super::guarded::Guarded;
 use super::hedging::Hedging;
+use super::metrics::ManagerMetrics;
 use super::options::FetchOptions;
-use super::record::FetchRecord;
+use super::record::{AttemptOutcome, FetchRecord};
 use super::source::Source;
 use crate::cache::SmartCache;
 use crate::clock::{Clock, Deadline};
 use crate::limiter::CalendarQuota;
 use crate::listeners::Listeners;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Scrape};
 use crate::quality::DataQualityValidator;
 use crate::retry::{CallBudget, RetryConfig};
 use crate::router::{Availability, Decision, Exclusion, SmartRouter};
@@ -44,6 +45,7 @@ pub(super) struct Caller<S: Source> {
     pub(super) retry: RetryConfig,
     pub(super) retry_budget: CallBudget,
     pub(super) retries: Counter,
+    pub(super) metrics: ManagerMetrics,
     pub(super) dice: Mutex<fastrand::Rng>,
     pub(super) changes: Changes,
     pub(super) listeners: Listeners<FetchRecord>,
@@ -154,6 +156,13 @@ impl<S: Source> Caller<S> {
             .collect()
     }
 
+    pub(super) fn count_refused(&self, refusals: &[Refusal]) {
+        let plan = self.plan();
+        for refused in refusals.iter().filter_map(|refusal| plan.endpoint(&refusal.endpoint)) {
+            refused.metrics.attempt(AttemptOutcome::Refused);
+        }
+    }
+
     /// The earliest moment at which a call could be made, by all guards; `None` if no waiting helps.
     pub(super) fn earliest(&self, category: usize, options: &FetchOptions) -> Option<Duration> {
         let (plan, decision) = self.explain(category, options);
@@ -193,6 +202,16 @@ impl<S: Source> Caller<S> {
             if endpoint.config.spec.serves(&category.name) {
                 caches[category.cache].end_failure_holds();
             }
+        }
+    }
+}
+
+impl<S: Source> Scrape for Caller<S> {
+    fn scrape(&self) {
+        self.metrics.show(self.calls.snapshot());
+        let Some(caches) = self.caches.get().and_then(Weak::upgrade) else { return };
+        for number in (0..self.categories.len()).filter(|number| self.categories.get(*number).cache == *number) {
+            self.metrics.pass_fresh_on(number, || caches[number].snapshot().fresh);
         }
     }
 }

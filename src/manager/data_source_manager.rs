@@ -19,6 +19,7 @@ use crate::cache::{LoadContext, WarmUpOptions, WarmUpReport};
 use crate::clock::Deadline;
 use crate::error::ConfigError;
 use crate::limiter::{AdaptiveRateLimiter, CalendarQuota};
+use crate::metrics::Scrape;
 use crate::pool::ShutdownReport;
 use crate::router::Decision;
 use crate::sync::atomic::Ordering;
@@ -178,6 +179,9 @@ impl<S: Source> DataSourceManager<S> {
         // Who waits for a permit of a limiter that is no longer in force looks again.
         let is_kept = |limiter| plan.endpoints.iter().any(|kept| Arc::ptr_eq(&kept.limiter, limiter));
         old.endpoints.iter().filter(|gone| !is_kept(&gone.limiter)).for_each(|gone| gone.limiter.close());
+        for gone in &old.endpoints {
+            gone.retire(plan.endpoint(gone.name()).map(|next| &**next));
+        }
         self.caller.changes.tell_endpoints();
         Ok(())
     }
@@ -267,6 +271,8 @@ impl<S: Source> DataSourceManager<S> {
         for cache in self.caches.iter() {
             report = report.plus(cache.shutdown(left()));
         }
+        // No scrape finds the last counts of a manager that is dropped.
+        self.caller.scrape();
         report
     }
 
@@ -279,6 +285,10 @@ impl<S: Source> Drop for DataSourceManager<S> {
     /// Tells all threads to leave; hung calls hold what they use, and leave with it.
     fn drop(&mut self) {
         self.shutdown(Duration::ZERO);
+        for endpoint in &self.caller.plan().endpoints {
+            endpoint.retire(None);
+        }
+        self.caller.router.retire();
     }
 }
 

@@ -199,13 +199,15 @@ pub(super) fn fetch<S: Source>(
     if is_held && !options.no_source && caller.may_look(category) {
         result = look(LookupOptions { ignores_failures: true, ..lookup });
     }
-    result.map(Fetched).map_err(|error| {
+    let result = result.map(Fetched).map_err(|error| {
         let mut error = FetchError::from_load(&error);
         if caller.is_closed() {
             error = FetchError::new(FetchErrorKind::ShuttingDown, error.reached_source(), None);
         }
         error.or_retry_after(|| caller.earliest(category, options))
-    })
+    });
+    caller.metrics.fetched(category, result.as_ref().map_or_else(|error| error.kind().as_str(), Fetched::as_str));
+    result
 }
 
 impl<S: Source> Caller<S> {
@@ -241,6 +243,7 @@ impl<S: Source> Caller<S> {
                 break Err(story.error(self, is_over));
             }
         };
+        self.count_refused(&story.refusals);
         let result = result.map_err(|error| error.with_attempts(story.all_attempts().into()));
         if self.listeners.has_any() {
             self.listeners.tell(&self.name, &story.record(self, &result, self.clock.now()));

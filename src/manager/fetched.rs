@@ -49,6 +49,14 @@ impl<R> Fetched<R> {
         self.0.status()
     }
 
+    /// How it came about, in one word: the status, or `flawed` of a new answer with errors.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self.status() {
+            CacheStatus::Loaded if self.is_flawed() => "flawed",
+            status => status.as_str(),
+        }
+    }
+
     /// Time since its call began.
     pub fn age(&self) -> Duration {
         self.0.age()

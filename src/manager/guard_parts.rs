@@ -56,13 +56,16 @@ impl GuardParts {
         old: Option<&Arc<Guarded>>,
     ) -> Result<Guarded, ConfigError> {
         let name = &config.spec.name;
+        let metrics = self.metrics.of_vendor(config.spec.vendor());
+        // Labels are resolved once: of another vendor they are others.
+        let same = old.filter(|old| old.config.spec.vendor() == config.spec.vendor());
         let group = groups.iter().find(|group| config.quota_group.as_deref() == Some(group.name().as_str()));
-        let breaker = if let Some(old) = old.filter(|old| old.config.breaker == config.breaker) {
+        let breaker = if let Some(old) = same.filter(|old| old.config.breaker == config.breaker) {
             Arc::clone(&old.breaker)
         } else {
             let breaker = CircuitBreaker::builder(Arc::clone(name)).config(config.breaker.clone());
             let listeners = self.on_breaker.clone();
-            let breaker = breaker.clock(self.clock.clone()).metrics(&self.metrics).listeners(listeners).build()?;
+            let breaker = breaker.clock(self.clock.clone()).metrics(&metrics).listeners(listeners).build()?;
             // Other settings, the same source: what is open stays open.
             if let Some(old) = old {
                 breaker.take_over(&old.breaker);
@@ -75,7 +78,7 @@ impl GuardParts {
                 && old.config.quota_group == config.quota_group
                 && shares == group.is_some()
         };
-        let limiter = if let Some(old) = old.filter(is_same_limiter) {
+        let limiter = if let Some(old) = same.filter(is_same_limiter) {
             Arc::clone(&old.limiter)
         } else {
             let limiter = AdaptiveRateLimiter::builder(Arc::clone(name)).config(config.limiter.clone());
@@ -84,7 +87,7 @@ impl GuardParts {
                 None => limiter,
             };
             let listeners = self.on_limiter.clone();
-            let limiter = limiter.clock(self.clock.clone()).metrics(&self.metrics).listeners(listeners);
+            let limiter = limiter.clock(self.clock.clone()).metrics(&metrics).listeners(listeners);
             let limiter = limiter.build()?;
             if let Some(old) = old {
                 limiter.take_over(&old.limiter);
@@ -96,8 +99,8 @@ impl GuardParts {
             memory.is_drained.store(config.spec.state == EndpointState::Drained, Ordering::Release);
         }
         let is_same_metrics = |old: &&Arc<Guarded>| old.config.spec.currency == config.spec.currency;
-        let metrics = old.filter(is_same_metrics).map_or_else(
-            || Arc::new(CallMetrics::new(&self.metrics, name, &config.spec.currency, &self.categories)),
+        let metrics = same.filter(is_same_metrics).map_or_else(
+            || Arc::new(CallMetrics::new(&self.metrics, config, &self.categories)),
             |old| Arc::clone(&old.metrics),
         );
         Ok(Guarded { config: config.clone(), breaker, limiter, metrics, memory })

@@ -58,6 +58,19 @@ impl Guarded {
         &self.config.spec.name
     }
 
+    /// Its gauges say nothing any more, but for what another one goes on with.
+    pub(super) fn retire(&self, next: Option<&Self>) {
+        if next.is_none_or(|next| !Arc::ptr_eq(&next.breaker, &self.breaker)) {
+            self.breaker.retire();
+        }
+        if next.is_none_or(|next| !Arc::ptr_eq(&next.limiter, &self.limiter)) {
+            self.limiter.retire();
+        }
+        if next.is_none_or(|next| !Arc::ptr_eq(&next.metrics, &self.metrics)) {
+            self.metrics.end();
+        }
+    }
+
     pub(super) fn take_place(&self) -> Option<Place> {
         let most = self.config.spec.places();
         let taken = &self.memory.taken;

@@ -1,6 +1,7 @@
 //! The budget and the counts of second calls for slow ones.
 
 use super::hedge_config::{HedgeConfig, HedgeSnapshot};
+use crate::metrics::{Counter, Metrics};
 use crate::retry::CallBudget;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,13 +11,16 @@ pub(super) struct Hedging {
     calls: AtomicU64,
     hedged: AtomicU64,
     won: AtomicU64,
+    handles: [Counter; 2],
 }
 
 impl Hedging {
-    pub(super) fn new(config: HedgeConfig) -> Self {
+    /// `name` is the manager's.
+    pub(super) fn new(config: HedgeConfig, metrics: &Metrics, name: &str) -> Self {
         let count = || AtomicU64::new(0);
         let budget = CallBudget::new(config.budget, false);
-        Self { config, budget, calls: count(), hedged: count(), won: count() }
+        let handles = ["started", "won"].map(|result| metrics.hedges(name, result));
+        Self { config, budget, calls: count(), hedged: count(), won: count(), handles }
     }
 
     /// A call was started that could be made a second time.
@@ -35,10 +39,12 @@ impl Hedging {
 
     pub(super) fn started(&self) {
         self.hedged.fetch_add(1, Ordering::Relaxed);
+        self.handles[0].inc();
     }
 
     pub(super) fn won(&self) {
         self.won.fetch_add(1, Ordering::Relaxed);
+        self.handles[1].inc();
     }
 
     pub(super) fn snapshot(&self) -> HedgeSnapshot {

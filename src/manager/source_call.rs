@@ -139,7 +139,7 @@ impl<S: Source> SourceCall<S> {
             return None;
         }
         let series = self.caller.source.series(&self.request, response)?;
-        let report = self.caller.validator.validate(&series);
+        let report = self.caller.validator.validate_for(&series, &self.endpoint.metrics.quality);
         let grade = grade(&report, &series, self.caller.source.expects_rows(&self.request), config);
         Some((report, grade))
     }

@@ -4,56 +4,62 @@
 use std::time::Duration;
 
 macro_rules! handle {
-    ($(#[$doc:meta])* $name:ident, $inner:ident, $leaves:literal) => {
+    ($(#[$doc:meta])* $name:ident, $inner:ty) => {
         $(#[$doc])*
         #[derive(Clone, Default)]
         pub(crate) struct $name {
             #[cfg(feature = "prometheus")]
-            inner: Option<prometheus::$inner>,
+            inner: Option<$inner>,
             #[cfg(feature = "prometheus")]
             _lease: Option<std::sync::Arc<super::series::SeriesLease>>,
         }
 
-        impl $name {
-            /// Whether its series leaves the page with the last that holds it.
-            #[cfg(feature = "prometheus")]
-            pub(super) const LEAVES: bool = $leaves;
+        #[cfg(feature = "prometheus")]
+        impl Handle for $name {
+            type Inner = $inner;
 
-            #[cfg(feature = "prometheus")]
-            pub(super) fn on(inner: prometheus::$inner, lease: std::sync::Arc<super::series::SeriesLease>) -> Self {
+            fn on(inner: $inner, lease: std::sync::Arc<super::series::SeriesLease>) -> Self {
                 Self { inner: Some(inner), _lease: Some(lease) }
             }
         }
     };
 }
 
+/// Made of a metric and of the hold on its series.
+#[cfg(feature = "prometheus")]
+pub(super) trait Handle: Default {
+    type Inner;
+
+    fn on(inner: Self::Inner, lease: std::sync::Arc<super::series::SeriesLease>) -> Self;
+}
+
 /// Runs `$use` on the inner metric where there is one; the values are used up in every build.
 macro_rules! with {
-    ($handle:expr, $($value:ident),*; |$inner:ident| $use:expr) => {{
+    ($handle:expr $(, $value:ident)*; |$inner:ident| $use:expr) => {{
         #[cfg(feature = "prometheus")]
         if let Some($inner) = &$handle.inner {
             $use;
         }
         #[cfg(not(feature = "prometheus"))]
-        let _ = ($handle, $($value),*);
+        let _ = ($handle, $($value,)*);
     }};
 }
 
 handle!(
     /// A count that only grows.
-    Counter, IntCounter, false
+    Counter, prometheus::IntCounter
 );
 handle!(
-    /// A sum of money or other fractional amount that only grows.
-    Amount, Counter, false
+    /// A sum of money, seconds or another fractional amount that only grows.
+    Amount, prometheus::Counter
 );
 handle!(
-    /// A value that goes up and down.
-    Gauge, Gauge, true
+    /// A value that goes up and down, of one holder; a scrape shows what all holders of a series make together.
+    Gauge, std::sync::Arc<super::reading::Reading>
 );
 handle!(
     /// A distribution of durations, in seconds.
-    Histogram, Histogram, false
+    Histogram, prometheus::Histogram
 );
 
 impl Counter {
@@ -85,9 +91,12 @@ impl Gauge {
             with!(self, value; |inner| inner.set(value));
         }
     }
-}
 
-impl Gauge {
+    /// Says nothing any more: its guard is out of use, though somebody may hold it.
+    pub(crate) fn end(&self) {
+        with!(self; |inner| inner.end());
+    }
+
     pub(crate) fn add(&self, by: f64) {
         if by.is_finite() {
             with!(self, by; |inner| inner.add(by));

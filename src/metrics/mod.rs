@@ -5,22 +5,31 @@
 //! [`Metrics::unregistered`] makes every handle a no-op. Rooms ask for their handles once, when
 //! they are built, and never look a label up on a hot path.
 
+mod catalogue;
 #[cfg(feature = "prometheus")]
 mod families;
 mod handle;
 #[cfg(feature = "prometheus")]
+mod reading;
+#[cfg(feature = "prometheus")]
 mod registrar;
 #[cfg(feature = "prometheus")]
 mod series;
+mod timed_mutex;
 
 #[cfg(feature = "prometheus")]
 pub use registrar::MetricsError;
 
 pub(crate) use handle::{Amount, Counter, Gauge, Histogram};
+pub(crate) use timed_mutex::TimedMutex;
 
 use std::fmt;
 #[cfg(feature = "prometheus")]
 use std::sync::Arc;
+
+use catalogue::catalogue;
+#[cfg(feature = "prometheus")]
+use handle::Handle;
 
 /// The metric families of this crate, on one registry or on none.
 ///
@@ -41,6 +50,8 @@ use std::sync::Arc;
 pub struct Metrics {
     #[cfg(feature = "prometheus")]
     families: Option<Arc<families::Families>>,
+    #[cfg(feature = "prometheus")]
+    vendor: Option<Arc<str>>,
 }
 
 impl Metrics {
@@ -55,7 +66,30 @@ impl Metrics {
     /// [`MetricsError`] if a foreign metric has one of our names; nothing is registered then.
     #[cfg(feature = "prometheus")]
     pub fn register(registry: &prometheus::Registry) -> Result<Self, MetricsError> {
-        registrar::register(registry).map(|families| Self { families: Some(families) })
+        registrar::register(registry).map(|families| Self { families: Some(families), vendor: None })
+    }
+
+    /// The same families for guards of this vendor's endpoints: their label `source` is the vendor, `endpoint`
+    /// the guard's name. Otherwise both are the guard's name. A manager does so by itself, by
+    /// [`EndpointSpec::vendor`](crate::EndpointSpec::vendor).
+    ///
+    /// # Examples
+    /// ```
+    /// use feedguard::{BreakerConfig, CircuitBreaker, Metrics};
+    /// let metrics = Metrics::unregistered(); // or on the registry of the host
+    /// let breaker = CircuitBreaker::builder("sina.daily").metrics(&metrics.of_vendor("sina")).build()?;
+    /// # drop(breaker);
+    /// # Ok::<(), feedguard::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn of_vendor(&self, vendor: &str) -> Self {
+        #[cfg(feature = "prometheus")]
+        return Self { families: self.families.clone(), vendor: Some(vendor.into()) };
+        #[cfg(not(feature = "prometheus"))]
+        {
+            let _ = vendor;
+            self.clone()
+        }
     }
 }
 
@@ -65,60 +99,69 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Writes one resolver for each family: `metrics.name(label values) -> handle`. The label values
-/// of open sets (sources, endpoints) are capped by the table of series.
+#[cfg(feature = "prometheus")]
+impl Metrics {
+    /// The vendor of an endpoint's series.
+    fn vendor_of<'a>(&'a self, endpoint: &'a str) -> &'a str {
+        self.vendor.as_deref().unwrap_or(endpoint)
+    }
+}
+
+/// The values of a family's labels, by those of its resolver.
+#[cfg(feature = "prometheus")]
+macro_rules! values {
+    ($metrics:expr, endpoint $endpoint:ident $(, $label:ident $value:ident)*) => {
+        &[$metrics.vendor_of($endpoint), $endpoint $(, $value)*]
+    };
+    ($metrics:expr, $($label:ident $value:ident),+) => { &[$($value),+] };
+}
+
+/// The handle on a family's series.
+#[cfg(feature = "prometheus")]
+macro_rules! held {
+    ($families:expr, $family:expr, $field:ident, $values:expr, Gauge $merge:ident) => {{
+        let show: fn(&families::Families, &[&str], f64) = |families, values, value| {
+            families.$field.with_label_values(values).set(value);
+        };
+        let gauge = Some(series::Shown { merge: reading::Merge::$merge, show });
+        let (reading, lease) = series::SeriesLease::read($families, series::Family { gauge, ..$family }, $values);
+        Gauge::on(reading, lease)
+    }};
+    ($families:expr, $family:expr, $field:ident, $values:expr, $kind:ident $($rest:ident)?) => {{
+        let make = |values: &[&str]| $families.$field.with_label_values(values);
+        let (inner, lease) = series::SeriesLease::counted($families, $family, $values, make);
+        $kind::on(inner, lease)
+    }};
+}
+
+/// Writes one resolver for each family: `metrics.name(label values) -> handle`. The values of open labels
+/// (sources, endpoints) are capped by the table of series.
 macro_rules! resolvers {
-    ($($name:ident($($label:ident),*) -> $handle:ident;)*) => {
+    ($($metric:literal, $help:literal: $field:ident($($label:ident),+) -> $kind:ident $($of:ident)?;)*) => {
         impl Metrics {
             $(
-                pub(crate) fn $name(&self, $($label: &str),*) -> $handle {
+                #[doc = concat!("`", $metric, "`")]
+                pub(crate) fn $field(&self, $($label: &str),+) -> $kind {
                     #[cfg(feature = "prometheus")]
                     if let Some(families) = &self.families {
                         let family = series::Family {
-                            name: stringify!($name),
-                            labels: &[$(stringify!($label)),*],
-                            remove: |families, values| drop(families.$name.remove_label_values(values)),
+                            name: $metric,
+                            labels: families::labels!($($label),+),
+                            remove: |families, values| drop(families.$field.remove_label_values(values)),
+                            gauge: None,
                         };
-                        let make = |values: &[&str]| families.$name.with_label_values(values);
-                        let (inner, lease) = series::SeriesLease::new(families, family, &[$($label),*], $handle::LEAVES, make);
-                        return $handle::on(inner, lease);
+                        return held!(families, family, $field, values!(self, $($label $label),+), $kind $($of)?);
                     }
                     #[cfg(not(feature = "prometheus"))]
-                    let _ = ($($label),*,);
-                    $handle::default()
+                    let _ = ($($label),+,);
+                    $kind::default()
                 }
             )*
         }
     };
 }
 
-resolvers! {
-    api_latency(source, endpoint, status) -> Histogram;
-    api_calls(source, endpoint, status) -> Counter;
-    data_quality(source, check_type) -> Gauge;
-    cost(source) -> Gauge;
-    cost_total(currency) -> Amount;
-    cache_hits(cache) -> Counter;
-    cache_misses(cache) -> Counter;
-    cache_stale(cache) -> Counter;
-    cache_refreshes(cache, result) -> Counter;
-    cache_evictions(cache, cause) -> Counter;
-    cache_entries(cache) -> Gauge;
-    breaker_state(source) -> Gauge;
-    breaker_transitions(source, to) -> Counter;
-    rejected(source, reason) -> Counter;
-    limiter_rate(source) -> Gauge;
-    limiter_bound(source) -> Gauge;
-    limiter_limited(source) -> Counter;
-    router_picks(endpoint) -> Counter;
-    router_arm_calls(router, arm, status) -> Counter;
-    router_arm_latency(router, arm) -> Histogram;
-    router_arm_cost(router, arm) -> Amount;
-    retries(source) -> Counter;
-    batch_busy(pool) -> Gauge;
-    batch_abandoned(pool) -> Gauge;
-    findings(rule, severity) -> Counter;
-}
+catalogue!(resolvers);
 
 /// Something that passes its counts on when the host's registry is scraped.
 pub(crate) trait Scrape: Send + Sync {

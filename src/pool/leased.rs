@@ -32,6 +32,11 @@ impl LeasedPool {
         self.pool.submit(job)
     }
 
+    /// Jobs that wait for a worker.
+    pub(crate) fn queued(&self) -> usize {
+        self.pool.snapshot().queued
+    }
+
     pub(crate) fn has_room(&self) -> bool {
         self.pool.has_room()
     }

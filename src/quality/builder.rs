@@ -97,8 +97,7 @@ impl ValidatorBuilder {
     /// [`ConfigError`] with all faults of the settings; rules of the host whose names are taken, and
     /// levels of rules that do not exist, are faults too.
     pub fn build(self) -> Result<DataQualityValidator, ConfigError> {
-        let mut faults = Faults::new();
-        faults.add_all(self.config.validate());
+        let mut faults = Faults::of_guard(&self.name, self.config.validate());
         for (at, custom) in self.custom.iter().enumerate() {
             let name = custom.rule.as_str();
             let is_free =

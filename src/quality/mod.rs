@@ -29,7 +29,7 @@ mod error;
 mod finding;
 mod limits;
 mod median;
-mod metrics;
+pub(crate) mod metrics;
 mod ordered;
 mod profile;
 mod reason;

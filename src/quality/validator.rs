@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::columns::Columns;
 use super::custom::CustomRule;
-use super::metrics::QualityMetrics;
+use super::metrics::{QualityMetrics, ScoreMetrics};
 use super::ordered::Ordered;
 use super::report_builder::{Levels, ReportBuilder};
 use super::robust::{Disorder, Marks, Robust};
@@ -55,8 +55,14 @@ const HISTORY_ROWS: usize = 1000;
 impl DataQualityValidator {
     /// Checks one series.
     pub fn validate(&self, series: &Series<'_>) -> QualityReport {
+        self.validate_for(series, &self.metrics.scores)
+    }
+
+    /// As [`validate`](Self::validate), of a source with scores of its own.
+    pub(crate) fn validate_for(&self, series: &Series<'_>, scores: &ScoreMetrics) -> QualityReport {
         let (report, _) = self.judged(series, self.config.max_findings_per_rule);
-        self.metrics.record(&report);
+        scores.show(&report);
+        self.metrics.count(&report);
         self.tell_skipped(&report);
         report
     }
@@ -118,7 +124,8 @@ impl DataQualityValidator {
         }
         self.judge_by_host(new, Some(&sorted), &mut report);
         let report = report.finish(new, Some(&sorted));
-        self.metrics.record(&report);
+        self.metrics.scores.show(&report);
+        self.metrics.count(&report);
         self.tell_skipped(&report);
         report
     }

@@ -6,7 +6,7 @@ use super::budget::CallBudget;
 use super::metrics::RetryMetrics;
 use super::{Retry, RetryConfig};
 use crate::clock::Clock;
-use crate::config::builder_setters;
+use crate::config::{Faults, builder_setters};
 use crate::error::ConfigError;
 use crate::metrics::Metrics;
 use crate::name::Name;
@@ -63,7 +63,7 @@ impl RetryBuilder {
     /// # Errors
     /// [`ConfigError`] with all faults of the settings.
     pub fn build(self) -> Result<Retry, ConfigError> {
-        self.config.validate()?;
+        Faults::of_guard(&self.name, self.config.validate()).finish()?;
         Ok(Retry::from_parts(
             RetryMetrics::new(&self.metrics, &self.name),
             CallBudget::new(self.config.budget, true),

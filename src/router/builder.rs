@@ -1,5 +1,7 @@
 //! Makes a router.
 
+use std::sync::Arc;
+
 use super::{EndpointSpec, RouterConfig, SmartRouter, validate_endpoints};
 use crate::clock::Clock;
 use crate::config::{Faults, builder_setters};
@@ -22,11 +24,12 @@ use crate::name::Name;
 #[must_use]
 #[derive(Debug)]
 pub struct RouterBuilder {
-    pub(super) name: Name,
-    pub(super) config: RouterConfig,
-    pub(super) endpoints: Vec<EndpointSpec>,
-    pub(super) clock: Clock,
-    pub(super) metrics: Metrics,
+    name: Name,
+    config: RouterConfig,
+    endpoints: Vec<EndpointSpec>,
+    clock: Clock,
+    metrics: Metrics,
+    categories: Arc<[Arc<str>]>,
 }
 
 impl SmartRouter {
@@ -46,6 +49,7 @@ impl SmartRouter {
             endpoints: Vec::new(),
             clock: Clock::system(),
             metrics: Metrics::unregistered(),
+            categories: Arc::from([Arc::from("default")]),
         }
     }
 }
@@ -57,6 +61,12 @@ impl RouterBuilder {
         self
     }
 
+    /// Names the categories of requests, by their numbers; for labels.
+    pub(crate) fn categories(mut self, categories: Arc<[Arc<str>]>) -> Self {
+        self.categories = categories;
+        self
+    }
+
     builder_setters!(RouterConfig);
 
     /// Makes the router.
@@ -65,9 +75,11 @@ impl RouterBuilder {
     /// [`ConfigError`] with all faults of the settings and the endpoints.
     pub fn build(self) -> Result<SmartRouter, ConfigError> {
         let mut faults = Faults::new();
+        faults.name("name", &self.name);
         faults.nested("router", self.config.validate());
         faults.nested("router", validate_endpoints(&self.endpoints));
         faults.finish()?;
-        Ok(SmartRouter::from_parts(self.name, self.config, self.endpoints, self.clock, self.metrics))
+        let Self { name, config, endpoints, clock, metrics, categories } = self;
+        Ok(SmartRouter::from_parts(name, config, endpoints, clock, metrics, categories))
     }
 }

@@ -1,13 +1,24 @@
-//! Handles of one router, one per endpoint, and of the two arms of a split.
+//! Handles of one router: of its endpoints, and of the two arms of a split.
+
+use std::sync::Arc;
 
 use super::{EndpointSpec, RouterConfig};
-use crate::metrics::{Amount, Counter, Histogram, Metrics};
+use crate::metrics::{Amount, Counter, Gauge, Histogram, Metrics};
 use crate::name::Name;
 
 #[derive(Clone, Default)]
 pub(super) struct RouterMetrics {
-    pub(super) picks: Vec<Counter>,
+    pub(super) endpoints: Vec<EndpointMetrics>,
     pub(super) arms: Option<[ArmMetrics; 2]>,
+}
+
+/// Handles of one endpoint.
+#[derive(Clone, Default)]
+pub(super) struct EndpointMetrics {
+    pub(super) picks: Counter,
+    /// By category; none of those it does not serve.
+    scores: Vec<Option<Gauge>>,
+    quota_left: Option<Gauge>,
 }
 
 /// What the calls of one policy brought.
@@ -20,7 +31,7 @@ pub(super) struct ArmMetrics {
 }
 
 impl RouterMetrics {
-    pub(super) fn new(metrics: &Metrics, name: &Name, config: &RouterConfig, endpoints: &[EndpointSpec]) -> Self {
+    pub(super) fn new(metrics: &Metrics, name: &Name, config: &RouterConfig, endpoints: Vec<EndpointMetrics>) -> Self {
         let arm = |arm: &str| {
             let calls = |result: &str| metrics.router_arm_calls(name.as_str(), arm, result);
             ArmMetrics {
@@ -30,13 +41,40 @@ impl RouterMetrics {
                 cost: metrics.router_arm_cost(name.as_str(), arm),
             }
         };
-        Self { picks: picks(metrics, endpoints), arms: config.split.map(|_| [arm("own"), arm("split")]) }
+        Self { endpoints, arms: config.split.map(|_| [arm("own"), arm("split")]) }
     }
 }
 
-/// One handle an endpoint.
-pub(super) fn picks(metrics: &Metrics, endpoints: &[EndpointSpec]) -> Vec<Counter> {
-    endpoints.iter().map(|endpoint| metrics.router_picks(&endpoint.name)).collect()
+impl EndpointMetrics {
+    pub(super) fn of_all(metrics: &Metrics, endpoints: &[EndpointSpec], categories: &[Arc<str>]) -> Vec<Self> {
+        let of = |endpoint: &EndpointSpec| {
+            let (metrics, name) = (metrics.of_vendor(endpoint.vendor()), &*endpoint.name);
+            let score = |category: &Arc<str>| endpoint.serves(category).then(|| metrics.router_score(name, category));
+            Self {
+                picks: metrics.router_picks(name),
+                scores: categories.iter().map(score).collect(),
+                quota_left: (endpoint.free_quota > 0).then(|| metrics.router_quota_left(name)),
+            }
+        };
+        endpoints.iter().map(of).collect()
+    }
+
+    /// Out of use, whoever holds it.
+    pub(super) fn end(&self) {
+        self.scores.iter().flatten().chain(&self.quota_left).for_each(Gauge::end);
+    }
+
+    pub(super) fn show_score(&self, category: usize, score: f64) {
+        if let Some(Some(gauge)) = self.scores.get(category) {
+            gauge.set(score);
+        }
+    }
+
+    pub(super) fn show_quota(&self, left: u64) {
+        if let Some(gauge) = &self.quota_left {
+            gauge.set(left as f64);
+        }
+    }
 }
 
 impl ArmMetrics {

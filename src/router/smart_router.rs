@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::arm::Arm;
 use super::booking::{Charge, Ending, Wish};
 use super::histogram::Bucket;
-use super::metrics::{self, RouterMetrics};
+use super::metrics::{EndpointMetrics, RouterMetrics};
 use super::ranking::Query;
 use super::storm::Storm;
 use super::table::{Choice, Table};
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::clock::{Clock, Tick};
 use crate::error::ConfigError;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Scrape, TimedMutex};
 use crate::name::Name;
 use crate::outcome::Outcome;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::MutexGuard;
 
 /// Chooses an endpoint for the next call from what it has seen of them.
 ///
@@ -50,12 +50,36 @@ pub struct SmartRouter {
     name: Name,
     clock: Clock,
     metrics: Metrics,
-    state: Apart,
+    categories: Arc<[Arc<str>]>,
+    state: Arc<Apart>,
 }
 
 /// On cache lines of its own: what is read without the lock is not taken away by those who write.
 #[repr(align(128))]
-struct Apart(Mutex<State>);
+struct Apart {
+    state: TimedMutex<State>,
+    clock: Clock,
+    categories: usize,
+}
+
+impl Scrape for Apart {
+    /// Shows scores and quotas; the lock is free between two categories.
+    fn scrape(&self) {
+        for category in 0..self.categories {
+            let now = self.clock.now();
+            let state = self.state.lock();
+            let mut dice = state.table.rng.clone();
+            let ranked = state.table.rank(Query { availability: &[], category, arm: 0 }, now, &mut dice);
+            for candidate in ranked.iter().filter(|candidate| candidate.terms.total.is_finite()) {
+                state.handles.endpoints[candidate.endpoint.0].show_score(category, candidate.terms.total);
+            }
+        }
+        let state = self.state.lock();
+        for ((spec, stats), handles) in state.table.specs.iter().zip(&state.table.stats).zip(&state.handles.endpoints) {
+            handles.show_quota(spec.free_quota.saturating_sub(stats.free_used + stats.free_reserved));
+        }
+    }
+}
 
 struct State {
     table: Table,
@@ -78,8 +102,10 @@ impl SmartRouter {
         endpoints: Vec<EndpointSpec>,
         clock: Clock,
         metrics: Metrics,
+        categories: Arc<[Arc<str>]>,
     ) -> Self {
-        let handles = RouterMetrics::new(&metrics, &name, &config, &endpoints);
+        let handles = EndpointMetrics::of_all(&metrics, &endpoints, &categories);
+        let handles = RouterMetrics::new(&metrics, &name, &config, handles);
         let table = Table::new(endpoints, config, clock.now());
         let state = State {
             table,
@@ -89,7 +115,11 @@ impl SmartRouter {
             refusals: Storm::default(),
             last_resorts: Storm::default(),
         };
-        Self { name, clock, metrics, state: Apart(Mutex::new(state)) }
+        let state = TimedMutex::new(state, metrics.lock_wait("router"));
+        let state = Arc::new(Apart { state, clock: clock.clone(), categories: categories.len() });
+        let scrape: Weak<dyn Scrape> = Arc::downgrade(&(Arc::clone(&state) as Arc<dyn Scrape>));
+        metrics.on_scrape(scrape);
+        Self { name, clock, metrics, categories, state }
     }
 
     /// Chooses the best endpoint for one call, and counts the call as load.
@@ -113,7 +143,7 @@ impl SmartRouter {
     #[inline]
     fn pick_from(&self, except: Option<usize>) -> Result<InFlight<'_>, NoEndpoint> {
         let now = self.clock.now();
-        let mut guard = self.state.0.lock();
+        let mut guard = self.state.state.lock();
         let state = &mut *guard;
         let arm = state.table.draw_arm();
         let Some(choice) = state.table.pick(except, arm, now) else {
@@ -125,7 +155,7 @@ impl SmartRouter {
         let Choice { index, is_probe, is_last_resort } = choice;
         let wish = Wish { index, category: 0, arm, is_probe, is_last_resort, expects_free: false };
         let charge = state.table.begin(wish, now);
-        state.handles.picks[index].inc();
+        state.handles.endpoints[index].picks.inc();
         let generation = state.generation;
         let last_resorts = if is_last_resort { state.last_resorts.count(now) } else { None };
         drop(guard);
@@ -146,7 +176,7 @@ impl SmartRouter {
     /// that the host gives out, from 0 on.
     pub fn route_in(&self, category: usize, availability: &[Availability]) -> Decision {
         let now = self.clock.now();
-        let mut guard = self.state.0.lock();
+        let mut guard = self.state.state.lock();
         let arm = guard.table.draw_arm();
         let ranked = guard.table.route(Query { availability, category, arm }, now);
         self.decide(guard, ranked, (category, arm), now)
@@ -191,7 +221,7 @@ impl SmartRouter {
     /// moves neither turns, nor dice, nor the shadow.
     pub fn explain(&self, category: usize, availability: &[Availability]) -> Decision {
         let now = self.clock.now();
-        let state = self.state.0.lock();
+        let state = self.state.state.lock();
         let mut dice = state.table.rng.clone();
         let ranked = state.table.rank(Query { availability, category, arm: 0 }, now, &mut dice);
         let (endpoints, generation) = (Arc::clone(&state.table.specs), state.generation);
@@ -202,11 +232,11 @@ impl SmartRouter {
     /// Counts a call to `endpoint` as load until its ticket is finished or dropped, whatever its health.
     pub fn begin(&self, endpoint: EndpointIndex) -> InFlight<'_> {
         let now = self.clock.now();
-        let mut guard = self.state.0.lock();
+        let mut guard = self.state.state.lock();
         let state = &mut *guard;
         let is_known = endpoint.0 < state.table.stats.len();
         let charge = if is_known {
-            state.handles.picks[endpoint.0].inc();
+            state.handles.endpoints[endpoint.0].picks.inc();
             state.table.begin(Wish::plain(endpoint.0), now)
         } else {
             Charge::default()
@@ -248,14 +278,14 @@ impl SmartRouter {
 
     fn try_begin_wish(&self, wish: Wish, ranked_in: Option<u64>) -> Result<Begun, Exclusion> {
         let now = self.clock.now();
-        let mut guard = self.state.0.lock();
+        let mut guard = self.state.state.lock();
         let state = &mut *guard;
         let generation = state.generation;
         if ranked_in.is_some_and(|ranked_in| ranked_in != generation) {
             return Err(Exclusion::Replaced);
         }
         let charge = state.table.try_begin(wish, now)?;
-        state.handles.picks[wish.index].inc();
+        state.handles.endpoints[wish.index].picks.inc();
         drop(guard);
         Ok(Begun { endpoint: EndpointIndex(wish.index), category: wish.category, generation, started: now, charge })
     }
@@ -263,7 +293,7 @@ impl SmartRouter {
     /// Takes note of the quality of an answer: `badness` 0 is clean, 1 unusable.
     pub(crate) fn record_quality(&self, name: &str, category: usize, badness: f64) {
         let now = self.clock.now();
-        let mut state = self.state.0.lock();
+        let mut state = self.state.state.lock();
         if let Some(index) = state.table.specs.iter().position(|spec| *spec.name == *name) {
             state.table.record_flaws(index, category, badness, now);
         }
@@ -276,18 +306,23 @@ impl SmartRouter {
     /// [`ConfigError`] with all faults; the old list stays then.
     pub fn set_endpoints(&self, endpoints: Vec<EndpointSpec>) -> Result<(), ConfigError> {
         validate_endpoints(&endpoints)?;
-        let picks = metrics::picks(&self.metrics, &endpoints);
+        let handles = EndpointMetrics::of_all(&self.metrics, &endpoints, &self.categories);
         let now = self.clock.now();
-        let mut state = self.state.0.lock();
-        state.handles.picks = picks;
+        let mut state = self.state.state.lock();
+        let gone = std::mem::replace(&mut state.handles.endpoints, handles);
         let old = state.table.replace(endpoints, now);
         let generation = state.generation;
         state.old_lists.push_back((generation, old));
         let forgotten = if state.old_lists.len() > MAX_OLD_LISTS { state.old_lists.pop_front() } else { None };
         state.generation += 1;
         drop(state);
-        drop(forgotten);
+        drop((forgotten, gone));
         Ok(())
+    }
+
+    /// Another one is in its place: its gauges say nothing any more.
+    pub(crate) fn retire(&self) {
+        self.state.state.lock().handles.endpoints.iter().for_each(EndpointMetrics::end);
     }
 
     /// The name given at the start.
@@ -297,7 +332,7 @@ impl SmartRouter {
 
     /// The endpoints now.
     pub fn endpoints(&self) -> Arc<[EndpointSpec]> {
-        Arc::clone(&self.state.0.lock().table.specs)
+        Arc::clone(&self.state.state.lock().table.specs)
     }
 
     /// The latency below which this share of an endpoint's latest successes lies; `None` before the
@@ -307,13 +342,13 @@ impl SmartRouter {
     }
 
     pub(crate) fn quantile_in(&self, category: usize, endpoint: EndpointIndex, share: f64) -> Option<Duration> {
-        self.state.0.lock().table.quantile(endpoint.0, category, share).map(crate::clock::seconds)
+        self.state.state.lock().table.quantile(endpoint.0, category, share).map(crate::clock::seconds)
     }
 
     /// What the router knows of each endpoint.
     pub fn snapshot(&self) -> RouterSnapshot {
         let now = self.clock.now();
-        let state = self.state.0.lock();
+        let state = self.state.state.lock();
         let endpoints = state.table.specs.iter().zip(&state.table.stats).map(|(spec, stats)| {
             let percentiles = stats.percentiles(0).unwrap_or_default().map(crate::clock::seconds);
             EndpointSnapshot {
@@ -344,7 +379,7 @@ impl SmartRouter {
         let now = self.clock.now();
         // Takes a logarithm: before the lock.
         let latency = Bucket::from(now.since(started));
-        let mut state = self.state.0.lock();
+        let mut state = self.state.state.lock();
         let is_current = state.generation == generation && endpoint.0 < state.table.stats.len();
         let charged = if is_current {
             let ending = Ending { category, charge, outcome, began: started, latency };

@@ -19,9 +19,11 @@ fn a_panicking_source_of_an_item_takes_no_room() {
 }
 #[test]
 fn any_name_makes_threads() {
-    let batch = BatchProcessor::builder("a\0b").build().unwrap();
-    let r = batch.run(vec![1, 2, 3], Deadline::never(), |n, _| Ok::<_, ()>(*n));
-    assert_eq!(r.succeeded(), 3);
+    for name in ["a/b \"c\"", "\u{4e0a}\u{6d77}".repeat(20).as_str(), &"x".repeat(200)] {
+        let batch = BatchProcessor::builder(name).build().unwrap();
+        let r = batch.run(vec![1, 2, 3], Deadline::never(), |n, _| Ok::<_, ()>(*n));
+        assert_eq!(r.succeeded(), 3);
+    }
 }
 
 const S: fn(u64) -> Duration = Duration::from_secs;

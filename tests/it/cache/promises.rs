@@ -367,7 +367,7 @@ fn a_loader_may_set_the_time_and_zero_is_not_stored() {
 
 /// A cache with one refresh worker that is stuck, and `queue` places behind it.
 fn stuck_pool(queue: usize) -> (Cache, ManualClock, Gate) {
-    let (cache, time) = cache_with(config().refresh_workers(1).refresh_queue(queue));
+    let (cache, time) = cache_with(config().refresh_workers(1).refresh_queue(queue).load_timeout(S(3600)));
     for key in ["stuck", "k", "l"] {
         cache.insert(&key.to_owned(), "old".to_owned()).unwrap();
     }

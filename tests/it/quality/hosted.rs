@@ -95,9 +95,9 @@ fn findings_and_scores_are_on_the_hosts_registry() {
     for line in [
         r#"datasource_quality_findings_total{rule="unit_error",severity="error"} 2"#,
         r#"datasource_quality_findings_total{rule="mine",severity="warning"} 2"#,
-        r#"datasource_data_quality{check_type="completeness",source="daily"} 98"#,
-        r#"datasource_data_quality{check_type="valid",source="daily"} 0"#,
-        r#"datasource_data_quality{check_type="score",source="daily"} 95.5"#,
+        r#"datasource_data_quality{check_type="completeness",endpoint="daily",source="daily"} 98"#,
+        r#"datasource_data_quality{check_type="valid",endpoint="daily",source="daily"} 0"#,
+        r#"datasource_data_quality{check_type="score",endpoint="daily",source="daily"} 95.5"#,
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
