@@ -5,7 +5,8 @@
 //! them straight from the first source, the old way (a small LRU, a health flag, own code in
 //! `ways.rs`), and through `feedguard`. The tables at the end, the goals met or missed, and
 //! `market_day.html` come from this run. `--seconds N` sets the length of the day, `--seeds A,B,C`
-//! runs one day a seed and gives ranges; `--serve` leaves `/metrics` up.
+//! runs one day a seed and gives ranges; `--serve` serves `/metrics` from the first request on and leaves it up.
+//! `--pace real` serves too, and goes on, day after day of ten minutes, through `feedguard` alone, until Ctrl-C.
 
 mod bars;
 mod chart;
@@ -19,6 +20,7 @@ mod ways;
 
 use std::error::Error;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use feedguard::manager::FetchRecord;
@@ -37,6 +39,7 @@ struct Options {
     seconds: u64,
     seeds: Vec<u64>,
     serve: bool,
+    goes_on: bool,
 }
 
 /// The request with the most turns so far.
@@ -46,13 +49,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
     let registry = prometheus::Registry::new();
     let metrics = Metrics::register(&registry)?;
+    let server = options.serve.then(|| serve(&registry)).transpose()?;
     let length = Duration::from_secs(options.seconds);
+    if options.goes_on {
+        return go_on(length, &options.seeds, &metrics);
+    }
     let mut by_seed: Vec<(u64, Vec<Goal>)> = Vec::new();
     let mut last = None;
     for seed in &options.seeds {
         println!("a trading day of {} s, seed {seed}: 4 sources, 3 classes of users, 3 ways", options.seconds);
         let record = Interesting::default();
-        let runs = play(length, *seed, &metrics, &record).map_err(|error| error.to_string())?;
+        let runs = play(&Way::ALL, length, *seed, &metrics, &record).map_err(|error| error.to_string())?;
         println!("{}\n", page::tables(&runs));
         by_seed.push((*seed, goals::goals(&runs)));
         last = Some((runs, record));
@@ -64,19 +71,36 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(&path, page::html(runs, goals, &by_seed, record.as_ref(), length)?)?;
         println!("report: {}", path.display());
     }
-    if options.serve {
-        serve(&registry)?;
+    if let Some(server) = server {
+        println!("metrics stay at {ADDRESS} (Ctrl-C ends)");
+        drop(server.join());
     }
     Ok(())
 }
 
-/// All ways through one day, at once; each has a market of its own.
-fn play(length: Duration, seed: u64, metrics: &Metrics, record: &Interesting) -> Result<Vec<day::Run>, BoxError> {
+/// Day after day; each has a market and a manager of its own, on the same registry.
+fn go_on(length: Duration, seeds: &[u64], metrics: &Metrics) -> Result<(), Box<dyn Error>> {
+    for (day, seed) in (1..).zip(seeds.iter().cycle()) {
+        println!("day {day} of {} s, seed {seed} (Ctrl-C ends)", length.as_secs());
+        let runs = play(&[Way::Guarded], length, *seed, metrics, &Interesting::default());
+        println!("{}\n", page::tables(&runs.map_err(|error| error.to_string())?));
+    }
+    Ok(())
+}
+
+/// These ways through one day, at once; each has a market of its own.
+fn play(
+    ways: &[Way],
+    length: Duration,
+    seed: u64,
+    metrics: &Metrics,
+    record: &Interesting,
+) -> Result<Vec<day::Run>, BoxError> {
     let events = day::timetable(length, seed);
-    let bar = ProgressBar::new(3 * events.total() as u64);
+    let bar = ProgressBar::new((ways.len() * events.total()) as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed_precise} [{bar:40}] {pos}/{len} requests {msg}")?);
     let runs = std::thread::scope(|scope| {
-        let ways = Way::ALL.map(|way| {
+        let start = |way: Way| {
             let (events, bar) = (&events, &bar);
             let start = move || -> Result<day::Run, BoxError> {
                 let market = servers::Market::open(length, seed)?;
@@ -84,7 +108,8 @@ fn play(length: Duration, seed: u64, metrics: &Metrics, record: &Interesting) ->
                 Ok(day::replay(way, &host, events, &market, bar))
             };
             scope.spawn(start)
-        });
+        };
+        let ways: Vec<_> = ways.iter().map(|way| start(*way)).collect();
         ways.into_iter().map(|way| way.join().map_err(|_| "a replay panicked")?).collect::<Result<Vec<_>, BoxError>>()
     });
     bar.finish_and_clear();
@@ -123,28 +148,46 @@ fn host(
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
-    let mut options = Options { seconds: 40, seeds: vec![7], serve: false };
+    let mut options = Options { seconds: 40, seeds: vec![7], serve: false, goes_on: false };
+    let mut seconds = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--seconds" => options.seconds = value()?.parse::<u64>()?.clamp(2, 3600),
+            "--seconds" => seconds = Some(value()?.parse::<u64>()?.clamp(2, 3600)),
             "--seeds" | "--seed" => {
                 options.seeds = value()?.split(',').map(|seed| seed.trim().parse()).collect::<Result<_, _>>()?;
             }
             "--serve" => options.serve = true,
-            other => return Err(format!("unknown argument {other}; known: --seconds N, --seeds A,B, --serve").into()),
+            "--pace" => match value()?.as_str() {
+                "real" => options.goes_on = true,
+                "fast" => options.goes_on = false,
+                other => return Err(format!("unknown pace {other}; known: fast, real").into()),
+            },
+            other => {
+                let known = "--seconds N, --seeds A,B, --serve, --pace fast|real";
+                return Err(format!("unknown argument {other}; known: {known}").into());
+            }
         }
     }
+    options.serve |= options.goes_on;
+    options.seconds = seconds.unwrap_or(if options.goes_on { 600 } else { 40 });
     Ok(options)
 }
 
-fn serve(registry: &prometheus::Registry) -> Result<(), Box<dyn Error>> {
+const ADDRESS: &str = "http://127.0.0.1:9184/metrics";
+
+/// Serves what the registry has; each scrape on the thread that is returned.
+fn serve(registry: &prometheus::Registry) -> Result<JoinHandle<()>, Box<dyn Error>> {
     let server = tiny_http::Server::http("127.0.0.1:9184").map_err(|error| error.to_string())?;
-    println!("metrics: http://127.0.0.1:9184/metrics (Ctrl-C ends)");
-    for request in server.incoming_requests() {
-        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather())?;
-        request.respond(tiny_http::Response::from_string(text))?;
-    }
-    Ok(())
+    println!("metrics: {ADDRESS}");
+    let registry = registry.clone();
+    Ok(std::thread::spawn(move || {
+        for request in server.incoming_requests() {
+            let page = prometheus::TextEncoder::new().encode_to_string(&registry.gather());
+            let (page, status) = page.map_or_else(|error| (error.to_string(), 500), |page| (page, 200));
+            // A scraper that has gone is no fault of ours.
+            drop(request.respond(tiny_http::Response::from_string(page).with_status_code(status)));
+        }
+    }))
 }
