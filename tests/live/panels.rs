@@ -122,7 +122,8 @@ fn draw(title: &str, unit: &str, lines: &[Line], from: f64, to: f64) -> String {
         if at + width > WIDTH {
             break;
         }
-        write!(svg, "<text x=\"{at}\" y=\"{}\" fill=\"{colour}\">{}</text>", HEIGHT - 10.0, escaped(&name)).unwrap();
+        write!(svg, "<text x=\"{at}\" y=\"{}\" style=\"fill:{colour}\">{}</text>", HEIGHT - 10.0, escaped(&name))
+            .unwrap();
         at += width;
     }
     svg

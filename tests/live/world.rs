@@ -229,8 +229,9 @@ impl World {
                 let unseen = lock(&self.page);
                 breaker.try_acquire().unwrap().fail();
                 while breaker.state() != BreakerState::Closed {
-                    if let Ok(probe) = breaker.try_acquire() {
-                        probe.succeed();
+                    match breaker.try_acquire() {
+                        Ok(probe) => _ = probe.succeed(),
+                        Err(_open) => thread::sleep(MS(1)),
                     }
                 }
                 drop(unseen);
