@@ -351,6 +351,7 @@ fn two_scrapes_at_a_time_under_load_count_everything_once() {
                 scrapes
             })
         });
+        let _end = Finally(|| is_over.store(true, Ordering::Relaxed));
         let users = [(); 2]
             .map(|()| scope.spawn(|| (0..20_000).for_each(|n| drop(manager.fetch(&(n % 50).to_string()).unwrap()))));
         users.into_iter().for_each(|user| user.join().unwrap());
