@@ -26,6 +26,15 @@ const FETCHES: &str = "datasource_fetches_total";
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
+/// Lets those go that wait, also when a test fails: the scope waits for them.
+struct Finally<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
+}
+
 /// The sum of the series with these labels; `None` if there are none.
 fn shown(registry: &Registry, name: &str, labels: Labels<'_>) -> Option<f64> {
     let families = registry.gather();
@@ -212,6 +221,7 @@ fn a_waiter_is_seen_while_it_waits() {
     let waiters = || shown(&registry, "datasource_limiter_waiters", &[("source", "slow")]).unwrap();
     limiter.try_acquire(1).unwrap().succeed();
     thread::scope(|scope| {
+        let _end = Finally(|| limiter.close());
         let waits = [(); 3].map(|()| scope.spawn(|| limiter.acquire(1, Deadline::never()).unwrap().succeed()));
         eventually("three wait", || waiters() == 3.0);
         while waits.iter().any(|wait| !wait.is_finished()) {
@@ -410,6 +420,7 @@ fn a_batch_that_waits_shows_its_age_and_its_workers() {
     let of = |what: &str| shown(&registry, &format!("datasource_batch_{what}"), &[("pool", "nightly")]);
     thread::scope(|scope| {
         let stuck = gate.clone();
+        let _end = Finally(|| gate.open());
         let run = scope.spawn(|| {
             batch.run((0..10).collect(), Deadline::never(), move |n: &u32, _| {
                 stuck.pass();
