@@ -8,7 +8,7 @@ use super::answer_config::AnswerQualityConfig;
 use super::calls::CallPool;
 use super::categories::Categories;
 use super::changes::Changes;
-use super::error::{FetchError, Refusal, RefusalReason};
+use super::error::{FetchError, FetchErrorKind, Refusal, RefusalReason};
 use super::fetched::Stored;
 use super::guarded::Guarded;
 use super::hedging::Hedging;
@@ -156,6 +156,18 @@ impl<S: Source> Caller<S> {
             .collect()
     }
 
+    /// The end of a fetch that came after the shutdown.
+    pub(super) fn refuse_closed(&self, category: usize) -> FetchErrorOf<S> {
+        let error = FetchError::new(FetchErrorKind::ShuttingDown, false, None);
+        self.count_fetch(category, error.kind().as_str());
+        error
+    }
+
+    /// A fetch has ended, and not by a look into the cache alone.
+    pub(super) fn count_fetch(&self, category: usize, result: &'static str) {
+        self.metrics.fetched(category, result, self.categories.shares_cache(category));
+    }
+
     pub(super) fn count_refused(&self, refusals: &[Refusal]) {
         let plan = self.plan();
         for refused in refusals.iter().filter_map(|refusal| plan.endpoint(&refusal.endpoint)) {
@@ -210,8 +222,9 @@ impl<S: Source> Scrape for Caller<S> {
     fn scrape(&self) {
         self.metrics.show(self.calls.snapshot());
         let Some(caches) = self.caches.get().and_then(Weak::upgrade) else { return };
-        for number in (0..self.categories.len()).filter(|number| self.categories.get(*number).cache == *number) {
-            self.metrics.pass_fresh_on(number, || caches[number].snapshot().fresh);
+        for number in 0..self.categories.len() {
+            let counted = || if self.categories.shares_cache(number) { 0 } else { caches[number].snapshot().fresh };
+            self.metrics.pass_fresh_on(number, counted);
         }
     }
 }

@@ -69,6 +69,12 @@ impl Categories {
         &self.list[number]
     }
 
+    /// Whether it has no cache of its own.
+    #[inline]
+    pub(super) fn shares_cache(&self, number: usize) -> bool {
+        self.list[number].cache != number
+    }
+
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::ManagerConfig;
 use super::caller::{Caller, FetchErrorOf, SourceCache};
-use super::error::{FetchError, FetchErrorKind};
 use super::fetch::fetch;
 use super::fetched::Fetched;
 use super::guard_parts::GuardParts;
@@ -75,8 +74,8 @@ impl<S: Source> DataSourceManager<S> {
     pub fn fetch(&self, request: &S::Request) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
         let category = self.caller.category_of(request);
         if !self.caller.is_closed() {
-            if let Some(fresh) = self.cache(category).fresh(request) {
-                return Ok(Fetched(fresh));
+            if let Some(fresh) = self.fresh(category, request) {
+                return Ok(fresh);
             }
         }
         self.fetch_in(category, request, &FetchOptions::default())
@@ -117,6 +116,16 @@ impl<S: Source> DataSourceManager<S> {
         options: &FetchOptions,
     ) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
         fetch(self.cache(category), &self.caller, category, request, options)
+    }
+
+    /// The answer if the cache has it at once.
+    #[inline]
+    pub(super) fn fresh(&self, category: usize, request: &S::Request) -> Option<Fetched<S::Response>> {
+        let fresh = self.cache(category).fresh(request)?;
+        if self.caller.categories.shares_cache(category) {
+            self.caller.metrics.fresh_shared(category);
+        }
+        Some(Fetched(fresh))
     }
 
     #[inline]
@@ -274,10 +283,6 @@ impl<S: Source> DataSourceManager<S> {
         // No scrape finds the last counts of a manager that is dropped.
         self.caller.scrape();
         report
-    }
-
-    pub(super) fn shutting_down() -> FetchErrorOf<S> {
-        FetchError::new(FetchErrorKind::ShuttingDown, false, None)
     }
 }
 

@@ -169,7 +169,7 @@ pub(super) fn fetch<S: Source>(
     options: &FetchOptions,
 ) -> Result<Fetched<S::Response>, FetchErrorOf<S>> {
     if caller.is_closed() {
-        return Err(FetchError::new(FetchErrorKind::ShuttingDown, false, None));
+        return Err(caller.refuse_closed(category));
     }
     // Within a call: its thread waits for others of the pool.
     let _room = (chain::depth() > 0).then(|| {
@@ -206,7 +206,7 @@ pub(super) fn fetch<S: Source>(
         }
         error.or_retry_after(|| caller.earliest(category, options))
     });
-    caller.metrics.fetched(category, result.as_ref().map_or_else(|error| error.kind().as_str(), Fetched::as_str));
+    caller.count_fetch(category, result.as_ref().map_or_else(|error| error.kind().as_str(), Fetched::as_str));
     result
 }
 

@@ -98,11 +98,11 @@ impl<S: Source> DataSourceManager<S> {
 
     /// The answer of a request that needs no call.
     fn cached(&self, request: &S::Request) -> Slot<S> {
-        if self.caller.is_closed() {
-            return Some(Err(ItemError::Failed(Self::shutting_down())));
-        }
         let category = self.caller.category_of(request);
-        self.cache(category).fresh(request).map(|fresh| Ok(Fetched(fresh)))
+        if self.caller.is_closed() {
+            return Some(Err(ItemError::Failed(self.caller.refuse_closed(category))));
+        }
+        self.fresh(category, request).map(Ok)
     }
 
     /// The vendor whose endpoint would be asked first: its items share a lane, and its limits.

@@ -3,12 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::categories::DEFAULT_CATEGORY;
 use super::endpoint_config::EndpointConfig;
 use super::record::AttemptOutcome;
 use crate::metrics::{Amount, Counter, Gauge, Histogram, Metrics};
 use crate::pool::PoolSnapshot;
 use crate::quality::metrics::ScoreMetrics;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Of one endpoint. Series of a category and a status come into being with their first call: most never do.
 pub(super) struct CallMetrics {
@@ -74,8 +76,10 @@ pub(super) struct ManagerMetrics {
     categories: Arc<[Arc<str>]>,
     /// By category: those that have been, by their result.
     fetches: Vec<Mutex<Vec<(&'static str, Counter)>>>,
-    /// By category: fresh answers counted by its cache and passed on.
+    /// By category: fresh answers passed on.
     fresh: Mutex<Vec<u64>>,
+    /// By category: fresh answers of those without a cache of their own.
+    shared: Vec<AtomicU64>,
     busy: Gauge,
     abandoned: Gauge,
 }
@@ -91,15 +95,18 @@ impl ManagerMetrics {
             categories: Arc::clone(categories),
             fetches: categories.iter().map(|_| Mutex::default()).collect(),
             fresh: Mutex::new(vec![0; categories.len()]),
+            shared: categories.iter().map(|_| AtomicU64::new(0)).collect(),
             busy: metrics.call_busy(name),
             abandoned: metrics.call_abandoned(name),
         }
     }
 
     /// A fetch has ended, and not by a look into the cache alone.
-    pub(super) fn fetched(&self, category: usize, result: &'static str) {
+    pub(super) fn fetched(&self, category: usize, result: &'static str, shares_cache: bool) {
         if result != FRESH {
             self.count(category, result, 1);
+        } else if shares_cache {
+            self.fresh_shared(category);
         }
     }
 
@@ -115,12 +122,25 @@ impl ManagerMetrics {
         counters.push((result, counter));
     }
 
+    /// A fresh answer for a category that shares the cache of `default`.
+    pub(super) fn fresh_shared(&self, category: usize) {
+        self.shared[category].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Passes on what the cache of a category has answered at once; read under the lock, so that of two
     /// scrapes at a time none passes on what the other has.
     pub(super) fn pass_fresh_on(&self, category: usize, fresh: impl FnOnce() -> u64) {
         let mut passed_on = self.fresh.lock();
+        // The cache first: an answer that comes between is counted the next time.
         let now = fresh();
-        let last = std::mem::replace(&mut passed_on[category], now);
+        let shared = self.shared.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        let now = match self.shared[category].load(Ordering::Relaxed) {
+            0 if category == DEFAULT_CATEGORY => now.saturating_sub(shared),
+            0 => now,
+            own => own,
+        };
+        let last = passed_on[category];
+        passed_on[category] = now.max(last);
         drop(passed_on);
         if now > last {
             self.count(category, FRESH, now - last);

@@ -126,6 +126,63 @@ fn two_managers_share_a_registry_and_nothing_is_counted_twice() {
 }
 
 #[test]
+fn every_fetch_is_counted_once_for_its_own_category() {
+    let (registry, metrics, clock, time) = on_registry();
+    // `odd` and `even` have no cache of their own; `unheard` is treated as `default`.
+    let mut endpoint = endpoint("sina.daily");
+    endpoint.spec.categories = ["default", "daily", "odd", "even"].map(Arc::from).into();
+    let config = ManagerConfig::default().endpoints(vec![endpoint]).retry(RetryConfig::off());
+    let builder = DataSourceManager::builder(ScriptedSource::default()).config(config).clock(clock.clone());
+    let manager = builder.metrics(&metrics).build().unwrap();
+    let mut expected = std::collections::BTreeMap::new();
+    let mut expect = |category: &'static str, result: &'static str, by: f64| {
+        *expected.entry((category, result)).or_insert(0.0) += by;
+    };
+    let check = |expected: &std::collections::BTreeMap<(&str, &str), f64>| {
+        for ((category, result), count) in expected {
+            let labels = [("category", *category), ("result", *result)];
+            assert_eq!(shown(&registry, FETCHES, &labels), Some(*count), "{category} {result}");
+        }
+        assert_eq!(shown(&registry, FETCHES, &[]), Some(expected.values().sum()));
+    };
+    for (prefix, category, fetches) in [("odd", "odd", 4), ("even", "even", 2), ("unheard", "default", 3)] {
+        for _ in 0..fetches {
+            manager.fetch(&format!("{prefix}/1")).unwrap();
+        }
+        expect(category, "loaded", 1.0);
+        expect(category, "fresh", f64::from(fetches - 1));
+    }
+    // Of a batch those that are equal are one.
+    let batch = ["odd/1", "odd/2", "odd/2", "x"].map(str::to_owned).into();
+    assert_eq!(manager.fetch_batch(batch, Deadline::never()).succeeded(), 4);
+    expect("odd", "fresh", 1.0);
+    expect("odd", "loaded", 1.0);
+    expect("daily", "loaded", 1.0);
+    let failures = [(Manner::Missing, "missing"), (Manner::BadRequest, "source"), (Manner::Fail, "source")];
+    for (at, (manner, result)) in failures.into_iter().enumerate() {
+        manager.source().set("sina.daily", manner);
+        manager.fetch(&format!("odd/failing {at}")).unwrap_err();
+        expect("odd", result, 1.0);
+    }
+    // It is open now, and what was is served past its time.
+    manager.fetch(&"odd/other".to_owned()).unwrap_err();
+    expect("odd", "no_endpoint", 1.0);
+    time.advance(S(3700));
+    for _ in 0..2 {
+        let stale = manager.fetch(&"odd/1".to_owned()).unwrap().status();
+        assert!(stale.is_stale());
+        expect("odd", stale.as_str(), 1.0);
+    }
+    let options = feedguard::manager::FetchOptions::new().no_source();
+    manager.fetch_with(&"even/9".to_owned(), &options).unwrap_err();
+    expect("even", "not_cached", 1.0);
+    manager.shutdown(S(1));
+    manager.fetch(&"odd/1".to_owned()).unwrap_err();
+    expect("odd", "shutting_down", 1.0);
+    check(&expected);
+}
+
+#[test]
 fn a_manager_rebuilt_while_breakers_are_open_shows_the_truth_at_the_next_scrape() {
     let (registry, metrics, clock, time) = on_registry();
     let of = [("endpoint", "sina.daily")];
