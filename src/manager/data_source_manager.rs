@@ -65,7 +65,7 @@ impl<S: Source> DataSourceManager<S> {
     /// Fetches an answer within `fetch_timeout`.
     ///
     /// # Errors
-    /// [`FetchError`] with the reason, every endpoint's turn, and when to come back.
+    /// [`FetchError`](super::FetchError) with the reason, every endpoint's turn, and when to come back.
     ///
     /// # Panics
     /// With [`Isolation::Caller`](super::Isolation::Caller) a panic of the source propagates; otherwise it
